@@ -1,0 +1,1 @@
+//! Builds stores, services and listeners from the configuration; drains on stop.

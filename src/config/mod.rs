@@ -1,0 +1,1 @@
+//! Configuration: one documented struct per section; load, check, print the example.

@@ -1,0 +1,7 @@
+//! What things are: metadata, queries, rules, identifiers, errors. No I/O and no clock; this room
+//! imports no other.
+
+pub mod ebrim;
+pub mod error;
+pub mod hl7types;
+pub mod rules;

@@ -1,0 +1,1 @@
+//! Outbound connections: TLS, SOAP client.

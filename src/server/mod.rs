@@ -1,0 +1,3 @@
+//! Inbound faces.
+
+pub mod http;

@@ -1,0 +1,1 @@
+//! Decisions; the only room that opens transactions.

@@ -1,0 +1,1 @@
+//! Documents at rest: spool, content-addressed files, sweeper.

@@ -1,0 +1,4 @@
+//! The only room that knows SQL and document bytes at rest.
+
+pub mod blob;
+pub mod db;

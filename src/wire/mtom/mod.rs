@@ -1,0 +1,1 @@
+//! MTOM/XOP: multipart/related split and written as a stream.

@@ -1,0 +1,1 @@
+//! XML at the door: the streaming guard, and the escaping writer.
