@@ -1,7 +1,16 @@
 //! What things are: metadata, queries, rules, identifiers, errors. No I/O and no clock; this room
 //! imports no other.
 
+pub mod audit;
+pub mod caller;
+pub mod consent;
 pub mod ebrim;
 pub mod error;
 pub mod hl7types;
+pub mod metadata;
+pub mod namespace;
+pub mod patient;
+pub mod query;
 pub mod rules;
+pub mod transaction;
+pub mod uuids;

@@ -1,0 +1,237 @@
+//! Registry stored queries as values: what was asked, with nothing left to parse.
+//!
+//! [`StoredQuery::from_slots`] turns the slots of an `AdhocQuery` into a variant, reporting every
+//! problem with its IHE code. ITI-18, ITI-51, ITI-38 and the FHIR faces build the same values, so
+//! there is one query engine.
+
+mod params;
+mod read;
+pub mod values;
+
+pub use params::{Param, QUERIES, QueryRow, ValueKind};
+pub use read::QueryProblems;
+
+use super::metadata::{AssociationType, AvailabilityStatus, EntryType};
+
+/// Names of the stored queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QueryId {
+    FindDocuments,
+    FindSubmissionSets,
+    FindFolders,
+    GetAll,
+    GetDocuments,
+    GetFolders,
+    GetAssociations,
+    GetDocumentsAndAssociations,
+    GetSubmissionSets,
+    GetSubmissionSetAndContents,
+    GetFolderAndContents,
+    GetFoldersForDocument,
+    GetRelatedDocuments,
+    FindDocumentsByReferenceId,
+    FindDocumentsForMultiplePatients,
+    FindFoldersForMultiplePatients,
+}
+
+impl QueryId {
+    pub const ALL: [QueryId; 16] = [
+        Self::FindDocuments,
+        Self::FindSubmissionSets,
+        Self::FindFolders,
+        Self::GetAll,
+        Self::GetDocuments,
+        Self::GetFolders,
+        Self::GetAssociations,
+        Self::GetDocumentsAndAssociations,
+        Self::GetSubmissionSets,
+        Self::GetSubmissionSetAndContents,
+        Self::GetFolderAndContents,
+        Self::GetFoldersForDocument,
+        Self::GetRelatedDocuments,
+        Self::FindDocumentsByReferenceId,
+        Self::FindDocumentsForMultiplePatients,
+        Self::FindFoldersForMultiplePatients,
+    ];
+
+    pub fn by_urn(urn: &str) -> Option<&'static QueryRow> {
+        QUERIES.iter().find(|q| q.urn.eq_ignore_ascii_case(urn))
+    }
+}
+
+/// `ResponseOption/@returnType` (ITI TF-2 3.18.4.1.2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReturnType {
+    #[default]
+    LeafClass,
+    ObjectRef,
+}
+
+impl ReturnType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeafClass => "LeafClass",
+            Self::ObjectRef => "ObjectRef",
+        }
+    }
+}
+
+/// A half-open range of instants in microseconds since 1970: `from <= value < to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeRange {
+    pub from: Option<i64>,
+    pub to: Option<i64>,
+}
+
+impl TimeRange {
+    pub fn is_open(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+}
+
+/// Lists that are ORed inside and ANDed with each other.
+pub type AndOfOr = Vec<Vec<String>>;
+
+/// FindDocuments and its relatives. Codes are in `code^^scheme` form.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FindDocuments {
+    /// Affinity-domain patient ids as CX text; empty only in multi-patient queries.
+    pub patient_ids: Vec<String>,
+    pub status: Vec<AvailabilityStatus>,
+    pub entry_types: Vec<EntryType>,
+    pub class_code: Vec<String>,
+    pub type_code: Vec<String>,
+    pub practice_setting_code: Vec<String>,
+    pub healthcare_facility_type_code: Vec<String>,
+    pub format_code: Vec<String>,
+    pub event_code_list: AndOfOr,
+    pub confidentiality_code: AndOfOr,
+    pub reference_id_list: AndOfOr,
+    /// LIKE patterns over the whole authorPerson.
+    pub author_person: Vec<String>,
+    pub creation_time: TimeRange,
+    pub service_start_time: TimeRange,
+    pub service_stop_time: TimeRange,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FindSubmissionSets {
+    pub patient_id: String,
+    pub status: Vec<AvailabilityStatus>,
+    pub source_id: Vec<String>,
+    pub submission_time: TimeRange,
+    pub author_person: Option<String>,
+    pub content_type: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FindFolders {
+    pub patient_ids: Vec<String>,
+    pub status: Vec<AvailabilityStatus>,
+    pub last_update_time: TimeRange,
+    pub code_list: AndOfOr,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GetAll {
+    pub patient_id: String,
+    pub document_status: Vec<AvailabilityStatus>,
+    pub submission_set_status: Vec<AvailabilityStatus>,
+    pub folder_status: Vec<AvailabilityStatus>,
+    pub contents: ContentFilter,
+}
+
+/// Objects named by entryUUID or by uniqueId, never both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids {
+    EntryUuid(Vec<String>),
+    UniqueId(Vec<String>),
+}
+
+/// Which DocumentEntries of a set or folder to give.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContentFilter {
+    pub format_code: Vec<String>,
+    pub confidentiality_code: AndOfOr,
+    pub entry_types: Vec<EntryType>,
+}
+
+/// One stored query, ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredQuery {
+    FindDocuments(FindDocuments),
+    FindDocumentsByReferenceId(FindDocuments),
+    FindDocumentsForMultiplePatients(FindDocuments),
+    FindSubmissionSets(FindSubmissionSets),
+    FindFolders(FindFolders),
+    FindFoldersForMultiplePatients(FindFolders),
+    GetAll(GetAll),
+    GetDocuments(Ids),
+    GetFolders(Ids),
+    GetAssociations { uuids: Vec<String> },
+    GetDocumentsAndAssociations(Ids),
+    GetSubmissionSets { uuids: Vec<String> },
+    GetSubmissionSetAndContents { id: Ids, contents: ContentFilter },
+    GetFolderAndContents { id: Ids, contents: ContentFilter },
+    GetFoldersForDocument(Ids),
+    GetRelatedDocuments { id: Ids, types: Vec<AssociationType>, entry_types: Vec<EntryType> },
+}
+
+impl StoredQuery {
+    pub fn id(&self) -> QueryId {
+        match self {
+            Self::FindDocuments(_) => QueryId::FindDocuments,
+            Self::FindDocumentsByReferenceId(_) => QueryId::FindDocumentsByReferenceId,
+            Self::FindDocumentsForMultiplePatients(_) => QueryId::FindDocumentsForMultiplePatients,
+            Self::FindSubmissionSets(_) => QueryId::FindSubmissionSets,
+            Self::FindFolders(_) => QueryId::FindFolders,
+            Self::FindFoldersForMultiplePatients(_) => QueryId::FindFoldersForMultiplePatients,
+            Self::GetAll(_) => QueryId::GetAll,
+            Self::GetDocuments(_) => QueryId::GetDocuments,
+            Self::GetFolders(_) => QueryId::GetFolders,
+            Self::GetAssociations { .. } => QueryId::GetAssociations,
+            Self::GetDocumentsAndAssociations(_) => QueryId::GetDocumentsAndAssociations,
+            Self::GetSubmissionSets { .. } => QueryId::GetSubmissionSets,
+            Self::GetSubmissionSetAndContents { .. } => QueryId::GetSubmissionSetAndContents,
+            Self::GetFolderAndContents { .. } => QueryId::GetFolderAndContents,
+            Self::GetFoldersForDocument(_) => QueryId::GetFoldersForDocument,
+            Self::GetRelatedDocuments { .. } => QueryId::GetRelatedDocuments,
+        }
+    }
+
+    /// The patients the query names, if it names any.
+    pub fn patient_ids(&self) -> &[String] {
+        match self {
+            Self::FindDocuments(q)
+            | Self::FindDocumentsByReferenceId(q)
+            | Self::FindDocumentsForMultiplePatients(q) => &q.patient_ids,
+            Self::FindFolders(q) | Self::FindFoldersForMultiplePatients(q) => &q.patient_ids,
+            Self::FindSubmissionSets(q) => std::slice::from_ref(&q.patient_id),
+            Self::GetAll(q) => std::slice::from_ref(&q.patient_id),
+            _ => &[],
+        }
+    }
+
+    /// LeafClass answers of these may show one patient only (ITI TF-2 3.18.4.1.2.3.7, error
+    /// XDSResultNotSinglePatient).
+    pub fn single_patient_results(&self) -> bool {
+        matches!(
+            self.id(),
+            QueryId::GetDocuments
+                | QueryId::GetFolders
+                | QueryId::GetDocumentsAndAssociations
+                | QueryId::GetSubmissionSets
+                | QueryId::GetSubmissionSetAndContents
+                | QueryId::GetFolderAndContents
+        )
+    }
+}
+
+/// A stored query with the options of its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryRequest {
+    pub query: StoredQuery,
+    pub return_type: ReturnType,
+    /// `AdhocQuery/@home`.
+    pub home: Option<String>,
+}

@@ -1,0 +1,150 @@
+//! The catalogue: one row per ITI transaction. Dispatch, WSDL, audit, metrics and the
+//! conformance table of the README all read it; `tests/it/catalogue.rs` keeps them agreeing.
+
+/// How a transaction's messages are packed (ITI TF-2 Appendix V).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packaging {
+    /// One XML envelope, `application/soap+xml`.
+    Simple,
+    /// multipart/related, in both directions even without documents.
+    Mtom,
+}
+
+/// A transaction this program answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transaction {
+    Iti18,
+    Iti41,
+    Iti42,
+    Iti43,
+    Iti51,
+}
+
+/// What the framework says of a transaction.
+pub struct TransactionRow {
+    pub transaction: Transaction,
+    /// `ITI-18`.
+    pub code: &'static str,
+    pub name: &'static str,
+    /// Path it is served under, and base name of its WSDL.
+    pub path: &'static str,
+    pub request_action: &'static str,
+    pub response_action: &'static str,
+    pub packaging: Packaging,
+    /// Namespace and local name of the request's body element.
+    pub request_element: (&'static str, &'static str),
+    pub actor: Actor,
+    pub clause: &'static str,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    DocumentRegistry,
+    DocumentRepository,
+}
+
+use super::namespace::{NS_LCM, NS_QUERY, NS_XDS};
+
+/// Every transaction, in number order. ITI TF-2 and its Appendix V.
+pub const CATALOGUE: &[TransactionRow] = &[
+    TransactionRow {
+        transaction: Transaction::Iti18,
+        code: "ITI-18",
+        name: "Registry Stored Query",
+        path: "/xds/iti18",
+        request_action: "urn:ihe:iti:2007:RegistryStoredQuery",
+        response_action: "urn:ihe:iti:2007:RegistryStoredQueryResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_QUERY, "AdhocQueryRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI TF-2 3.18",
+    },
+    TransactionRow {
+        transaction: Transaction::Iti41,
+        code: "ITI-41",
+        name: "Provide and Register Document Set-b",
+        path: "/xds/iti41",
+        request_action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+        response_action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
+        packaging: Packaging::Mtom,
+        request_element: (NS_XDS, "ProvideAndRegisterDocumentSetRequest"),
+        actor: Actor::DocumentRepository,
+        clause: "ITI TF-2 3.41",
+    },
+    TransactionRow {
+        transaction: Transaction::Iti42,
+        code: "ITI-42",
+        name: "Register Document Set-b",
+        path: "/xds/iti42",
+        request_action: "urn:ihe:iti:2007:RegisterDocumentSet-b",
+        response_action: "urn:ihe:iti:2007:RegisterDocumentSet-bResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_LCM, "SubmitObjectsRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI TF-2 3.42",
+    },
+    TransactionRow {
+        transaction: Transaction::Iti43,
+        code: "ITI-43",
+        name: "Retrieve Document Set",
+        path: "/xds/iti43",
+        request_action: "urn:ihe:iti:2007:RetrieveDocumentSet",
+        response_action: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
+        packaging: Packaging::Mtom,
+        request_element: (NS_XDS, "RetrieveDocumentSetRequest"),
+        actor: Actor::DocumentRepository,
+        clause: "ITI TF-2 3.43",
+    },
+    TransactionRow {
+        transaction: Transaction::Iti51,
+        code: "ITI-51",
+        name: "Multi-Patient Stored Query",
+        path: "/xds/iti51",
+        request_action: "urn:ihe:iti:2009:MultiPatientStoredQuery",
+        response_action: "urn:ihe:iti:2009:MultiPatientStoredQueryResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_QUERY, "AdhocQueryRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI TF-2 3.51",
+    },
+];
+
+impl Transaction {
+    pub const ALL: [Transaction; 5] =
+        [Self::Iti18, Self::Iti41, Self::Iti42, Self::Iti43, Self::Iti51];
+
+    /// The row; the catalogue is complete, as its test shows.
+    pub fn row(self) -> &'static TransactionRow {
+        let index = match self {
+            Self::Iti18 => 0,
+            Self::Iti41 => 1,
+            Self::Iti42 => 2,
+            Self::Iti43 => 3,
+            Self::Iti51 => 4,
+        };
+        &CATALOGUE[index]
+    }
+
+    pub fn by_action(action: &str) -> Option<Self> {
+        CATALOGUE.iter().find(|r| r.request_action == action).map(|r| r.transaction)
+    }
+
+    pub fn code(self) -> &'static str {
+        self.row().code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transaction_has_its_own_row() {
+        for t in Transaction::ALL {
+            assert_eq!(t.row().transaction, t, "add a row to CATALOGUE for {t:?}, in the order of `row()`");
+            assert_eq!(Transaction::by_action(t.row().request_action), Some(t));
+        }
+        assert_eq!(CATALOGUE.len(), Transaction::ALL.len());
+    }
+}

@@ -1,0 +1,160 @@
+//! `xds:RetrieveDocumentSetRequest` and `…Response`. ITI TF-2 3.43.4.
+//!
+//! The response is written without its documents: each becomes an `xop:Include`, and the server
+//! streams the bytes behind it.
+
+use roxmltree::Node;
+
+use super::response::{self, ResponseStatus};
+use crate::model::error::{ErrorCode, RegistryError};
+use crate::model::namespace::{NS_RS, NS_XDS, NS_XOP};
+use crate::wire::xml::{XmlWriter, tree};
+
+/// One `xds:DocumentRequest`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentRequest {
+    pub home_community_id: Option<String>,
+    pub repository_unique_id: String,
+    pub document_unique_id: String,
+}
+
+/// One `xds:DocumentResponse`, its bytes elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentResponse {
+    pub home_community_id: Option<String>,
+    pub repository_unique_id: String,
+    pub document_unique_id: String,
+    pub mime_type: String,
+    /// Content-ID of the part that holds the bytes, without `<>`; or base64 text.
+    pub content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Include(String),
+    Base64(String),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Content::Base64(String::new())
+    }
+}
+
+/// More documents than this in one request are refused.
+const MAX_REQUESTS: usize = 1000;
+
+pub fn read_request(node: Node<'_, '_>) -> Result<Vec<DocumentRequest>, Vec<RegistryError>> {
+    let mut problems = vec![];
+    let mut requests = vec![];
+    for (i, item) in tree::children(node, NS_XDS, "DocumentRequest").enumerate() {
+        let text = |name: &str| {
+            tree::child(item, NS_XDS, name).map(|n| tree::text_of(n).trim().to_owned()).filter(|t| !t.is_empty())
+        };
+        let mut required = |name: &str, problems: &mut Vec<RegistryError>| {
+            text(name).unwrap_or_else(|| {
+                problems.push(
+                    RegistryError::new(
+                        ErrorCode::XDSRepositoryError,
+                        format!("DocumentRequest {}: {name} is required (ITI TF-2 3.43.4.1.2)", i + 1),
+                    )
+                    .at(format!("DocumentRequest[{}]/{name}", i + 1)),
+                );
+                String::new()
+            })
+        };
+        requests.push(DocumentRequest {
+            repository_unique_id: required("RepositoryUniqueId", &mut problems),
+            document_unique_id: required("DocumentUniqueId", &mut problems),
+            home_community_id: text("HomeCommunityId"),
+        });
+    }
+    if requests.is_empty() || requests.len() > MAX_REQUESTS {
+        problems.push(
+            RegistryError::new(
+                ErrorCode::XDSRepositoryError,
+                format!(
+                    "RetrieveDocumentSetRequest holds {} DocumentRequests; 1 to {MAX_REQUESTS} are answered (ITI TF-2 3.43.4.1.2)",
+                    requests.len()
+                ),
+            )
+            .at("DocumentRequest"),
+        );
+    }
+    if problems.is_empty() { Ok(requests) } else { Err(problems) }
+}
+
+pub fn write_request(w: &mut XmlWriter<'static>, requests: &[DocumentRequest]) {
+    w.open("xds:RetrieveDocumentSetRequest").attr("xmlns:xds", NS_XDS);
+    for r in requests {
+        w.open("xds:DocumentRequest");
+        if let Some(home) = &r.home_community_id {
+            w.leaf("xds:HomeCommunityId", home);
+        }
+        w.leaf("xds:RepositoryUniqueId", &r.repository_unique_id);
+        w.leaf("xds:DocumentUniqueId", &r.document_unique_id);
+        w.close();
+    }
+    w.close();
+}
+
+pub fn write_response(
+    w: &mut XmlWriter<'static>,
+    status: ResponseStatus,
+    errors: &[RegistryError],
+    documents: &[DocumentResponse],
+) {
+    w.open("xds:RetrieveDocumentSetResponse").attr("xmlns:xds", NS_XDS).attr("xmlns:rs", NS_RS);
+    response::write(w, status, errors);
+    for d in documents {
+        w.open("xds:DocumentResponse");
+        if let Some(home) = &d.home_community_id {
+            w.leaf("xds:HomeCommunityId", home);
+        }
+        w.leaf("xds:RepositoryUniqueId", &d.repository_unique_id);
+        w.leaf("xds:DocumentUniqueId", &d.document_unique_id);
+        w.leaf("xds:mimeType", &d.mime_type);
+        w.open("xds:Document");
+        match &d.content {
+            Content::Include(cid) => {
+                let href = format!("cid:{cid}");
+                w.empty("xop:Include", &[("xmlns:xop", NS_XOP), ("href", &href)]);
+            }
+            Content::Base64(text) => {
+                w.text(text);
+            }
+        }
+        w.close().close();
+    }
+    w.close();
+}
+
+/// Reads an answer (our client, and gateways to come).
+#[allow(clippy::type_complexity)]
+pub fn read_response(
+    node: Node<'_, '_>,
+) -> Result<(ResponseStatus, Vec<RegistryError>, Vec<DocumentResponse>), String> {
+    let inner = tree::child(node, NS_RS, "RegistryResponse")
+        .ok_or("rs:RegistryResponse is missing from the RetrieveDocumentSetResponse")?;
+    let (status, errors) = response::read(inner)?;
+    let documents = tree::children(node, NS_XDS, "DocumentResponse")
+        .map(|d| {
+            let text = |name: &str| {
+                tree::child(d, NS_XDS, name).map(|n| tree::text_of(n).trim().to_owned()).unwrap_or_default()
+            };
+            let body = tree::child(d, NS_XDS, "Document");
+            let include = body.and_then(|b| tree::child(b, NS_XOP, "Include"));
+            DocumentResponse {
+                home_community_id: Some(text("HomeCommunityId")).filter(|h| !h.is_empty()),
+                repository_unique_id: text("RepositoryUniqueId"),
+                document_unique_id: text("DocumentUniqueId"),
+                mime_type: text("mimeType"),
+                content: match include.and_then(|i| tree::attr(i, "href")) {
+                    Some(href) => Content::Include(href.to_owned()),
+                    None => Content::Base64(body.map(|b| tree::text_of(b).into_owned()).unwrap_or_default()),
+                },
+            }
+        })
+        .collect();
+    Ok((status, errors, documents))
+}

@@ -1,0 +1,9 @@
+//! SOAP 1.2 envelopes with WS-Addressing. ITI TF-2 Appendix V.
+
+mod fault;
+mod request;
+mod response;
+
+pub use fault::write_fault;
+pub use request::{SoapRequest, read};
+pub use response::{SoapResponse, read_response, write_request, write_response};

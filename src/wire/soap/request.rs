@@ -1,0 +1,245 @@
+//! A request's envelope: what document-sharing needs of it, or the fault it earns.
+
+use roxmltree::{Document, Node};
+
+use crate::model::error::{Fault, FaultCode, clip};
+use crate::model::namespace::{NS_SOAP11, NS_SOAP12, NS_WSA, WSA_ANONYMOUS};
+use crate::wire::xml::tree;
+
+/// Roles this node plays (SOAP 1.2 Part 1, 2.2); headers for other roles are not ours.
+const OUR_ROLES: [&str; 2] = [
+    "http://www.w3.org/2003/05/soap-envelope/role/next",
+    "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver",
+];
+
+/// WS-Addressing headers; all of them are understood.
+const ADDRESSING: [&str; 7] = ["Action", "MessageID", "RelatesTo", "To", "From", "ReplyTo", "FaultTo"];
+
+/// An envelope taken apart.
+#[derive(Debug)]
+pub struct SoapRequest<'a, 'i> {
+    pub action: String,
+    pub message_id: Option<String>,
+    /// The one child of Body.
+    pub body: Node<'a, 'i>,
+}
+
+/// What went wrong, with the MessageID to relate the fault to, if it could be read.
+pub type RequestFault = Box<(Fault, Option<String>)>;
+
+/// Reads the envelope. ITI TF-2 V.3.2; WS-Addressing 1.0 SOAP Binding 6.4.
+pub fn read<'a, 'i>(doc: &'a Document<'i>) -> Result<SoapRequest<'a, 'i>, RequestFault> {
+    let root = doc.root_element();
+    envelope(root).map_err(|f| Box::new((f, None)))?;
+    let header = tree::child(root, NS_SOAP12, "Header");
+    let message_id = header
+        .and_then(|h| tree::child(h, NS_WSA, "MessageID"))
+        .map(|m| tree::text_of(m).trim().to_owned())
+        .filter(|m| !m.is_empty());
+    match parts(root, header) {
+        Ok((action, body)) => Ok(SoapRequest { action, message_id, body }),
+        Err(fault) => Err(Box::new((fault, message_id))),
+    }
+}
+
+fn envelope(root: Node<'_, '_>) -> Result<(), Fault> {
+    if tree::is(root, NS_SOAP12, "Envelope") {
+        return Ok(());
+    }
+    let name = root.tag_name();
+    if name.name() == "Envelope" {
+        let found = name.namespace().unwrap_or("no namespace");
+        let version = if found == NS_SOAP11 { "SOAP 1.1 " } else { "" };
+        return Err(Fault {
+            code: FaultCode::VersionMismatch,
+            ..Fault::sender(format!(
+                "the envelope is in namespace '{}' ({version}not supported); SOAP 1.2 is '{NS_SOAP12}'",
+                clip(found)
+            ))
+        });
+    }
+    Err(Fault::sender(format!(
+        "the root element is '{}'; a SOAP 1.2 Envelope is required (ITI TF-2 V.3)",
+        clip(name.name())
+    )))
+}
+
+fn parts<'a, 'i>(
+    root: Node<'a, 'i>,
+    header: Option<Node<'a, 'i>>,
+) -> Result<(String, Node<'a, 'i>), Fault> {
+    let mut bodies = tree::children(root, NS_SOAP12, "Body");
+    let body = bodies.next().ok_or_else(|| Fault::sender("the envelope has no soap:Body"))?;
+    if bodies.next().is_some() || tree::children(root, NS_SOAP12, "Header").count() > 1 {
+        return Err(Fault::sender("the envelope has more than one soap:Header or soap:Body"));
+    }
+    let action = match header {
+        Some(header) => {
+            must_understand(header)?;
+            addressing(header)?
+        }
+        None => return Err(action_missing()),
+    };
+    let mut payload = tree::elements(body);
+    match (payload.next(), payload.next()) {
+        (Some(only), None) => Ok((action, only)),
+        (None, _) => Err(Fault::sender("soap:Body is empty; it holds the request element")),
+        (Some(_), Some(second)) => Err(Fault::sender(format!(
+            "soap:Body holds more than one element ('{}' is the second); exactly one is required",
+            clip(second.tag_name().name())
+        ))),
+    }
+}
+
+fn action_missing() -> Fault {
+    Fault::sender("the header wsa:Action is required (ITI TF-2 V.3.2.2)")
+        .subcode("wsa:MessageAddressingHeaderRequired")
+}
+
+/// Action exactly once, the others at most once, replies on the same connection.
+fn addressing(header: Node<'_, '_>) -> Result<String, Fault> {
+    for name in ADDRESSING {
+        let count = tree::children(header, NS_WSA, name).count();
+        // RelatesTo may repeat (WS-Addressing 1.0 Core 3.1).
+        if count > 1 && name != "RelatesTo" {
+            return Err(Fault::sender(format!("the header wsa:{name} stands {count} times; once is allowed"))
+                .subcode("wsa:InvalidAddressingHeader"));
+        }
+    }
+    for name in ["ReplyTo", "FaultTo"] {
+        let Some(endpoint) = tree::child(header, NS_WSA, name) else { continue };
+        let address = tree::child(endpoint, NS_WSA, "Address").map(|a| tree::text_of(a).trim().to_owned());
+        match address.as_deref() {
+            Some(WSA_ANONYMOUS) => {}
+            // An address to call back is a way to make us call anybody; nothing here is asynchronous.
+            Some(other) => {
+                return Err(Fault::sender(format!(
+                    "wsa:{name} asks for an answer to '{}'; only {WSA_ANONYMOUS} is supported",
+                    clip(other)
+                ))
+                .subcode("wsa:OnlyAnonymousAddressSupported"));
+            }
+            None => {
+                return Err(Fault::sender(format!("wsa:{name} holds no wsa:Address"))
+                    .subcode("wsa:InvalidAddressingHeader"));
+            }
+        }
+    }
+    let action = tree::child(header, NS_WSA, "Action").ok_or_else(action_missing)?;
+    let action = tree::text_of(action).trim().to_owned();
+    if action.is_empty() { Err(action_missing()) } else { Ok(action) }
+}
+
+/// A header we must understand and do not stops the message (SOAP 1.2 Part 1, 2.4).
+fn must_understand(header: Node<'_, '_>) -> Result<(), Fault> {
+    let unknown: Vec<(String, String)> = tree::elements(header)
+        .filter(|block| {
+            let demanded = matches!(tree::attr_ns(*block, NS_SOAP12, "mustUnderstand").map(str::trim), Some("1" | "true"));
+            let role = tree::attr_ns(*block, NS_SOAP12, "role").map(str::trim).filter(|r| !r.is_empty());
+            let ours = role.is_none_or(|r| OUR_ROLES.contains(&r));
+            let name = block.tag_name();
+            let known = name.namespace() == Some(NS_WSA) && ADDRESSING.contains(&name.name());
+            demanded && ours && !known
+        })
+        .map(|block| {
+            let name = block.tag_name();
+            (name.namespace().unwrap_or_default().to_owned(), name.name().to_owned())
+        })
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = unknown.iter().map(|(ns, name)| format!("{{{}}}{}", clip(ns), clip(name))).collect();
+    Err(Fault {
+        code: FaultCode::MustUnderstand,
+        not_understood: unknown,
+        ..Fault::sender(format!("header not understood: {}", names.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing"><s:Header><a:Action s:mustUnderstand="1"> urn:x </a:Action><a:MessageID>urn:uuid:1</a:MessageID><a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo></s:Header><s:Body><r xmlns="urn:r"/></s:Body></s:Envelope>"#;
+
+    fn fault(xml: &str) -> (Fault, Option<String>) {
+        let doc = tree::parse(xml).unwrap();
+        *read(&doc).unwrap_err()
+    }
+
+    #[track_caller]
+    fn spoiled(from: &str, to: &str) -> Fault {
+        assert!(GOOD.contains(from));
+        fault(&GOOD.replace(from, to)).0
+    }
+
+    #[test]
+    fn a_good_envelope() {
+        let doc = tree::parse(GOOD).unwrap();
+        let r = read(&doc).unwrap();
+        assert_eq!((r.action.as_str(), r.message_id.as_deref()), ("urn:x", Some("urn:uuid:1")));
+        assert_eq!(r.body.tag_name().name(), "r");
+    }
+
+    #[test]
+    fn soap_11_is_a_version_mismatch() {
+        let f = spoiled("http://www.w3.org/2003/05/soap-envelope", NS_SOAP11);
+        assert_eq!(f.code, FaultCode::VersionMismatch);
+    }
+
+    #[test]
+    fn no_envelope_at_all() {
+        assert_eq!(fault("<x/>").0.code, FaultCode::Sender);
+    }
+
+    #[test]
+    fn action_absent() {
+        let f = spoiled(r#"<a:Action s:mustUnderstand="1"> urn:x </a:Action>"#, "");
+        assert_eq!(f.subcode, Some("wsa:MessageAddressingHeaderRequired"));
+    }
+
+    #[test]
+    fn action_twice() {
+        let f = spoiled("<a:MessageID>", "<a:Action>urn:y</a:Action><a:MessageID>");
+        assert_eq!(f.subcode, Some("wsa:InvalidAddressingHeader"));
+    }
+
+    #[test]
+    fn a_header_nobody_understands() {
+        let f = spoiled("<a:MessageID>", r#"<z s:mustUnderstand="true" xmlns="urn:z"/><a:MessageID>"#);
+        assert_eq!(f.code, FaultCode::MustUnderstand);
+        assert_eq!(f.not_understood, [("urn:z".to_owned(), "z".to_owned())]);
+    }
+
+    #[test]
+    fn a_header_for_another_role_is_not_ours() {
+        let xml = GOOD.replace(
+            "<a:MessageID>",
+            r#"<z s:mustUnderstand="1" s:role="urn:other" xmlns="urn:z"/><a:MessageID>"#,
+        );
+        assert!(read(&tree::parse(&xml).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_reply_elsewhere() {
+        let f = spoiled(WSA_ANONYMOUS, "http://10.0.0.1/hook");
+        assert_eq!(f.subcode, Some("wsa:OnlyAnonymousAddressSupported"));
+    }
+
+    #[test]
+    fn two_payloads() {
+        assert_eq!(spoiled(r#"<r xmlns="urn:r"/>"#, r#"<r xmlns="urn:r"/><q/>"#).code, FaultCode::Sender);
+    }
+
+    #[test]
+    fn an_empty_body() {
+        assert_eq!(spoiled(r#"<r xmlns="urn:r"/>"#, "").code, FaultCode::Sender);
+    }
+
+    #[test]
+    fn the_fault_knows_the_message_it_answers() {
+        let xml = GOOD.replace(r#"<r xmlns="urn:r"/>"#, "");
+        assert_eq!(fault(&xml).1.as_deref(), Some("urn:uuid:1"));
+    }
+}
