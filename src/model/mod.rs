@@ -3,10 +3,12 @@
 
 pub mod audit;
 pub mod caller;
+pub mod codes;
 pub mod consent;
 pub mod ebrim;
 pub mod error;
 pub mod hl7types;
+pub mod ids;
 pub mod metadata;
 pub mod namespace;
 pub mod patient;
