@@ -1,1 +1,0 @@
-//! Two engines, one SQL text.

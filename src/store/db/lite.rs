@@ -1,0 +1,258 @@
+//! SQLite: a stack of readers, one writer thread, one checkpoint thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use rusqlite::{Connection, OpenFlags};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::lite_writer::{Writer, WriteJob};
+use super::tx::Conn;
+use super::{DbError, DbStatus, Lock, Tx, TxFuture};
+use crate::config::database::DatabaseConfig;
+
+/// How long SQLite itself waits for a lock held by another process (a backup, `chiren migrate`).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection.
+const STATEMENTS: usize = 128;
+/// 8 KiB holds two or three DocumentEntry bodies; see the note at the head of migrations/sqlite.
+const PAGE_SIZE: u32 = 8192;
+
+#[derive(Clone)]
+pub(super) struct Lite(Arc<Shared>);
+
+struct Shared {
+    writer: Writer,
+    readers: Mutex<Vec<Connection>>,
+    /// One permit for each connection on the stack.
+    permits: Arc<Semaphore>,
+    acquire_timeout: Duration,
+}
+
+impl Lite {
+    pub(super) fn open(path: &Path, config: &DatabaseConfig) -> Result<Self, DbError> {
+        let options = LiteOptions::of(path, config);
+        let writer = Writer::start(&options, config.write_queue.max(1))?;
+        let count = config.connections().max(1) as usize;
+        let readers = (0..count).map(|_| options.reader()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self(Arc::new(Shared {
+            writer,
+            readers: Mutex::new(readers),
+            permits: Arc::new(Semaphore::new(count)),
+            acquire_timeout: Duration::from_secs(config.acquire_timeout_s.max(1)),
+        })))
+    }
+
+    pub(super) async fn read<T, E, F>(&self, f: F, snapshot: bool) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send,
+    {
+        let mut reader = self.reader().await?;
+        in_place(|| {
+            let conn = reader.conn().ok_or(DbError::Unavailable(CLOSED.into()))?;
+            if !snapshot {
+                return poll_once(&f, conn, true);
+            }
+            conn.execute_batch("BEGIN").map_err(DbError::from)?;
+            let done = poll_once(&f, conn, true);
+            // Nothing was changed; a failure to end shows itself at the next use.
+            let _ = conn.execute_batch("ROLLBACK");
+            done
+        })
+    }
+
+    pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + 'static,
+    {
+        let (job, answer) = WriteJob::new(f);
+        self.0.writer.submit(job)?;
+        match answer.await {
+            Ok(done) => done,
+            // The thread ended without answering: whether it committed is unknown.
+            Err(_) => Err(DbError::Unavailable(CLOSED.into()).into()),
+        }
+    }
+
+    async fn reader(&self) -> Result<Reader<'_>, DbError> {
+        let permit = tokio::time::timeout(self.0.acquire_timeout, self.0.permits.clone().acquire_owned())
+            .await
+            .map_err(|_| DbError::Busy("no free reader in time"))?
+            .map_err(|_| DbError::Unavailable(CLOSED.into()))?;
+        let conn = self.readers().pop();
+        Ok(Reader { conn, home: &self.0, _permit: permit })
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self) -> DbStatus {
+        let (queued, commits, writes) = self.0.writer.counters();
+        DbStatus { queued, commits, writes, ..DbStatus::default() }
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.permits.close();
+        self.0.writer.close().await;
+        self.readers().clear();
+    }
+}
+
+pub(super) const CLOSED: &str = "the database is closed";
+
+/// A reader connection that goes home by itself, also when a closure panics. The permit is released
+/// after the connection is back (fields drop in order, `Drop` first).
+struct Reader<'a> {
+    conn: Option<Connection>,
+    home: &'a Shared,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reader<'_> {
+    fn conn(&mut self) -> Option<&mut Connection> {
+        self.conn.as_mut()
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take()
+            && !self.home.permits.is_closed()
+        {
+            if !conn.is_autocommit() {
+                let _ = conn.execute_batch("ROLLBACK");
+            }
+            self.home.readers.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        }
+    }
+}
+
+/// Runs blocking work where we stand. A current-thread runtime (small tests) has nobody to hand its
+/// other tasks to, so there it simply blocks.
+fn in_place<R>(work: impl FnOnce() -> R) -> R {
+    match Handle::try_current().map(|h| h.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// Runs a closure over `conn`. Every await inside is a call on [`Tx`], ready at once here.
+pub(super) fn poll_once<T, E, F>(f: &F, conn: &mut Connection, read_only: bool) -> Result<T, E>
+where
+    E: From<DbError>,
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E>,
+{
+    let mut tx = Tx::new(Conn::Lite(conn), read_only);
+    match catch_unwind(AssertUnwindSafe(|| f(&mut tx).now_or_never())) {
+        Ok(Some(Ok(value))) => match tx.failed() {
+            Some(e) if !read_only => Err(e.clone().into()),
+            _ => Ok(value),
+        },
+        Ok(Some(Err(e))) => Err(e),
+        Ok(None) => Err(DbError::Misuse("it awaited something other than the database").into()),
+        Err(_) => Err(DbError::Panicked.into()),
+    }
+}
+
+/// How connections to one file are opened.
+pub(super) struct LiteOptions {
+    path: PathBuf,
+    cache_kib: u32,
+    mmap_bytes: u64,
+}
+
+impl LiteOptions {
+    fn of(path: &Path, config: &DatabaseConfig) -> Self {
+        Self {
+            path: path.to_owned(),
+            cache_kib: config.cache_mib.max(1).saturating_mul(1024),
+            mmap_bytes: u64::from(config.mmap_mib) * 1024 * 1024,
+        }
+    }
+
+    pub(super) fn writer(&self) -> Result<Connection, DbError> {
+        let conn = connect(&self.path)?;
+        self.tune(&conn, self.cache_kib)?;
+        Ok(conn)
+    }
+
+    fn reader(&self) -> Result<Connection, DbError> {
+        let conn = connect(&self.path)?;
+        self.tune(&conn, (self.cache_kib / 4).max(1024))?;
+        conn.pragma_update(None, "query_only", true)?;
+        Ok(conn)
+    }
+
+    /// Copies pages from the log to the file; needs no cache of its own.
+    pub(super) fn checkpointer(&self) -> Result<Connection, DbError> {
+        let conn = connect(&self.path)?;
+        self.tune(&conn, 1024)?;
+        Ok(conn)
+    }
+
+    fn tune(&self, conn: &Connection, cache_kib: u32) -> Result<(), DbError> {
+        conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+        conn.pragma_update_and_check(None, "mmap_size", self.mmap_bytes as i64, |_| Ok(()))?;
+        // The checkpoint thread decides when to checkpoint; a commit never pays for it.
+        conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
+        conn.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+/// Opens or makes the file in the one mode we use: WAL, synced at every commit.
+fn connect(path: &Path) -> Result<Connection, DbError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let conn = Connection::open_with_flags(path, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Only a file without tables takes the page size.
+    conn.pragma_update(None, "page_size", PAGE_SIZE)?;
+    let mode: String = conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(DbError::Unavailable("SQLite cannot use WAL on this file system".into()));
+    }
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    Ok(conn)
+}
+
+/// One connection, one transaction; see [`super::alone`].
+pub(super) fn alone<T, F>(path: &Path, lock: Lock, f: F) -> Result<T, DbError>
+where
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T>,
+{
+    let mut conn = match lock {
+        Lock::Read if !path.exists() => Connection::open_in_memory()?,
+        _ => connect(path)?,
+    };
+    conn.execute_batch(match lock {
+        Lock::Read => "BEGIN",
+        Lock::Schema => "BEGIN IMMEDIATE",
+    })?;
+    let done = poll_once(&f, &mut conn, lock == Lock::Read);
+    match done {
+        Ok(value) => {
+            conn.execute_batch("COMMIT")?;
+            Ok(value)
+        }
+        Err(e) => {
+            if !conn.is_autocommit() {
+                let _ = conn.execute_batch("ROLLBACK");
+            }
+            Err(e)
+        }
+    }
+}

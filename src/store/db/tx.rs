@@ -1,0 +1,380 @@
+//! One statement text, two engines: values in, rows out.
+//!
+//! Statements use `$1`, `$2` … in any order and as often as needed. PostgreSQL reads the number;
+//! SQLite numbers parameters by first appearance, so there they are bound by name.
+
+#[cfg(feature = "postgres")]
+use futures_util::TryStreamExt as _;
+#[cfg(feature = "postgres")]
+use sqlx::Row as _;
+
+use super::DbError;
+
+/// Type of a NULL, which PostgreSQL wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ty {
+    I64,
+    Text,
+    Blob,
+}
+
+/// A bound value. Booleans, enums and instants (microseconds since 1970) are `I64`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Val<'a> {
+    Null(Ty),
+    I64(i64),
+    Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+impl From<i64> for Val<'_> {
+    fn from(v: i64) -> Self {
+        Val::I64(v)
+    }
+}
+
+impl<'a> From<&'a str> for Val<'a> {
+    fn from(v: &'a str) -> Self {
+        Val::Text(v)
+    }
+}
+
+impl<'a> From<&'a String> for Val<'a> {
+    fn from(v: &'a String) -> Self {
+        Val::Text(v)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Val<'a> {
+    fn from(v: &'a [u8]) -> Self {
+        Val::Blob(v)
+    }
+}
+
+impl From<Option<i64>> for Val<'_> {
+    fn from(v: Option<i64>) -> Self {
+        v.map_or(Val::Null(Ty::I64), Val::I64)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Val<'a> {
+    fn from(v: Option<&'a str>) -> Self {
+        v.map_or(Val::Null(Ty::Text), Val::Text)
+    }
+}
+
+impl<'a> From<&'a Option<String>> for Val<'a> {
+    fn from(v: &'a Option<String>) -> Self {
+        v.as_deref().into()
+    }
+}
+
+/// A statement: a literal, or text a query builder put together. Built text may hold only our own
+/// words and `$n`; whatever came from outside is a [`Val`].
+pub enum Sql {
+    Fixed(&'static str),
+    Built(String),
+}
+
+impl Sql {
+    #[cfg(feature = "sqlite")]
+    fn as_str(&self) -> &str {
+        match self {
+            Sql::Fixed(s) => s,
+            Sql::Built(s) => s,
+        }
+    }
+}
+
+impl From<&'static str> for Sql {
+    fn from(s: &'static str) -> Self {
+        Sql::Fixed(s)
+    }
+}
+
+impl From<String> for Sql {
+    fn from(s: String) -> Self {
+        Sql::Built(s)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl sqlx::SqlSafeStr for Sql {
+    fn into_sql_str(self) -> sqlx::SqlStr {
+        match self {
+            Sql::Fixed(s) => s.into_sql_str(),
+            Sql::Built(s) => sqlx::AssertSqlSafe(s).into_sql_str(),
+        }
+    }
+}
+
+/// A result row; columns count from 0.
+pub enum Row<'r> {
+    #[cfg(feature = "sqlite")]
+    Lite(&'r rusqlite::Row<'r>),
+    #[cfg(feature = "postgres")]
+    Pg(&'r sqlx::postgres::PgRow),
+}
+
+impl Row<'_> {
+    /// Column `i` as an owned value.
+    pub fn get<T: Col>(&self, i: usize) -> Result<T, DbError> {
+        T::col(self, i)
+    }
+
+    /// Column `i` as text in place: for bodies that are parsed at once.
+    pub fn text(&self, i: usize) -> Result<&str, DbError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Row::Lite(row) => row
+                .get_ref(i)?
+                .as_str()
+                .map_err(|e| DbError::Decode { column: i, message: e.to_string() }),
+            #[cfg(feature = "postgres")]
+            Row::Pg(row) => Ok(row.try_get::<&str, _>(i)?),
+        }
+    }
+}
+
+/// Types a column can be read as.
+pub trait Col: Sized {
+    fn col(row: &Row<'_>, i: usize) -> Result<Self, DbError>;
+}
+
+macro_rules! columns {
+    ($($t:ty),+) => {$(
+        impl Col for $t {
+            fn col(row: &Row<'_>, i: usize) -> Result<Self, DbError> {
+                match row {
+                    #[cfg(feature = "sqlite")]
+                    Row::Lite(row) => Ok(row.get(i)?),
+                    #[cfg(feature = "postgres")]
+                    Row::Pg(row) => Ok(row.try_get(i)?),
+                }
+            }
+        }
+    )+};
+}
+
+columns!(i64, Option<i64>, String, Option<String>, Vec<u8>, Option<Vec<u8>>);
+
+impl Col for bool {
+    fn col(row: &Row<'_>, i: usize) -> Result<Self, DbError> {
+        Ok(i64::col(row, i)? != 0)
+    }
+}
+
+/// The connection under a [`Tx`]. `&mut` keeps futures over it `Send`.
+pub(super) enum Conn<'c> {
+    #[cfg(feature = "sqlite")]
+    Lite(&'c mut rusqlite::Connection),
+    #[cfg(feature = "postgres")]
+    Pg(&'c mut sqlx::PgConnection),
+}
+
+/// The inside of `Db::read`, `Db::snapshot` or `Db::write`.
+///
+/// A statement that fails spoils a write: even if the closure carries on and returns `Ok`, nothing
+/// is kept (PostgreSQL would answer such a COMMIT with a silent ROLLBACK). To try an insert that may
+/// collide, write `ON CONFLICT DO NOTHING` and look at the row count.
+pub struct Tx<'c> {
+    conn: Conn<'c>,
+    read_only: bool,
+    failed: Option<DbError>,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(conn: Conn<'c>, read_only: bool) -> Self {
+        Self { conn, read_only, failed: None }
+    }
+
+    /// The first statement error of this transaction.
+    pub(super) fn failed(&self) -> Option<&DbError> {
+        self.failed.as_ref()
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub async fn exec(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<u64, DbError> {
+        if self.read_only {
+            return Err(DbError::Misuse("a statement that changes rows inside a read"));
+        }
+        let sql = sql.into();
+        let done = match &mut self.conn {
+            #[cfg(feature = "sqlite")]
+            Conn::Lite(conn) => lite_exec(conn, sql.as_str(), args),
+            #[cfg(feature = "postgres")]
+            Conn::Pg(conn) => match pg_bind(sql, args).execute(&mut **conn).await {
+                Ok(done) => Ok(done.rows_affected()),
+                Err(e) => Err(e.into()),
+            },
+        };
+        self.note(done)
+    }
+
+    /// Runs a query and maps every row as it arrives.
+    pub async fn fetch<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        mut map: M,
+    ) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        let mut rows = Vec::new();
+        self.each(sql, args, |row| {
+            rows.push(map(row)?);
+            Ok(true)
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// The first row, if there is one.
+    pub async fn fetch_opt<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        mut map: M,
+    ) -> Result<Option<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        let mut first = None;
+        self.each(sql, args, |row| {
+            first = Some(map(row)?);
+            Ok(false)
+        })
+        .await?;
+        Ok(first)
+    }
+
+    /// The one row of a query that always has one (`COUNT`, `RETURNING`); [`DbError::NoRow`] otherwise.
+    pub async fn fetch_one<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        map: M,
+    ) -> Result<T, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        self.fetch_opt(sql, args, map).await?.ok_or(DbError::NoRow)
+    }
+
+    /// Hands each row to `take` until it answers `false`.
+    async fn each<F>(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>], take: F) -> Result<(), DbError>
+    where
+        F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
+    {
+        let sql = sql.into();
+        let done = match &mut self.conn {
+            #[cfg(feature = "sqlite")]
+            Conn::Lite(conn) => lite_each(conn, sql.as_str(), args, take),
+            #[cfg(feature = "postgres")]
+            Conn::Pg(conn) => pg_each(conn, sql, args, take).await,
+        };
+        self.note(done)
+    }
+
+    /// Runs several statements without values: migrations only.
+    pub(crate) async fn script(&mut self, sql: &'static str) -> Result<(), DbError> {
+        let done = match &mut self.conn {
+            #[cfg(feature = "sqlite")]
+            Conn::Lite(conn) => conn.execute_batch(sql).map_err(DbError::from),
+            #[cfg(feature = "postgres")]
+            Conn::Pg(conn) => match sqlx::raw_sql(sql).execute(&mut **conn).await {
+                Ok(_) => Ok(()),
+                Err(e) => Err(e.into()),
+            },
+        };
+        self.note(done)
+    }
+
+    fn note<T>(&mut self, done: Result<T, DbError>) -> Result<T, DbError> {
+        if let (Err(e), None) = (&done, &self.failed) {
+            self.failed = Some(e.clone());
+        }
+        done
+    }
+}
+
+const UNBOUND: DbError = DbError::Misuse("a $n placeholder without a value");
+
+#[cfg(feature = "sqlite")]
+fn lite_bind(stmt: &mut rusqlite::Statement<'_>, args: &[Val<'_>]) -> Result<(), DbError> {
+    use rusqlite::types::Null;
+    for index in 1..=stmt.parameter_count() {
+        let n: Option<usize> = stmt.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse().ok());
+        let value = n.and_then(|n| args.get(n.checked_sub(1)?)).ok_or(UNBOUND)?;
+        match *value {
+            Val::Null(_) => stmt.raw_bind_parameter(index, Null)?,
+            Val::I64(v) => stmt.raw_bind_parameter(index, v)?,
+            Val::Text(v) => stmt.raw_bind_parameter(index, v)?,
+            Val::Blob(v) => stmt.raw_bind_parameter(index, v)?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(feature = "sqlite")]
+fn lite_exec(conn: &rusqlite::Connection, sql: &str, args: &[Val<'_>]) -> Result<u64, DbError> {
+    let mut stmt = conn.prepare_cached(sql)?;
+    lite_bind(&mut stmt, args)?;
+    Ok(stmt.raw_execute()? as u64)
+}
+
+#[cfg(feature = "sqlite")]
+fn lite_each(
+    conn: &rusqlite::Connection,
+    sql: &str,
+    args: &[Val<'_>],
+    mut take: impl FnMut(&Row<'_>) -> Result<bool, DbError>,
+) -> Result<(), DbError> {
+    let mut stmt = conn.prepare_cached(sql)?;
+    lite_bind(&mut stmt, args)?;
+    let mut rows = stmt.raw_query();
+    while let Some(row) = rows.next()? {
+        if !take(&Row::Lite(row))? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(feature = "postgres")]
+type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+#[cfg(feature = "postgres")]
+fn pg_bind(sql: Sql, args: &[Val<'_>]) -> PgQuery {
+    args.iter().fold(sqlx::query(sql), |query, value| match *value {
+        Val::Null(Ty::I64) => query.bind(None::<i64>),
+        Val::Null(Ty::Text) => query.bind(None::<&str>),
+        Val::Null(Ty::Blob) => query.bind(None::<&[u8]>),
+        Val::I64(v) => query.bind(v),
+        Val::Text(v) => query.bind(v),
+        Val::Blob(v) => query.bind(v),
+    })
+}
+
+#[cfg(feature = "postgres")]
+async fn pg_each<F>(
+    conn: &mut sqlx::PgConnection,
+    sql: Sql,
+    args: &[Val<'_>],
+    mut take: F,
+) -> Result<(), DbError>
+where
+    F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
+{
+    let mut rows = pg_bind(sql, args).fetch(conn);
+    while let Some(row) = rows.try_next().await? {
+        if !take(&Row::Pg(&row))? {
+            break;
+        }
+    }
+    Ok(())
+}
