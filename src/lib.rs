@@ -14,6 +14,7 @@
 //! | store | model, config |
 //! | peer | model, config, wire |
 //! | service | model, config, store, peer |
+//! | synthetic | model |
 //! | server | model, config, wire, service |
 //! | cli, app, main | all |
 //!
@@ -28,4 +29,5 @@ pub mod peer;
 pub mod server;
 pub mod service;
 pub mod store;
+pub mod synthetic;
 pub mod wire;

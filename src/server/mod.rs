@@ -1,3 +1,4 @@
 //! Inbound faces.
 
 pub mod http;
+pub mod wsdl;
