@@ -3,40 +3,30 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use super::fault::{Fault, Faults};
+use super::section::section;
 
-/// The database behind registry, repository index, audit trail and outbox.
-#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DatabaseConfig {
-    /// `sqlite:PATH` (a file beside the program, made when absent) or
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
-    pub url: String,
-    /// Connections held open: readers on SQLite, the whole pool on PostgreSQL.
-    /// 0 chooses from the number of cores (SQLite 1 each, PostgreSQL 4 each).
-    pub max_connections: u32,
-    /// Page cache of the SQLite writer in MiB; each reader gets a quarter of it. SQLite only:
-    /// PostgreSQL has its own `shared_buffers`.
-    pub cache_mib: u32,
-    /// How much of the SQLite file is read through a memory map, in MiB; 0 turns mapping off.
-    /// Mapped pages belong to the system's file cache, but tools count them as memory of the program.
-    pub mmap_mib: u32,
-    /// Writes that may wait at once; one more is refused as busy. SQLite only.
-    pub write_queue: usize,
-    /// Seconds a request waits for a free connection before it is refused as busy.
-    pub acquire_timeout_s: u64,
-}
-
-impl Default for DatabaseConfig {
-    fn default() -> Self {
-        Self {
-            url: "sqlite:chiren.db".into(),
-            max_connections: 0,
-            cache_mib: 16,
-            mmap_mib: 0,
-            write_queue: 4096,
-            acquire_timeout_s: 5,
-        }
+section! {
+    private:
+    /// The database behind registry, repository index, audit trail and outbox.
+    pub struct DatabaseConfig {
+        /// `sqlite:PATH` (a file beside the program, made when absent) or
+        /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
+        url: String = "sqlite:chiren.db".into(),
+        /// Connections held open: readers on SQLite, the whole pool on PostgreSQL.
+        /// 0 chooses from the number of cores (SQLite 1 each, PostgreSQL 4 each).
+        max_connections: u32 = 0,
+        /// Page cache of the SQLite writer in MiB; each reader gets a quarter of it. SQLite only:
+        /// PostgreSQL has its own `shared_buffers`.
+        cache_mib: u32 = 16,
+        /// How much of the SQLite file is read through a memory map, in MiB; 0 turns mapping off.
+        /// Mapped pages belong to the system's file cache, but tools count them as memory of the
+        /// program.
+        mmap_mib: u32 = 0,
+        /// Writes that may wait at once; one more is refused as busy. SQLite only.
+        write_queue: usize = 4096,
+        /// Seconds a request waits for a free connection before it is refused as busy.
+        acquire_timeout_s: u64 = 5,
     }
 }
 
@@ -82,6 +72,21 @@ impl DatabaseConfig {
             ":memory:" => Err("database.url must name a file: a database in memory is not durable".into()),
             path => Ok(Engine::Sqlite(path.into())),
         }
+    }
+
+    pub(super) fn check(&self, list: &mut Vec<Fault>) {
+        let mut faults = Faults::of("database", list);
+        if self.engine().is_err() {
+            // The value may hold a password: it is not repeated.
+            faults.add(
+                "url",
+                "must be sqlite:PATH (not :memory:) or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+                "sqlite:パス（:memory: は不可）または postgres://ユーザー:パスワード@ホスト:ポート/データベース としてください",
+            );
+        }
+        faults.range("max_connections", self.max_connections.into(), 0, 1000);
+        faults.range("write_queue", self.write_queue as u64, 1, 1_000_000);
+        faults.range("acquire_timeout_s", self.acquire_timeout_s, 1, 600);
     }
 
     /// `url` without user and password, fit for logs and `chiren check`.

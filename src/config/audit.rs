@@ -1,0 +1,11 @@
+//! `[audit]`: which access leaves a record (ITI-20).
+
+use super::section::section;
+
+section! {
+    /// Audit records (ITI-20). Submissions and retrievals always leave one.
+    pub struct AuditConfig {
+        /// Whether queries leave one too.
+        queries: bool = true,
+    }
+}

@@ -1,0 +1,76 @@
+//! `[registry]`: which rules metadata must keep.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, Faults, unreadable};
+use super::section::section;
+
+/// Which layer of metadata rules applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleLayer {
+    Ihe,
+    Jahis,
+}
+
+/// What happens to a code outside the affinity domain's vocabulary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeCheck {
+    Strict,
+    Warn,
+    Off,
+}
+
+/// What happens to a submission for a patient the registry does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPatients {
+    Reject,
+    Accept,
+}
+
+/// What a query for a patient the registry does not know is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPatientQuery {
+    Empty,
+    Error,
+}
+
+section! {
+    /// The document registry (ITI-18, ITI-42).
+    pub struct RegistryConfig {
+        /// Whether this program is a registry.
+        enabled: bool = true,
+        /// The rules metadata must keep: `ihe` (the Technical Framework), or `jahis` (and the
+        /// JAHIS guide's, where authorInstitution is required).
+        rules: RuleLayer = RuleLayer::Jahis,
+        /// Codes outside the vocabulary: `strict` refuses, `warn` accepts with a warning, `off`
+        /// does not look.
+        codes: CodeCheck = CodeCheck::Strict,
+        /// Vocabulary files of the affinity domain. None: the built-in Japanese set.
+        vocabularies: Vec<PathBuf> = vec![],
+        /// A submission for an unknown patient: `reject` (XDSUnknownPatientId) or `accept`.
+        unknown_patients: UnknownPatients = UnknownPatients::Reject,
+        /// A query for an unknown patient: `empty` (no results) or `error` (XDSUnknownPatientId).
+        unknown_patient_query: UnknownPatientQuery = UnknownPatientQuery::Empty,
+    }
+}
+
+impl RegistryConfig {
+    pub(super) fn check(&self, list: &mut Vec<Fault>) {
+        if !self.enabled {
+            return;
+        }
+        let mut faults = Faults::of("registry", list);
+        for (i, path) in self.vocabularies.iter().enumerate() {
+            if let Err(e) = std::fs::read_to_string(path) {
+                let fault = unreadable(&faults.key(&format!("vocabularies[{i}]")), path, e);
+                faults.push(fault);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `[repository]`: documents, and the registry they are registered at.
+
+use std::path::PathBuf;
+
+use super::fault::{Fault, Faults};
+use super::peer::PeerConfig;
+use super::section::section;
+
+section! {
+    /// The document repository (ITI-41, ITI-43).
+    pub struct RepositoryConfig {
+        /// Whether this program is a repository.
+        enabled: bool = true,
+        /// The repositoryUniqueId, an OID (ITI TF-3 4.2.3.2.18).
+        unique_id: String = String::new(); example "\"2.999.392.1.3\"",
+        /// The folder that holds the documents; it must be on one file system with its subfolders.
+        documents: PathBuf = "/var/lib/chiren/documents".into(),
+        /// Hours after which a document that no entry refers to is removed: what a crash or a cut
+        /// upload left behind.
+        sweep_age_hours: u64 = 24,
+        /// Minutes between two such sweeps.
+        sweep_interval_minutes: u64 = 60,
+        /// The registry of another system to register at (ITI-42). Absent: our own.
+        remote_registry: Option<PeerConfig> = None; table,
+    }
+}
+
+impl RepositoryConfig {
+    pub(super) fn check(&self, examples_allowed: bool, list: &mut Vec<Fault>) {
+        if !self.enabled {
+            return;
+        }
+        let mut faults = Faults::of("repository", list);
+        faults.oid("unique_id", &self.unique_id, examples_allowed);
+        if self.documents.as_os_str().is_empty() {
+            faults.missing("documents");
+        } else if self.documents.exists() && !self.documents.is_dir() {
+            faults.add(
+                "documents",
+                format!("{} is not a folder", self.documents.display()),
+                format!("{} はフォルダではありません", self.documents.display()),
+            );
+        }
+        faults.range("sweep_age_hours", self.sweep_age_hours, 1, 24 * 365);
+        faults.range("sweep_interval_minutes", self.sweep_interval_minutes, 1, 24 * 60 * 7);
+        if let Some(peer) = &self.remote_registry {
+            peer.check("repository.remote_registry", list);
+        }
+    }
+}
