@@ -85,7 +85,10 @@ impl LoadError {
 impl Config {
     /// Reads the file and lays this process's environment over it.
     pub fn load(path: &Path) -> Result<Config, LoadError> {
-        Self::load_with(path, std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+        Self::load_with(
+            path,
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
     }
 
     /// The same with another environment.

@@ -38,6 +38,8 @@ pub enum Purpose {
 pub fn decide(policy: Policy, _caller: &Caller, purpose: Purpose) -> Permit {
     match (policy, purpose) {
         (_, Purpose::Upkeep) => Permit { reason: "upkeep by the gateway itself" },
-        (Policy::AdmittedNodes, _) => Permit { reason: "node admitted by its listener; no consent rules configured" },
+        (Policy::AdmittedNodes, _) => {
+            Permit { reason: "node admitted by its listener; no consent rules configured" }
+        }
     }
 }

@@ -111,8 +111,7 @@ pub const CATALOGUE: &[TransactionRow] = &[
 ];
 
 impl Transaction {
-    pub const ALL: [Transaction; 5] =
-        [Self::Iti18, Self::Iti41, Self::Iti42, Self::Iti43, Self::Iti51];
+    pub const ALL: [Transaction; 5] = [Self::Iti18, Self::Iti41, Self::Iti42, Self::Iti43, Self::Iti51];
 
     /// The row; the catalogue is complete, as its test shows.
     pub fn row(self) -> &'static TransactionRow {

@@ -73,6 +73,11 @@ impl Dtm {
         TimeZone::UTC.to_timestamp(self.floor).map_or(i64::MIN, |at| at.as_microsecond())
     }
 
+    /// The first instant the value can mean as `YYYYMMDDhhmmss`: values padded so compare as text.
+    pub fn to_padded(self) -> String {
+        Self { precision: Precision::Second, ..self }.to_string()
+    }
+
     pub fn precision(self) -> Precision {
         self.precision
     }

@@ -114,3 +114,33 @@ impl Extra {
         self.slots.is_empty() && self.classifications.is_empty() && self.external_identifiers.is_empty()
     }
 }
+
+/// Any registry object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetadataObject {
+    DocumentEntry(Box<DocumentEntry>),
+    SubmissionSet(Box<SubmissionSet>),
+    Folder(Box<Folder>),
+    Association(Box<Association>),
+}
+
+impl MetadataObject {
+    /// entryUUID.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::DocumentEntry(o) => &o.entry_uuid,
+            Self::SubmissionSet(o) => &o.entry_uuid,
+            Self::Folder(o) => &o.entry_uuid,
+            Self::Association(o) => &o.entry_uuid,
+        }
+    }
+
+    pub fn home_community_id(&self) -> Option<&str> {
+        match self {
+            Self::DocumentEntry(o) => o.home_community_id.as_deref(),
+            Self::SubmissionSet(o) => o.home_community_id.as_deref(),
+            Self::Folder(o) => o.home_community_id.as_deref(),
+            Self::Association(o) => o.home_community_id.as_deref(),
+        }
+    }
+}

@@ -39,6 +39,9 @@ impl Submission {
         let documents = self.document_entries.iter_mut().map(|d| &mut d.entry_uuid);
         let folders = self.folders.iter_mut().map(|f| &mut f.entry_uuid);
         let associations = self.associations.iter_mut().map(|a| &mut a.entry_uuid);
-        std::iter::once(&mut self.submission_set.entry_uuid).chain(documents).chain(folders).chain(associations)
+        std::iter::once(&mut self.submission_set.entry_uuid)
+            .chain(documents)
+            .chain(folders)
+            .chain(associations)
     }
 }

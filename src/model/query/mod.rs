@@ -11,7 +11,7 @@ pub mod values;
 pub use params::{Param, QUERIES, QueryRow, ValueKind};
 pub use read::QueryProblems;
 
-use super::metadata::{AssociationType, AvailabilityStatus, EntryType};
+use super::metadata::{AssociationType, AvailabilityStatus, EntryType, MetadataObject};
 
 /// Names of the stored queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,11 +76,12 @@ impl ReturnType {
     }
 }
 
-/// A half-open range of instants in microseconds since 1970: `from <= value < to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// A half-open range of times, `from <= value < to`, each padded to `YYYYMMDDhhmmss` so that text
+/// compares as time does.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TimeRange {
-    pub from: Option<i64>,
-    pub to: Option<i64>,
+    pub from: Option<String>,
+    pub to: Option<String>,
 }
 
 impl TimeRange {
@@ -234,4 +235,31 @@ pub struct QueryRequest {
     pub return_type: ReturnType,
     /// `AdhocQuery/@home`.
     pub home: Option<String>,
+}
+
+/// An object named and not shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectRef {
+    pub id: String,
+    pub home_community_id: Option<String>,
+}
+
+/// What a query found, in the form asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryResult {
+    Objects(Vec<MetadataObject>),
+    Refs(Vec<ObjectRef>),
+}
+
+impl QueryResult {
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Objects(o) => o.len(),
+            Self::Refs(r) => r.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }

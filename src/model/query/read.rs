@@ -2,12 +2,12 @@
 
 use super::params::{Param, QueryRow, ValueKind};
 use super::{
-    AndOfOr, ContentFilter, FindDocuments, FindFolders, FindSubmissionSets, GetAll, Ids, QueryId, StoredQuery,
-    TimeRange, values,
+    AndOfOr, ContentFilter, FindDocuments, FindFolders, FindSubmissionSets, GetAll, Ids, QueryId,
+    StoredQuery, TimeRange, values,
 };
 use crate::model::ebrim::Slot;
 use crate::model::error::{ErrorCode, RegistryError, clip};
-use crate::model::hl7types::dtm::Dtm;
+use crate::model::hl7types::Dtm;
 use crate::model::metadata::{AssociationType, AvailabilityStatus, EntryType};
 use crate::model::uuids;
 
@@ -27,13 +27,19 @@ impl StoredQuery {
                 let right = if row.multi_patient { "ITI-51" } else { "ITI-18" };
                 return Err(vec![RegistryError::new(
                     ErrorCode::XDSUnknownStoredQuery,
-                    format!("AdhocQuery/@id '{urn}' is {}, a query of {right}: send it there ({})", row.name, row.clause),
+                    format!(
+                        "AdhocQuery/@id '{urn}' is {}, a query of {right}: send it there ({})",
+                        row.name, row.clause
+                    ),
                 )]);
             }
             None => {
                 return Err(vec![RegistryError::new(
                     ErrorCode::XDSUnknownStoredQuery,
-                    format!("AdhocQuery/@id '{}' is no stored query known here (ITI TF-2 3.18.4.1.2.4)", clip(urn)),
+                    format!(
+                        "AdhocQuery/@id '{}' is no stored query known here (ITI TF-2 3.18.4.1.2.4)",
+                        clip(urn)
+                    ),
                 )]);
             }
         };
@@ -73,9 +79,19 @@ impl Reader<'_> {
             let given = one_of.iter().filter(|n| self.given(n)).count();
             let names = one_of.join(" or ");
             match given {
-                0 => self.problem(ErrorCode::XDSStoredQueryMissingParam, &names, None, "one of them is required"),
+                0 => self.problem(
+                    ErrorCode::XDSStoredQueryMissingParam,
+                    &names,
+                    None,
+                    "one of them is required",
+                ),
                 1 => {}
-                _ => self.problem(ErrorCode::XDSStoredQueryParamNumber, &names, None, "only one of them may be given"),
+                _ => self.problem(
+                    ErrorCode::XDSStoredQueryParamNumber,
+                    &names,
+                    None,
+                    "only one of them may be given",
+                ),
             }
         }
         let any_of = self.row.any_of;
@@ -198,10 +214,10 @@ impl Reader<'_> {
         given.iter().filter_map(|v| EntryType::from_urn(v)).collect()
     }
 
-    fn time(&mut self, name: &'static str) -> Option<i64> {
+    fn time(&mut self, name: &'static str) -> Option<String> {
         let text = self.single(name)?;
         match Dtm::parse(&text) {
-            Ok(dtm) => Some(dtm.to_micros_floor()),
+            Ok(dtm) => Some(dtm.to_padded()),
             Err(e) => {
                 self.problem(ErrorCode::XDSRegistryError, name, Some(&text), &e.to_string());
                 None
@@ -277,7 +293,9 @@ impl Reader<'_> {
     fn build(&mut self) -> StoredQuery {
         match self.row.id {
             QueryId::FindDocuments => StoredQuery::FindDocuments(self.find_documents()),
-            QueryId::FindDocumentsByReferenceId => StoredQuery::FindDocumentsByReferenceId(self.find_documents()),
+            QueryId::FindDocumentsByReferenceId => {
+                StoredQuery::FindDocumentsByReferenceId(self.find_documents())
+            }
             QueryId::FindDocumentsForMultiplePatients => {
                 StoredQuery::FindDocumentsForMultiplePatients(self.find_documents())
             }
@@ -406,7 +424,10 @@ mod tests {
 
     #[test]
     fn unknown_query() {
-        assert_eq!(codes(StoredQuery::from_slots("urn:uuid:0", false, &[])), [ErrorCode::XDSUnknownStoredQuery]);
+        assert_eq!(
+            codes(StoredQuery::from_slots("urn:uuid:0", false, &[])),
+            [ErrorCode::XDSUnknownStoredQuery]
+        );
     }
 
     #[test]
@@ -446,7 +467,10 @@ mod tests {
     fn code_without_scheme() {
         let mut slots = good();
         slots.push(slot("$XDSDocumentEntryClassCode", &["('a^^')"]));
-        assert_eq!(codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)), [ErrorCode::XDSRegistryError]);
+        assert_eq!(
+            codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)),
+            [ErrorCode::XDSRegistryError]
+        );
     }
 
     #[test]
@@ -473,7 +497,10 @@ mod tests {
     fn a_time_that_is_none() {
         let mut slots = good();
         slots.push(slot("$XDSDocumentEntryCreationTimeFrom", &["20251340"]));
-        assert_eq!(codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)), [ErrorCode::XDSRegistryError]);
+        assert_eq!(
+            codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)),
+            [ErrorCode::XDSRegistryError]
+        );
     }
 
     #[test]

@@ -6,7 +6,9 @@
 pub enum ValueError {
     #[error("the quote opened at character {0} is never closed; an inner quote is written twice ('')")]
     Unterminated(usize),
-    #[error("unexpected '{1}' at character {0}: list items are quoted and separated by commas, as in ('a','b')")]
+    #[error(
+        "unexpected '{1}' at character {0}: list items are quoted and separated by commas, as in ('a','b')"
+    )]
     Unexpected(usize, char),
     #[error("the list opened by '(' is never closed")]
     OpenList,

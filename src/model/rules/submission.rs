@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::ebrim::ObjectKind;
 use crate::model::error::{ErrorCode, Problem, RegistryError};
-use crate::model::metadata::{Association, AssociationType, SubmissionSetStatus, Submission};
+use crate::model::metadata::{Association, AssociationType, Submission, SubmissionSetStatus};
 
 const STRUCTURE: &str = "ITI TF-2 3.42.4.1.2.2";
 const MEMBERSHIP: &str = "ITI TF-3 4.2.2.1";
@@ -73,16 +73,26 @@ impl Check<'_> {
         let mut seen = HashSet::new();
         for id in ids {
             if !id.is_empty() && !seen.insert(id) {
-                self.metadata(id, "id", Some(id), "stands on two objects of the message", "ITI TF-3 4.2.3.1.1");
+                self.metadata(
+                    id,
+                    "id",
+                    Some(id),
+                    "stands on two objects of the message",
+                    "ITI TF-3 4.2.3.1.1",
+                );
             }
         }
     }
 
     fn unique_ids(&mut self, duplicate: ErrorCode) {
         let s = self.s;
-        let ids = std::iter::once((&s.submission_set.unique_id, &s.submission_set.entry_uuid, "SubmissionSet.uniqueId"))
-            .chain(s.document_entries.iter().map(|d| (&d.unique_id, &d.entry_uuid, "DocumentEntry.uniqueId")))
-            .chain(s.folders.iter().map(|f| (&f.unique_id, &f.entry_uuid, "Folder.uniqueId")));
+        let ids = std::iter::once((
+            &s.submission_set.unique_id,
+            &s.submission_set.entry_uuid,
+            "SubmissionSet.uniqueId",
+        ))
+        .chain(s.document_entries.iter().map(|d| (&d.unique_id, &d.entry_uuid, "DocumentEntry.uniqueId")))
+        .chain(s.folders.iter().map(|f| (&f.unique_id, &f.entry_uuid, "Folder.uniqueId")));
         let mut seen: HashMap<&String, &String> = HashMap::new();
         for (unique_id, object, attribute) in ids {
             if unique_id.is_empty() {
@@ -172,7 +182,9 @@ impl Check<'_> {
         let target = &a.target_object;
         let kind = self.s.kind_of(target);
         match kind {
-            Some(ObjectKind::DocumentEntry) if a.submission_set_status != Some(SubmissionSetStatus::Original) => {
+            Some(ObjectKind::DocumentEntry)
+                if a.submission_set_status != Some(SubmissionSetStatus::Original) =>
+            {
                 self.metadata(
                     &a.entry_uuid,
                     "Association.SubmissionSetStatus",
@@ -240,7 +252,8 @@ impl Check<'_> {
             ),
             None => self.unresolved(a, "sourceObject", &a.source_object),
         }
-        let in_registry_only = a.association_type.replaces() || a.association_type == AssociationType::IsSnapshotOf;
+        let in_registry_only =
+            a.association_type.replaces() || a.association_type == AssociationType::IsSnapshotOf;
         match self.s.kind_of(&a.target_object) {
             Some(ObjectKind::DocumentEntry) if !in_registry_only => {}
             Some(ObjectKind::DocumentEntry) => self.problem(

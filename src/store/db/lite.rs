@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::lite_writer::{Writer, WriteJob};
+use super::lite_writer::{WriteJob, Writer};
 use super::tx::Conn;
 use super::{DbError, DbStatus, Lock, Tx, TxFuture};
 use crate::config::database::DatabaseConfig;

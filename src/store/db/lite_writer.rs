@@ -218,7 +218,9 @@ impl WriterLoop {
             let keep = job.run(&mut self.conn);
             // A full disk or a read error ends the whole transaction, not just a statement.
             if self.conn.is_autocommit() {
-                return Err(DbError::Unavailable("SQLite gave the transaction up (disk full or unreadable)".into()));
+                return Err(DbError::Unavailable(
+                    "SQLite gave the transaction up (disk full or unreadable)".into(),
+                ));
             }
             if !keep {
                 self.statement("ROLLBACK TO job")?;

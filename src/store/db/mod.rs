@@ -178,6 +178,3 @@ pub(super) enum Lock {
 fn not_built() -> DbError {
     DbError::Config("database.url names an engine this program was built without".into())
 }
-
-
-

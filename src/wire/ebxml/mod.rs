@@ -8,11 +8,11 @@ mod object;
 pub mod query;
 pub mod response;
 pub mod retrieve;
-pub mod submit;
 mod submission_set;
+pub mod submit;
 
 use crate::model::ebrim::{ExternalIdentifier, LocalizedString, RegistryObject, Slot};
-use crate::model::metadata::{Association, Author, Code, DocumentEntry, Extra, Folder, SubmissionSet};
+use crate::model::metadata::{Author, Code, Extra, MetadataObject};
 use crate::model::uuids;
 use crate::wire::xml::XmlWriter;
 
@@ -25,41 +25,13 @@ pub enum Form {
     Result,
 }
 
-/// Any registry object on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnyObject {
-    DocumentEntry(Box<DocumentEntry>),
-    SubmissionSet(Box<SubmissionSet>),
-    Folder(Box<Folder>),
-    Association(Box<Association>),
-}
-
-impl AnyObject {
-    pub fn id(&self) -> &str {
-        match self {
-            Self::DocumentEntry(o) => &o.entry_uuid,
-            Self::SubmissionSet(o) => &o.entry_uuid,
-            Self::Folder(o) => &o.entry_uuid,
-            Self::Association(o) => &o.entry_uuid,
-        }
-    }
-
-    pub fn home(&self) -> Option<&str> {
-        match self {
-            Self::DocumentEntry(o) => o.home_community_id.as_deref(),
-            Self::SubmissionSet(o) => o.home_community_id.as_deref(),
-            Self::Folder(o) => o.home_community_id.as_deref(),
-            Self::Association(o) => o.home_community_id.as_deref(),
-        }
-    }
-
-    pub fn write(&self, w: &mut XmlWriter<'static>, form: Form) {
-        match self {
-            Self::DocumentEntry(o) => document_entry::write(w, o, form),
-            Self::SubmissionSet(o) => submission_set::write(w, o, form),
-            Self::Folder(o) => folder::write(w, o, form),
-            Self::Association(o) => association::write(w, o, form),
-        }
+/// Writes any registry object.
+pub fn write_object(w: &mut XmlWriter<'static>, object: &MetadataObject, form: Form) {
+    match object {
+        MetadataObject::DocumentEntry(o) => document_entry::write(w, o, form),
+        MetadataObject::SubmissionSet(o) => submission_set::write(w, o, form),
+        MetadataObject::Folder(o) => folder::write(w, o, form),
+        MetadataObject::Association(o) => association::write(w, o, form),
     }
 }
 

@@ -50,7 +50,8 @@ fn unexpected(object: &str, element: &str) -> RegistryError {
 }
 
 fn schema(object: &str, attribute: &str, value: Option<&str>, message: &str) -> RegistryError {
-    Problem { code: ErrorCode::XDSRegistryMetadataError, object, attribute, value, message, clause: CLAUSE }.error()
+    Problem { code: ErrorCode::XDSRegistryMetadataError, object, attribute, value, message, clause: CLAUSE }
+        .error()
 }
 
 /// Reads a `rim:Slot`.

@@ -2,11 +2,11 @@
 
 use roxmltree::Node;
 
-use super::{AnyObject, Form, object, response};
+use super::{Form, object, response, write_object};
 use crate::model::ebrim::Slot;
 use crate::model::error::{ErrorCode, RegistryError, clip};
-use crate::model::query::{QueryRequest, ReturnType, StoredQuery};
 use crate::model::namespace::{NS_QUERY, NS_RIM, NS_RS};
+use crate::model::query::{ObjectRef, QueryRequest, QueryResult, ReturnType, StoredQuery};
 use crate::wire::xml::{XmlWriter, tree};
 
 /// An `AdhocQueryRequest` as it stood on the wire.
@@ -55,7 +55,8 @@ fn read_raw(node: Node<'_, '_>) -> Result<AdhocQueryRequest, Vec<RegistryError>>
         );
         return Err(problems);
     };
-    let slots = tree::children(query, NS_RIM, "Slot").map(|s| object::slot(s, "AdhocQuery", &mut problems)).collect();
+    let slots =
+        tree::children(query, NS_RIM, "Slot").map(|s| object::slot(s, "AdhocQuery", &mut problems)).collect();
     let request = AdhocQueryRequest {
         return_type,
         id: tree::attr(query, "id").unwrap_or_default().trim().to_owned(),
@@ -83,29 +84,8 @@ pub fn write_request(w: &mut XmlWriter<'static>, request: &AdhocQueryRequest) {
     w.close().close();
 }
 
-/// What a query found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    Objects(Vec<AnyObject>),
-    /// `(id, home)`.
-    Refs(Vec<(String, Option<String>)>),
-}
-
-impl Found {
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Objects(o) => o.len(),
-            Self::Refs(r) => r.len(),
-        }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
 /// Writes the answer. The schema wants `RegistryObjectList` even on Failure.
-pub fn write_response(w: &mut XmlWriter<'static>, found: &Found, errors: &[RegistryError]) {
+pub fn write_response(w: &mut XmlWriter<'static>, found: &QueryResult, errors: &[RegistryError]) {
     let status = response::status(errors, !found.is_empty());
     w.open("query:AdhocQueryResponse")
         .attr("xmlns:query", NS_QUERY)
@@ -115,10 +95,13 @@ pub fn write_response(w: &mut XmlWriter<'static>, found: &Found, errors: &[Regis
     response::write_errors(w, errors);
     w.open("rim:RegistryObjectList");
     match found {
-        Found::Objects(objects) => objects.iter().for_each(|o| o.write(w, Form::Result)),
-        Found::Refs(refs) => {
-            for (id, home) in refs {
-                w.open("rim:ObjectRef").attr("id", id).attr_opt("home", home.as_deref()).close();
+        QueryResult::Objects(objects) => objects.iter().for_each(|o| write_object(w, o, Form::Result)),
+        QueryResult::Refs(refs) => {
+            for r in refs {
+                w.open("rim:ObjectRef")
+                    .attr("id", &r.id)
+                    .attr_opt("home", r.home_community_id.as_deref())
+                    .close();
             }
         }
     }
@@ -126,20 +109,24 @@ pub fn write_response(w: &mut XmlWriter<'static>, found: &Found, errors: &[Regis
 }
 
 /// Reads an answer (our client, and gateways to come).
-pub fn read_response(node: Node<'_, '_>) -> Result<(response::ResponseStatus, Found, Vec<RegistryError>), String> {
+pub fn read_response(
+    node: Node<'_, '_>,
+) -> Result<(response::ResponseStatus, QueryResult, Vec<RegistryError>), String> {
     let (status, errors) = response::read(node)?;
     let Some(list) = tree::child(node, NS_RIM, "RegistryObjectList") else {
-        return Ok((status, Found::Objects(vec![]), errors));
+        return Ok((status, QueryResult::Objects(vec![]), errors));
     };
     let mut refs = vec![];
     for child in tree::children(list, NS_RIM, "ObjectRef") {
-        let id = tree::attr(child, "id").unwrap_or_default().to_owned();
-        refs.push((id, tree::attr(child, "home").map(str::to_owned)));
+        refs.push(ObjectRef {
+            id: tree::attr(child, "id").unwrap_or_default().to_owned(),
+            home_community_id: tree::attr(child, "home").map(str::to_owned),
+        });
     }
     if !refs.is_empty() {
-        return Ok((status, Found::Refs(refs), errors));
+        return Ok((status, QueryResult::Refs(refs), errors));
     }
     let mut problems = vec![];
     let objects = super::submit::read_objects(list, &mut problems);
-    Ok((status, Found::Objects(objects), errors))
+    Ok((status, QueryResult::Objects(objects), errors))
 }

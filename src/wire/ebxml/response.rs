@@ -76,7 +76,8 @@ fn severity_urn(severity: Severity) -> &'static str {
 /// the peer's spelling kept in the context (ITI TF-3 4.2.4.1: treat unknown codes by severity).
 pub fn read(node: Node<'_, '_>) -> Result<(ResponseStatus, Vec<RegistryError>), String> {
     let text = tree::attr(node, "status").unwrap_or_default();
-    let status = ResponseStatus::from_urn(text).ok_or_else(|| format!("response status '{text}' is unknown"))?;
+    let status =
+        ResponseStatus::from_urn(text).ok_or_else(|| format!("response status '{text}' is unknown"))?;
     let mut errors = vec![];
     if let Some(list) = tree::child(node, NS_RS, "RegistryErrorList") {
         for e in tree::children(list, NS_RS, "RegistryError") {

@@ -49,9 +49,11 @@ pub fn read_request(node: Node<'_, '_>) -> Result<Vec<DocumentRequest>, Vec<Regi
     let mut requests = vec![];
     for (i, item) in tree::children(node, NS_XDS, "DocumentRequest").enumerate() {
         let text = |name: &str| {
-            tree::child(item, NS_XDS, name).map(|n| tree::text_of(n).trim().to_owned()).filter(|t| !t.is_empty())
+            tree::child(item, NS_XDS, name)
+                .map(|n| tree::text_of(n).trim().to_owned())
+                .filter(|t| !t.is_empty())
         };
-        let mut required = |name: &str, problems: &mut Vec<RegistryError>| {
+        let required = |name: &str, problems: &mut Vec<RegistryError>| {
             text(name).unwrap_or_else(|| {
                 problems.push(
                     RegistryError::new(

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use roxmltree::Node;
 
-use super::{AnyObject, Form, association, document_entry, folder, object, submission_set};
+use super::{Form, association, document_entry, folder, object, submission_set};
 use crate::model::ebrim::{Classification, ObjectKind, RegistryObject};
 use crate::model::error::{ErrorCode, Problem, RegistryError};
-use crate::model::metadata::Submission;
-use crate::model::rules::{self, Rules};
+use crate::model::metadata::{MetadataObject, Submission};
 use crate::model::namespace::{NS_LCM, NS_RIM};
+use crate::model::rules::{self, Rules};
 use crate::model::uuids;
 use crate::wire::xml::{XmlWriter, tree};
 
@@ -65,20 +65,20 @@ pub fn read(node: Node<'_, '_>, rules: Option<&Rules<'_>>) -> Draft {
 }
 
 /// Reads a result's objects, trusting the sender's structure (our client).
-pub fn read_objects(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Vec<AnyObject> {
+pub fn read_objects(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Vec<MetadataObject> {
     read_raw(list, problems)
         .into_iter()
         .filter_map(|object| {
             Some(match object.kind {
                 ObjectKind::DocumentEntry => {
-                    AnyObject::DocumentEntry(Box::new(document_entry::from_object(object)))
+                    MetadataObject::DocumentEntry(Box::new(document_entry::from_object(object)))
                 }
                 ObjectKind::SubmissionSet => {
-                    AnyObject::SubmissionSet(Box::new(submission_set::from_object(object)))
+                    MetadataObject::SubmissionSet(Box::new(submission_set::from_object(object)))
                 }
-                ObjectKind::Folder => AnyObject::Folder(Box::new(folder::from_object(object))),
+                ObjectKind::Folder => MetadataObject::Folder(Box::new(folder::from_object(object))),
                 ObjectKind::Association => {
-                    AnyObject::Association(Box::new(association::from_object(object)?))
+                    MetadataObject::Association(Box::new(association::from_object(object)?))
                 }
             })
         })
@@ -127,7 +127,12 @@ fn read_raw(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Vec<Regist
         objects.push(object);
     }
     for (id, _) in beside {
-        problems.push(structure(&id, "Classification/@classifiedObject", Some(&id), "is no object of the message"));
+        problems.push(structure(
+            &id,
+            "Classification/@classifiedObject",
+            Some(&id),
+            "is no object of the message",
+        ));
     }
     objects
 }
@@ -138,9 +143,9 @@ fn package_kind(object: &RegistryObject) -> Result<ObjectKind, &'static str> {
         (true, false) => Ok(ObjectKind::SubmissionSet),
         (false, true) => Ok(ObjectKind::Folder),
         (true, true) => Err("is marked both as SubmissionSet and as Folder"),
-        (false, false) => {
-            Err("carries no Classification that marks it as SubmissionSet (urn:uuid:a54d6aa5-…) or Folder (urn:uuid:d9d542f3-…)")
-        }
+        (false, false) => Err(
+            "carries no Classification that marks it as SubmissionSet (urn:uuid:a54d6aa5-…) or Folder (urn:uuid:d9d542f3-…)",
+        ),
     }
 }
 

@@ -64,10 +64,7 @@ fn envelope(root: Node<'_, '_>) -> Result<(), Fault> {
     )))
 }
 
-fn parts<'a, 'i>(
-    root: Node<'a, 'i>,
-    header: Option<Node<'a, 'i>>,
-) -> Result<(String, Node<'a, 'i>), Fault> {
+fn parts<'a, 'i>(root: Node<'a, 'i>, header: Option<Node<'a, 'i>>) -> Result<(String, Node<'a, 'i>), Fault> {
     let mut bodies = tree::children(root, NS_SOAP12, "Body");
     let body = bodies.next().ok_or_else(|| Fault::sender("the envelope has no soap:Body"))?;
     if bodies.next().is_some() || tree::children(root, NS_SOAP12, "Header").count() > 1 {
@@ -102,8 +99,10 @@ fn addressing(header: Node<'_, '_>) -> Result<String, Fault> {
         let count = tree::children(header, NS_WSA, name).count();
         // RelatesTo may repeat (WS-Addressing 1.0 Core 3.1).
         if count > 1 && name != "RelatesTo" {
-            return Err(Fault::sender(format!("the header wsa:{name} stands {count} times; once is allowed"))
-                .subcode("wsa:InvalidAddressingHeader"));
+            return Err(Fault::sender(format!(
+                "the header wsa:{name} stands {count} times; once is allowed"
+            ))
+            .subcode("wsa:InvalidAddressingHeader"));
         }
     }
     for name in ["ReplyTo", "FaultTo"] {
@@ -134,7 +133,10 @@ fn addressing(header: Node<'_, '_>) -> Result<String, Fault> {
 fn must_understand(header: Node<'_, '_>) -> Result<(), Fault> {
     let unknown: Vec<(String, String)> = tree::elements(header)
         .filter(|block| {
-            let demanded = matches!(tree::attr_ns(*block, NS_SOAP12, "mustUnderstand").map(str::trim), Some("1" | "true"));
+            let demanded = matches!(
+                tree::attr_ns(*block, NS_SOAP12, "mustUnderstand").map(str::trim),
+                Some("1" | "true")
+            );
             let role = tree::attr_ns(*block, NS_SOAP12, "role").map(str::trim).filter(|r| !r.is_empty());
             let ours = role.is_none_or(|r| OUR_ROLES.contains(&r));
             let name = block.tag_name();
@@ -149,7 +151,8 @@ fn must_understand(header: Node<'_, '_>) -> Result<(), Fault> {
     if unknown.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = unknown.iter().map(|(ns, name)| format!("{{{}}}{}", clip(ns), clip(name))).collect();
+    let names: Vec<String> =
+        unknown.iter().map(|(ns, name)| format!("{{{}}}{}", clip(ns), clip(name))).collect();
     Err(Fault {
         code: FaultCode::MustUnderstand,
         not_understood: unknown,
