@@ -3,3 +3,4 @@
 pub mod blob;
 pub mod db;
 pub mod migrate;
+pub mod registry;
