@@ -65,8 +65,10 @@ pub async fn pending(config: &DatabaseConfig) -> Result<Report, DbError> {
     let applied = db::alone(config, Lock::Read, move |tx| {
         Box::pin(async move {
             let exists = match postgres {
-                true => "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_catalog.pg_class
-                         WHERE oid = to_regclass('schema_version')",
+                true => {
+                    "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_catalog.pg_class
+                         WHERE oid = to_regclass('schema_version')"
+                }
                 false => "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'schema_version'",
             };
             match tx.fetch_one(exists, &[], |r| r.get::<i64>(0)).await? {
@@ -122,10 +124,9 @@ pub(super) async fn check(config: &DatabaseConfig) -> Result<(), DbError> {
     let report = pending(config).await?;
     match report.pending().map(|m| m.name.as_str()).collect::<Vec<_>>() {
         missing if missing.is_empty() => Ok(()),
-        missing => Err(DbError::Schema(format!(
-            "the database lacks {}; run `chiren migrate`",
-            missing.join(", ")
-        ))),
+        missing => {
+            Err(DbError::Schema(format!("the database lacks {}; run `chiren migrate`", missing.join(", "))))
+        }
     }
 }
 
@@ -159,3 +160,6 @@ fn report(applied: Vec<Migration>, applied_now: usize) -> Result<Report, DbError
         pending.map(|s| Migration { id: s.id, name: s.name.into(), applied_at: None }).collect();
     Ok(Report { migrations: applied.into_iter().chain(pending).collect(), applied_now })
 }
+
+#[cfg(test)]
+mod tests;

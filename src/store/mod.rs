@@ -3,3 +3,5 @@
 pub mod blob;
 pub mod db;
 pub mod migrate;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -65,7 +65,9 @@ impl From<rusqlite::Error> for DbError {
             Error::SqliteFailure(code, message) => {
                 let text = message.unwrap_or_else(|| code.to_string());
                 match (code.code, code.extended_code) {
-                    (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => DbError::Unique(text),
+                    (_, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) => {
+                        DbError::Unique(text)
+                    }
                     (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
                         DbError::Busy("another process holds the SQLite file")
                     }

@@ -126,10 +126,9 @@ impl Row<'_> {
     pub fn text(&self, i: usize) -> Result<&str, DbError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Row::Lite(row) => row
-                .get_ref(i)?
-                .as_str()
-                .map_err(|e| DbError::Decode { column: i, message: e.to_string() }),
+            Row::Lite(row) => {
+                row.get_ref(i)?.as_str().map_err(|e| DbError::Decode { column: i, message: e.to_string() })
+            }
             #[cfg(feature = "postgres")]
             Row::Pg(row) => Ok(row.try_get::<&str, _>(i)?),
         }
@@ -308,7 +307,8 @@ const UNBOUND: DbError = DbError::Misuse("a $n placeholder without a value");
 fn lite_bind(stmt: &mut rusqlite::Statement<'_>, args: &[Val<'_>]) -> Result<(), DbError> {
     use rusqlite::types::Null;
     for index in 1..=stmt.parameter_count() {
-        let n: Option<usize> = stmt.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse().ok());
+        let n: Option<usize> =
+            stmt.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse().ok());
         let value = n.and_then(|n| args.get(n.checked_sub(1)?)).ok_or(UNBOUND)?;
         match *value {
             Val::Null(_) => stmt.raw_bind_parameter(index, Null)?,
