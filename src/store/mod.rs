@@ -7,3 +7,5 @@ pub mod documents;
 pub mod migrate;
 pub mod patient;
 pub mod registry;
+#[cfg(test)]
+pub(crate) mod testing;
