@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        let c = DatabaseConfig::at("postgres://gw:s3cr@t/e@db.example:5432/chiren?sslmode=require&password=s3cr");
+        let c =
+            DatabaseConfig::at("postgres://gw:s3cr@t/e@db.example:5432/chiren?sslmode=require&password=s3cr");
         assert!(!format!("{c:?}").contains("s3cr"), "{c:?}");
         let c = DatabaseConfig::at("postgres://gw:secret@db.example:5432/chiren?sslmode=require");
         assert_eq!(c.public_url(), "postgres://db.example:5432/chiren");

@@ -24,7 +24,9 @@ pub fn overlay(
             Some((path, name, value))
         })
         .collect();
-    ours.sort_by_key(|(path, ..)| path.iter().map(|p| (p.parse::<u32>().ok(), p.clone())).collect::<Vec<_>>());
+    ours.sort_by_key(|(path, ..)| {
+        path.iter().map(|p| (p.parse::<u32>().ok(), p.clone())).collect::<Vec<_>>()
+    });
     for (path, name, value) in &ours {
         if path.iter().any(String::is_empty) || !set(table, path, parse(value)) {
             faults.push(Fault::new(

@@ -151,7 +151,9 @@ pub fn is_oid(text: &str) -> bool {
     let first = arcs.next().unwrap_or_default();
     let rest: Vec<&str> = arcs.collect();
     let well_formed = |arc: &&str| {
-        !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (arc.len() == 1 || !arc.starts_with('0'))
+        !arc.is_empty()
+            && arc.bytes().all(|b| b.is_ascii_digit())
+            && (arc.len() == 1 || !arc.starts_with('0'))
     };
     let second_fits = match (first, rest.first()) {
         ("2", Some(_)) => true,

@@ -42,8 +42,14 @@ impl LogConfig {
         if !well_formed {
             faults.add(
                 "level",
-                format!("{:?} is not a level such as info, or a list such as info,chiren::server=debug", self.level),
-                format!("{:?} は正しいレベルではありません（例: info、info,chiren::server=debug）", self.level),
+                format!(
+                    "{:?} is not a level such as info, or a list such as info,chiren::server=debug",
+                    self.level
+                ),
+                format!(
+                    "{:?} は正しいレベルではありません（例: info、info,chiren::server=debug）",
+                    self.level
+                ),
             );
         }
     }

@@ -85,7 +85,10 @@ impl LoadError {
 impl Config {
     /// Reads the file and lays this process's environment over it.
     pub fn load(path: &Path) -> Result<Config, LoadError> {
-        Self::load_with(path, std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))))
+        Self::load_with(
+            path,
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+        )
     }
 
     /// The same with another environment.
@@ -139,8 +142,9 @@ pub fn example() -> String {
     let mut out = String::from(
         "# Chiren Gateway: example configuration.\n\
          #\n\
-         # Printed by `chiren check --example`. Keys left out keep the values shown. Any key can be\n\
-         # set by the environment instead: CHIREN__SECTION__KEY, lists of tables by index, as in\n\
+         # Printed by `chiren check --example`. Keys left out keep the values shown, but for names,\n\
+         # addresses, OIDs and files. Any key can be set by the environment instead:\n\
+         # CHIREN__SECTION__KEY, lists of tables by index, as in\n\
          # CHIREN__LISTENER__0__ADDRESS. The OIDs below 2.999 are examples and refused until replaced.\n\n",
     );
     section::print::<NetworkConfig>(&mut out, "[network]");

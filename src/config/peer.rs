@@ -36,7 +36,8 @@ impl PeerConfig {
     pub fn check(&self, section: &str, list: &mut Vec<Fault>) {
         let mut faults = Faults::of(section, list);
         let uri = self.url.parse::<http::Uri>().ok();
-        let scheme = uri.as_ref().filter(|uri| uri.host().is_some_and(|h| !h.is_empty())).and_then(|u| u.scheme_str());
+        let scheme =
+            uri.as_ref().filter(|uri| uri.host().is_some_and(|h| !h.is_empty())).and_then(|u| u.scheme_str());
         match scheme {
             _ if self.url.is_empty() => faults.missing("url"),
             Some("https") => {

@@ -56,18 +56,14 @@ impl TlsProfile {
                 aws_lc_rs::ALL_CIPHER_SUITES.iter().find(|suite| suite.suite() == *wanted).copied()
             })
             .collect();
-        provider.kx_groups = vec![
-            aws_lc_rs::kx_group::X25519,
-            aws_lc_rs::kx_group::SECP256R1,
-            aws_lc_rs::kx_group::SECP384R1,
-        ];
+        provider.kx_groups =
+            vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, aws_lc_rs::kx_group::SECP384R1];
         Arc::new(provider)
     }
 
     pub fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
         static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
-        static TLS12_TOO: &[&SupportedProtocolVersion] =
-            &[&rustls::version::TLS13, &rustls::version::TLS12];
+        static TLS12_TOO: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
         match self {
             TlsProfile::JpHigh => TLS13,
             TlsProfile::JpHigh12 | TlsProfile::AtnaBcp195 => TLS12_TOO,
@@ -201,7 +197,9 @@ pub(super) fn check_anchors(key: &str, paths: &[PathBuf], faults: &mut Faults<'_
 
 fn ja(error: &PemError) -> String {
     match error {
-        PemError::Unreadable { path, cause } => format!("ファイル {} を読み込めません: {cause}", path.display()),
+        PemError::Unreadable { path, cause } => {
+            format!("ファイル {} を読み込めません: {cause}", path.display())
+        }
         PemError::NoCertificate { path } => {
             format!("ファイル {} に PEM 形式の証明書がありません", path.display())
         }

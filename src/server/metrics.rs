@@ -111,7 +111,13 @@ fn describe() {
 }
 
 /// One request, answered.
-pub fn record(transaction: &'static str, outcome: Outcome, duration: Duration, bytes_in: u64, bytes_out: u64) {
+pub fn record(
+    transaction: &'static str,
+    outcome: Outcome,
+    duration: Duration,
+    bytes_in: u64,
+    bytes_out: u64,
+) {
     counter!(REQUESTS, "transaction" => transaction, "outcome" => outcome.as_str()).increment(1);
     histogram!(DURATION, "transaction" => transaction).record(duration);
     counter!(BYTES_IN, "transaction" => transaction).increment(bytes_in);

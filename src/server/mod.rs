@@ -62,8 +62,7 @@ pub async fn listen<H: http::Handler>(
     let ops = Ops::new(readiness, stop.clone(), metrics.clone());
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let ops = Arc::new(ops);
-    let mut listening =
-        Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };
+    let mut listening = Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };
     for (listener, socket, address, tls) in bound {
         listening.listeners.push((listener.name.clone(), listener.role, address));
         listening.acceptors.extend(tls.clone());

@@ -26,7 +26,10 @@ pub fn check(
     }
     host(version, headers, &settings.hosts)?;
     let every = |name: header::HeaderName, allowed: &str| {
-        headers.get_all(name).iter().all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(allowed.as_bytes()))
+        headers
+            .get_all(name)
+            .iter()
+            .all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(allowed.as_bytes()))
     };
     if !every(header::CONTENT_ENCODING, "identity") {
         return Err(Refusal::ContentEncoding);
@@ -37,7 +40,8 @@ pub fn check(
     if !every(header::EXPECT, "100-continue") {
         return Err(Refusal::Expectation);
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > settings.limits.request_bytes()) {
         return Err(Refusal::TooLarge);
     }

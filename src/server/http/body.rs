@@ -141,7 +141,8 @@ impl Stream for GuardedBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     me.rate.moved(data.len());
-                    let total = me.seen.bytes.fetch_add(data.len() as u64, Ordering::Relaxed) + data.len() as u64;
+                    let total =
+                        me.seen.bytes.fetch_add(data.len() as u64, Ordering::Relaxed) + data.len() as u64;
                     if total > me.limit {
                         return Poll::Ready(Some(Err(me.fail(BodyError::TooLarge { limit: me.limit }))));
                     }

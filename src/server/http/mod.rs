@@ -182,8 +182,11 @@ async fn connection<H: Handler>(
     };
     let shared = Arc::new(Shared::default());
     let limits = &settings.limits;
-    let times =
-        Times { head: Duration::from_secs(limits.header_seconds), idle: limits.idle(), min_rate: limits.min_rate_bytes };
+    let times = Times {
+        head: Duration::from_secs(limits.header_seconds),
+        idle: limits.idle(),
+        min_rate: limits.min_rate_bytes,
+    };
     let tap = Tap::new(wire, shared.clone(), times);
     let info = ConnInfo {
         listener: settings.name.clone(),
@@ -294,8 +297,7 @@ impl<H: Handler> Door<H> {
         let deadline = started + Duration::from_secs(seconds_for(&parts.headers, limits));
         let refuse = |refusal: Refusal| {
             let mut response = self.handler.refuse(refusal, &path, &id);
-            let transaction =
-                response.extensions().get::<Transacted>().map_or("http", |t| t.transaction);
+            let transaction = response.extensions().get::<Transacted>().map_or("http", |t| t.transaction);
             response.extensions_mut().insert(Transacted { transaction, outcome: refusal.outcome() });
             response
         };
@@ -333,11 +335,10 @@ impl<H: Handler> Door<H> {
         };
         finish(&mut response, &id, &seen);
         account.status = response.status().as_u16();
-        account.transacted =
-            response.extensions().get::<Transacted>().copied().unwrap_or(Transacted {
-                transaction: "http",
-                outcome: if response.status().is_success() { Outcome::Success } else { Outcome::Refused },
-            });
+        account.transacted = response.extensions().get::<Transacted>().copied().unwrap_or(Transacted {
+            transaction: "http",
+            outcome: if response.status().is_success() { Outcome::Success } else { Outcome::Refused },
+        });
         response.map(|body| CountedBody::new(body, account))
     }
 
@@ -416,7 +417,8 @@ impl Sent for Account {
         let bytes_in = self.seen.bytes();
         metrics::record(transaction, outcome, duration, bytes_in, bytes_out);
         // Health probes and scrapes would drown the rest.
-        let level = if transaction == "ops" && outcome == Outcome::Success { Level::DEBUG } else { Level::INFO };
+        let level =
+            if transaction == "ops" && outcome == Outcome::Success { Level::DEBUG } else { Level::INFO };
         let path: String = self.path.chars().take(128).collect();
         let subject = self.conn.tls.as_ref().map(|tls| tls.subject.as_str());
         macro_rules! line {
@@ -432,7 +434,7 @@ impl Sent for Account {
                     transaction,
                     outcome = outcome.as_str(),
                     status = self.status,
-                    duration_ms = duration.as_secs_f64() * 1000.0,
+                    duration_ms = duration.as_micros() as f64 / 1000.0,
                     bytes_in,
                     bytes_out,
                     "request answered"

@@ -157,7 +157,12 @@ impl Tap {
         }
     }
 
-    fn paced<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>, bytes: impl Fn(&T) -> usize) -> Poll<io::Result<T>> {
+    fn paced<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+        bytes: impl Fn(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
         match result {
             Poll::Ready(Ok(value)) => {
                 self.written.moved(bytes(&value));

@@ -162,13 +162,26 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
         ("400", "POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n".to_string()),
         ("400", format!("POST / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n{next}")),
         ("400", "POST / HTTP/1.1\nHost: a\nContent-Length: 0\n\n".into()),
-        ("400", format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{next}")),
-        ("400", format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{next}")),
+        (
+            "400",
+            format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{next}"
+            ),
+        ),
+        (
+            "400",
+            format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n{next}"
+            ),
+        ),
         ("400", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello".into()),
         ("400", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n".into()),
         ("400", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, x\r\n\r\n".into()),
         ("501", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".into()),
-        ("415", "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello".into()),
+        (
+            "415",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello".into(),
+        ),
         ("417", "POST / HTTP/1.1\r\nHost: a\r\nExpect: more\r\nContent-Length: 5\r\n\r\nhello".into()),
         ("405", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n".into()),
         ("405", "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n".into()),
