@@ -10,3 +10,4 @@ pub mod tree;
 pub mod write;
 
 pub use limits::{XmlFault, XmlLimits};
+pub use write::XmlWriter;
