@@ -116,19 +116,17 @@ impl Header<'_> {
             facility_address = hospital.address,
         );
         if let Some(to) = self.recipient {
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                r#"  <informationRecipient><intendedRecipient><receivedOrganization><id root="1.2.392.200119.6.102" extension="{}"/><name>{}</name></receivedOrganization></intendedRecipient></informationRecipient>
-"#,
+                r#"  <informationRecipient><intendedRecipient><receivedOrganization><id root="1.2.392.200119.6.102" extension="{}"/><name>{}</name></receivedOrganization></intendedRecipient></informationRecipient>"#,
                 to.facility_code, to.name
             );
         }
         let (low, high) = (self.service.0.strftime("%Y%m%d"), self.service.1.strftime("%Y%m%d"));
         let class = if self.row.kind == Kind::DischargeSummary { "ACCM" } else { "ENC" };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            r#"  <documentationOf><serviceEvent classCode="{class}"><effectiveTime><low value="{low}"/><high value="{high}"/></effectiveTime></serviceEvent></documentationOf>
-"#
+            r#"  <documentationOf><serviceEvent classCode="{class}"><effectiveTime><low value="{low}"/><high value="{high}"/></effectiveTime></serviceEvent></documentationOf>"#
         );
     }
 }
@@ -193,9 +191,9 @@ pub(super) fn narrative(header: &Header<'_>, paragraphs: u64, rng: &mut SplitMix
     header.write(&mut out);
     out.push_str("  <component><structuredBody>\n");
     for (code, title) in sections(header.row.kind) {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "    <component><section><code code=\"{code}\" codeSystem=\"{LOINC}\"/><title>{title}</title><text>\n"
+            "    <component><section><code code=\"{code}\" codeSystem=\"{LOINC}\"/><title>{title}</title><text>"
         );
         for _ in 0..paragraphs {
             out.push_str("      <paragraph>");

@@ -22,8 +22,11 @@ pub(super) struct Report<'a> {
     pub recipient: Option<&'a Hospital>,
 }
 
-/// JLAC10 or local code, name, unit, range and decimals of a check-up item.
-const ITEMS: &[(&str, &str, &str, (f64, f64), usize)] = &[
+/// JLAC10 or local code, name, unit, range and decimals.
+type Item = (&'static str, &'static str, &'static str, (f64, f64), i32);
+
+/// The items of a check-up.
+const ITEMS: &[Item] = &[
     ("9N001000000000001", "身長", "cm", (145.0, 185.0), 1),
     ("9N006000000000001", "体重", "kg", (42.0, 92.0), 1),
     ("9N011000000000001", "ＢＭＩ", "kg/m2", (17.0, 31.0), 1),
@@ -52,7 +55,7 @@ pub(super) fn bundle(report: &Report<'_>, rng: &mut SplitMix64) -> Vec<u8> {
     let section = if report.row.kind == Kind::HealthCheckup {
         for (item, name, unit, (low, high), decimals) in ITEMS {
             let value = low + (high - low) * (rng.range(0, 1000) as f64 / 1000.0);
-            let scale = 10f64.powi(i32::try_from(*decimals).unwrap_or(0));
+            let scale = 10f64.powi(*decimals);
             contents.push((
                 rng.uuid(),
                 json!({

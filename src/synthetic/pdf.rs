@@ -32,7 +32,7 @@ pub(super) fn write(title: &str, author: &str, lines: &[String]) -> Vec<u8> {
     let mut out = b"%PDF-1.4\n%\xE2\xE3\xCF\xD3\n".to_vec();
     let mut xref = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
     for (n, object) in objects.iter().enumerate() {
-        let _ = write!(xref, "{:010} 00000 n \n", out.len());
+        let _ = writeln!(xref, "{:010} 00000 n ", out.len());
         out.extend_from_slice(format!("{} 0 obj\n{object}\nendobj\n", n + 1).as_bytes());
     }
     let start = out.len();
