@@ -30,7 +30,7 @@ pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
 pub use network::NetworkConfig;
 pub use peer::PeerConfig;
-pub use registry::{CodeCheck, RegistryConfig, RuleLayer, UnknownPatientQuery, UnknownPatients};
+pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
 pub use repository::RepositoryConfig;
 pub use tls::TlsProfile;
 

@@ -6,7 +6,7 @@
 
 use crate::model::ebrim::{Classification, first_text};
 use crate::model::uuids;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// LOINC.
@@ -54,7 +54,7 @@ pub fn coding_scheme(classification: &Classification) -> Option<&str> {
 }
 
 /// What to do with a code the vocabulary does not know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CodeCheck {
     /// Refuse the submission.

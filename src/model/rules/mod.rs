@@ -49,11 +49,7 @@ pub struct Rules<'a> {
 }
 
 /// Checks one submitted object on its own against every rule and appends all problems to `out`.
-pub fn check_object(
-    object: &RegistryObject,
-    rules_in_force: &Rules<'_>,
-    out: &mut Vec<RegistryError>,
-) {
+pub fn check_object(object: &RegistryObject, rules_in_force: &Rules<'_>, out: &mut Vec<RegistryError>) {
     let Rules { column, profile, vocabulary } = *rules_in_force;
     let mut checker = Checker { object, column, vocabulary, out };
     for rule in rules(object.kind) {
