@@ -1,1 +1,142 @@
-//! The command line.
+//! The command line: one file per command, each with its arguments and its `run`.
+//!
+//! To add one: a file with `Args` and `run`, a variant of [`Command`] carrying its help, and an arm
+//! in [`run`].
+
+mod check;
+mod log;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Fault, Language, Weight};
+
+/// `EX_CONFIG` of sysexits: the configuration is at fault, and starting again will not help.
+pub const EX_CONFIG: u8 = 78;
+
+/// Chiren Gateway: shares medical documents within a regional network (地域医療連携ネットワーク).
+///
+/// A document registry and repository by IHE XDS.b: ITI-41, ITI-42, ITI-18 and ITI-43 over SOAP 1.2.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chiren",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  chiren check --example > chiren.toml     begin a configuration
+  chiren check --config chiren.toml        see what is wrong with it
+  chiren serve --config chiren.toml        run"
+)]
+pub struct Cli {
+    /// Language of sentences for operators; else `log.language`, else en
+    #[arg(long, global = true, value_enum, env = "CHIREN_LANG", hide_env_values = true)]
+    lang: Option<Lang>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Lang {
+    En,
+    Ja,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Language::En,
+            Lang::Ja => Language::Ja,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates anew
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(serve::Arguments),
+
+    /// Check a configuration, or print the example
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Arguments),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The configuration file (TOML); CHIREN__SECTION__KEY variables are laid over it
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "CHIREN_CONFIG",
+        default_value = "/etc/chiren/chiren.toml"
+    )]
+    pub config: PathBuf,
+}
+
+impl ConfigFile {
+    /// Loads and checks. What is wrong goes to standard error, one sentence a fault; warnings do
+    /// not refuse.
+    fn load(&self, lang: Option<Language>) -> Result<Config, ExitCode> {
+        let config = Config::load(&self.config).map_err(|error| {
+            eprintln!("{}", error.in_language(lang.unwrap_or_default()).trim_end());
+            ExitCode::from(EX_CONFIG)
+        })?;
+        let faults = config.check();
+        for fault in &faults {
+            eprintln!("{}", sentence(fault, lang.unwrap_or(config.log.language)));
+        }
+        if faults.iter().any(Fault::refuses) { Err(ExitCode::from(EX_CONFIG)) } else { Ok(config) }
+    }
+}
+
+fn sentence(fault: &Fault, language: Language) -> String {
+    let kind = match (fault.weight, language) {
+        (Weight::Refuse, Language::En) => "error",
+        (Weight::Refuse, Language::Ja) => "エラー",
+        (Weight::Warn, Language::En) => "warning",
+        (Weight::Warn, Language::Ja) => "警告",
+    };
+    format!("{kind}: {}", fault.in_language(language))
+}
+
+/// Runs the command and says how it ended.
+pub fn run(cli: Cli) -> ExitCode {
+    let lang = cli.lang.map(Language::from);
+    match cli.command {
+        Command::Serve(arguments) => serve::run(arguments, lang),
+        Command::Check(arguments) => check::run(arguments, lang),
+    }
+}
+
+/// The runtime commands run on.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("chiren").build()
+}
+
+/// A failure that is not the configuration's, in one line with its causes.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_command_has_examples() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_after_help().is_some(), "{} has no examples", command.get_name());
+            assert!(command.get_about().is_some(), "{} has no description", command.get_name());
+        }
+    }
+}

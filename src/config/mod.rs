@@ -30,7 +30,7 @@ pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
 pub use network::NetworkConfig;
 pub use peer::PeerConfig;
-pub use registry::{CodeCheck, RegistryConfig, RuleLayer, UnknownPatientQuery, UnknownPatients};
+pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
 pub use repository::RepositoryConfig;
 pub use tls::TlsProfile;
 
@@ -142,8 +142,9 @@ pub fn example() -> String {
     let mut out = String::from(
         "# Chiren Gateway: example configuration.\n\
          #\n\
-         # Printed by `chiren check --example`. Keys left out keep the values shown. Any key can be\n\
-         # set by the environment instead: CHIREN__SECTION__KEY, lists of tables by index, as in\n\
+         # Printed by `chiren check --example`. Keys left out keep the values shown, but for names,\n\
+         # addresses, OIDs and files. Any key can be set by the environment instead:\n\
+         # CHIREN__SECTION__KEY, lists of tables by index, as in\n\
          # CHIREN__LISTENER__0__ADDRESS. The OIDs below 2.999 are examples and refused until replaced.\n\n",
     );
     section::print::<NetworkConfig>(&mut out, "[network]");

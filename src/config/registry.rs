@@ -7,22 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, Faults, unreadable};
 use super::section::section;
 
-/// Which layer of metadata rules applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RuleLayer {
-    Ihe,
-    Jahis,
-}
-
-/// What happens to a code outside the affinity domain's vocabulary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CodeCheck {
-    Strict,
-    Warn,
-    Off,
-}
+pub use crate::model::codes::CodeCheck;
+pub use crate::model::rules::Profile;
 
 /// What happens to a submission for a patient the registry does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +33,7 @@ section! {
         enabled: bool = true,
         /// The rules metadata must keep: `ihe` (the Technical Framework), or `jahis` (and the
         /// JAHIS guide's, where authorInstitution is required).
-        rules: RuleLayer = RuleLayer::Jahis,
+        rules: Profile = Profile::Jahis,
         /// Codes outside the vocabulary: `strict` refuses, `warn` accepts with a warning, `off`
         /// does not look.
         codes: CodeCheck = CodeCheck::Strict,

@@ -1,1 +1,4 @@
-//! Outbound connections: TLS, SOAP client.
+//! Outbound connections: TLS, HTTP, SOAP client.
+
+pub mod http;
+pub mod tls;

@@ -1,4 +1,132 @@
-//! Inbound faces.
+//! Inbound faces. [`listen`] opens every configured door and hands requests to the face behind it.
 
+pub mod clock;
 pub mod http;
+pub mod metrics;
+pub mod ops;
+pub mod tls;
 pub mod wsdl;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, ListenerConfig, Role};
+use clock::Clock;
+use metrics::Metrics;
+use ops::{Ops, Readiness, WithHealth};
+
+/// Why a listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("listener {name}: address {address} cannot be opened: {cause}")]
+    Address { name: String, address: SocketAddr, cause: std::io::Error },
+    #[error("listener {name}: {cause}")]
+    Tls { name: String, cause: tls::TlsError },
+}
+
+/// Doors open and serving.
+pub struct Listening {
+    /// Name, role and actual address of each listener, in the order of the configuration.
+    pub listeners: Vec<(String, Role, SocketAddr)>,
+    acceptors: Vec<tls::Acceptor>,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<usize>>,
+}
+
+/// Opens the configured listeners: `soap` behind those of role soap, health and metrics behind
+/// those of role ops. All are bound before the first is served, so that none serves if one fails.
+/// Cancelling `stop` makes them drain.
+pub async fn listen<H: http::Handler>(
+    config: &Config,
+    soap: Arc<H>,
+    readiness: Readiness,
+    metrics: Option<Metrics>,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<Listening, ListenError> {
+    let limits = Arc::new(config.limits.clone());
+    let turns = Arc::new(Semaphore::new(limits.concurrency()));
+    let mut bound = vec![];
+    for listener in &config.listener {
+        let (socket, address) = bind(listener).await?;
+        let tls = tls::Acceptor::new(listener)
+            .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
+        bound.push((listener, socket, address, tls));
+    }
+    let ops = Ops::new(readiness, stop.clone(), metrics.clone());
+    let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
+    let ops = Arc::new(ops);
+    let mut listening = Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };
+    for (listener, socket, address, tls) in bound {
+        listening.listeners.push((listener.name.clone(), listener.role, address));
+        listening.acceptors.extend(tls.clone());
+        let settings = http::Settings {
+            name: listener.name.as_str().into(),
+            tls,
+            hosts: listener.hosts.clone().into(),
+            max_connections: listener.max_connections,
+            max_connections_per_address: listener.max_connections_per_address,
+            limits: limits.clone(),
+            turns: (listener.role == Role::Soap).then(|| turns.clone()),
+            clock: clock.clone(),
+        };
+        listening.tasks.push(match listener.role {
+            Role::Soap => tokio::spawn(http::serve(socket, settings, soap.clone(), stop.clone())),
+            Role::Ops => tokio::spawn(http::serve(socket, settings, ops.clone(), stop.clone())),
+        });
+    }
+    if let Some(metrics) = metrics {
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(5));
+            while stop.run_until_cancelled(tick.tick()).await.is_some() {
+                metrics.run_upkeep();
+            }
+        });
+    }
+    Ok(listening)
+}
+
+async fn bind(listener: &ListenerConfig) -> Result<(TcpListener, SocketAddr), ListenError> {
+    let failed =
+        |cause| ListenError::Address { name: listener.name.clone(), address: listener.address, cause };
+    let socket = TcpListener::bind(listener.address).await.map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
+    Ok((socket, address))
+}
+
+impl Listening {
+    /// The address of the first listener of this role.
+    pub fn address(&self, role: Role) -> Option<SocketAddr> {
+        self.listeners.iter().find(|(_, r, _)| *r == role).map(|(.., address)| *address)
+    }
+
+    /// Reads every listener's certificates anew; one that fails keeps what it has.
+    pub fn reload_certificates(&self) {
+        for acceptor in &self.acceptors {
+            match acceptor.reload() {
+                Ok(()) => info!(listener = acceptor.name(), "certificates reloaded"),
+                Err(cause) => {
+                    warn!(listener = acceptor.name(), %cause, "certificates not reloaded; the old ones stay in force");
+                }
+            }
+        }
+    }
+
+    /// Stops accepting, waits for requests under way, and returns how many connections had to be
+    /// cut off.
+    pub async fn drain(self) -> usize {
+        self.stop.cancel();
+        let mut cut = 0;
+        for task in self.tasks {
+            cut += task.await.unwrap_or_default();
+        }
+        cut
+    }
+}

@@ -160,3 +160,6 @@ fn report(applied: Vec<Migration>, applied_now: usize) -> Result<Report, DbError
         pending.map(|s| Migration { id: s.id, name: s.name.into(), applied_at: None }).collect();
     Ok(Report { migrations: applied.into_iter().chain(pending).collect(), applied_now })
 }
+
+#[cfg(test)]
+mod tests;

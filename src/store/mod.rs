@@ -1,6 +1,11 @@
 //! The only room that knows SQL and document bytes at rest.
 
+pub mod audit;
 pub mod blob;
 pub mod db;
+pub mod documents;
 pub mod migrate;
+pub mod patient;
 pub mod registry;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,5 +1,6 @@
 //! SQLite: a stack of readers, one writer thread, one checkpoint thread.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,16 +52,16 @@ impl Lite {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync,
     {
         let mut reader = self.reader().await?;
         in_place(|| {
             let conn = reader.conn().ok_or(DbError::Unavailable(CLOSED.into()))?;
             if !snapshot {
-                return poll_once(&f, conn, true);
+                return poll_once(&f, conn, true).0;
             }
             conn.execute_batch("BEGIN").map_err(DbError::from)?;
-            let done = poll_once(&f, conn, true);
+            let (done, _) = poll_once(&f, conn, true);
             // Nothing was changed; a failure to end shows itself at the next use.
             let _ = conn.execute_batch("ROLLBACK");
             done
@@ -71,7 +72,7 @@ impl Lite {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
     {
         let (job, answer) = WriteJob::new(f);
         self.0.writer.submit(job)?;
@@ -145,22 +146,27 @@ fn in_place<R>(work: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Runs a closure over `conn`. Every await inside is a call on [`Tx`], ready at once here.
-pub(super) fn poll_once<T, E, F>(f: &F, conn: &mut Connection, read_only: bool) -> Result<T, E>
+/// Runs a closure over `conn`; beside its answer, the first statement error. Every await inside is a
+/// call on [`Tx`], ready at once here. Of a write whose statement failed nothing may be kept.
+pub(super) fn poll_once<T, E, F>(
+    f: &F,
+    conn: &mut Connection,
+    read_only: bool,
+) -> (Result<T, E>, Option<DbError>)
 where
     E: From<DbError>,
     F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E>,
 {
     let mut tx = Tx::new(Conn::Lite(conn), read_only);
-    match catch_unwind(AssertUnwindSafe(|| f(&mut tx).now_or_never())) {
-        Ok(Some(Ok(value))) => match tx.failed() {
-            Some(e) if !read_only => Err(e.clone().into()),
-            _ => Ok(value),
-        },
-        Ok(Some(Err(e))) => Err(e),
-        Ok(None) => Err(DbError::Misuse("it awaited something other than the database").into()),
-        Err(_) => Err(DbError::Panicked.into()),
-    }
+    let done = catch_unwind(AssertUnwindSafe(|| f(&mut tx).now_or_never()));
+    let failed = tx.failed().cloned();
+    let done = match (done, &failed) {
+        (Ok(Some(Ok(_))), Some(e)) if !read_only => Err(e.clone().into()),
+        (Ok(Some(done)), _) => done,
+        (Ok(None), _) => Err(DbError::Misuse("it awaited something other than the database").into()),
+        (Err(_), _) => Err(DbError::Panicked.into()),
+    };
+    (done, failed)
 }
 
 /// How connections to one file are opened.
@@ -215,6 +221,15 @@ fn connect(path: &Path) -> Result<Connection, DbError> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    if !path.exists() {
+        // Patient data: for us alone. SQLite gives its log the same mode.
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| DbError::Unavailable(format!("{}: {e}", path.display())))?;
+    }
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -242,8 +257,7 @@ where
         Lock::Read => "BEGIN",
         Lock::Schema => "BEGIN IMMEDIATE",
     })?;
-    let done = poll_once(&f, &mut conn, lock == Lock::Read);
-    match done {
+    match poll_once(&f, &mut conn, lock == Lock::Read).0 {
         Ok(value) => {
             conn.execute_batch("COMMIT")?;
             Ok(value)

@@ -30,8 +30,8 @@ const CHECKPOINT_PAGES: i64 = 2048;
 pub(super) trait Job: Send {
     /// False when nobody waits for the answer any more.
     fn wanted(&self) -> bool;
-    /// Runs the closure; false means its changes must be undone.
-    fn run(&mut self, conn: &mut Connection) -> bool;
+    /// Runs the closure: whether its changes are to be kept, and the first statement error.
+    fn run(&mut self, conn: &mut Connection) -> (bool, Option<DbError>);
     /// Replaces whatever `run` left: nothing of the batch was kept.
     fn fail(&mut self, e: DbError);
     fn answer(self: Box<Self>);
@@ -47,7 +47,7 @@ impl<T, E, F> WriteJob<T, E, F>
 where
     T: Send + 'static,
     E: From<DbError> + Send + 'static,
-    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + 'static,
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
 {
     pub(super) fn new(f: F) -> (Box<Self>, oneshot::Receiver<Result<T, E>>) {
         let (reply, answer) = oneshot::channel();
@@ -59,17 +59,17 @@ impl<T, E, F> Job for WriteJob<T, E, F>
 where
     T: Send + 'static,
     E: From<DbError> + Send + 'static,
-    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + 'static,
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
 {
     fn wanted(&self) -> bool {
         !self.reply.is_closed()
     }
 
-    fn run(&mut self, conn: &mut Connection) -> bool {
-        let done = poll_once(&self.f, conn, false);
+    fn run(&mut self, conn: &mut Connection) -> (bool, Option<DbError>) {
+        let (done, failed) = poll_once(&self.f, conn, false);
         let keep = done.is_ok();
         self.done = Some(done);
-        keep
+        (keep, failed)
     }
 
     fn fail(&mut self, e: DbError) {
@@ -215,12 +215,12 @@ impl WriterLoop {
         self.statement("BEGIN IMMEDIATE")?;
         for job in jobs.iter_mut() {
             self.statement("SAVEPOINT job")?;
-            let keep = job.run(&mut self.conn);
-            // A full disk or a read error ends the whole transaction, not just a statement.
+            let (keep, failed) = job.run(&mut self.conn);
+            // A full disk or a read error may end the whole transaction, not just a statement.
             if self.conn.is_autocommit() {
-                return Err(DbError::Unavailable(
-                    "SQLite gave the transaction up (disk full or unreadable)".into(),
-                ));
+                return Err(
+                    failed.unwrap_or_else(|| DbError::Unavailable("SQLite gave the transaction up".into()))
+                );
             }
             if !keep {
                 self.statement("ROLLBACK TO job")?;
@@ -257,9 +257,8 @@ impl WriterLoop {
 
 fn checkpoint_loop(conn: &Connection, nudged: &StdReceiver<()>, near_end: &AtomicBool) {
     while nudged.recv().is_ok() {
-        if let Some((log, copied)) = checkpoint(conn, "PASSIVE") {
-            near_end.store(copied < log || log > 0, Ordering::Release);
-        }
+        // What SQLite reports is the log as it was at the start; a busy writer has added to it since.
+        near_end.store(checkpoint(conn, "PASSIVE").is_some(), Ordering::Release);
     }
 }
 

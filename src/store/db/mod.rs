@@ -85,7 +85,7 @@ impl Db {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync,
     {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -101,7 +101,7 @@ impl Db {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync,
     {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -118,7 +118,7 @@ impl Db {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
     {
         match &self.0 {
             #[cfg(feature = "sqlite")]
@@ -153,7 +153,7 @@ impl Db {
 pub(super) async fn alone<T, F>(config: &DatabaseConfig, lock: Lock, f: F) -> Result<T, DbError>
 where
     T: Send,
-    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T> + Send,
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T> + Send + Sync,
 {
     match config.engine().map_err(DbError::Config)? {
         #[cfg(feature = "sqlite")]
@@ -178,3 +178,6 @@ pub(super) enum Lock {
 fn not_built() -> DbError {
     DbError::Config("database.url names an engine this program was built without".into())
 }
+
+#[cfg(test)]
+mod tests;

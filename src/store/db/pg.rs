@@ -1,7 +1,9 @@
 //! PostgreSQL: a pool, one transaction per write, bounded retries.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection};
 
@@ -52,7 +54,7 @@ impl Pg {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync,
     {
         let mut stale = 0;
         loop {
@@ -83,7 +85,7 @@ impl Pg {
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
-        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
     {
         for round in 0..ATTEMPTS {
             backoff(round).await;
@@ -151,12 +153,14 @@ impl Pg {
 /// Runs the closure; beside its answer, the first statement error.
 async fn attempt<T, E, F>(f: &F, conn: &mut PgConnection, read_only: bool) -> (Result<T, E>, Option<DbError>)
 where
-    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E>,
+    E: From<DbError>,
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Sync,
 {
     let mut tx = Tx::new(Conn::Pg(conn), read_only);
-    let done = f(&mut tx).await;
+    // Called inside the guarded future, so that a panic before the first await is caught as well.
+    let done = AssertUnwindSafe(async { f(&mut tx).await }).catch_unwind().await;
     let failed = tx.failed().cloned();
-    (done, failed)
+    (done.unwrap_or_else(|_| Err(DbError::Panicked.into())), failed)
 }
 
 /// A refusal by the server is certain; anything else leaves the outcome unknown.
@@ -197,7 +201,7 @@ fn options(url: &str) -> Result<PgConnectOptions, DbError> {
 pub(super) async fn alone<T, F>(url: &str, lock: Lock, f: F) -> Result<T, DbError>
 where
     T: Send,
-    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T> + Send,
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T> + Send + Sync,
 {
     let mut conn = PgConnection::connect_with(&options(url)?).await?;
     let mut txn = conn.begin().await?;

@@ -3,4 +3,40 @@
 
 pub mod find;
 pub mod put;
+pub mod refs;
 pub mod row;
+
+/// `object_id.kind` and `unique_id.kind`.
+pub mod kind {
+    use crate::model::ebrim::ObjectKind;
+
+    pub const DOCUMENT_ENTRY: i64 = 1;
+    pub const SUBMISSION_SET: i64 = 2;
+    pub const FOLDER: i64 = 3;
+    pub const ASSOCIATION: i64 = 4;
+
+    pub fn of(kind: ObjectKind) -> i64 {
+        match kind {
+            ObjectKind::DocumentEntry => DOCUMENT_ENTRY,
+            ObjectKind::SubmissionSet => SUBMISSION_SET,
+            ObjectKind::Folder => FOLDER,
+            ObjectKind::Association => ASSOCIATION,
+        }
+    }
+
+    pub fn from_i64(value: i64) -> ObjectKind {
+        match value {
+            SUBMISSION_SET => ObjectKind::SubmissionSet,
+            FOLDER => ObjectKind::Folder,
+            ASSOCIATION => ObjectKind::Association,
+            _ => ObjectKind::DocumentEntry,
+        }
+    }
+}
+
+/// `document_code.attribute`.
+pub mod code_attribute {
+    pub const EVENT_CODE_LIST: i64 = 1;
+    pub const CONFIDENTIALITY_CODE: i64 = 2;
+    pub const REFERENCE_ID_LIST: i64 = 3;
+}

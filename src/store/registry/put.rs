@@ -1,1 +1,311 @@
-//! Writing objects.
+//! Writing objects. Rows are prepared before the transaction begins (JSON, padded times, codes),
+//! because on SQLite every transaction shares one writer: what it does not do, the next one does
+//! not wait for.
+
+use super::code_attribute;
+use crate::model::hl7types::Dtm;
+use crate::model::metadata::{Association, Code, DocumentEntry, Folder, SubmissionSet};
+use crate::store::db::{DbError, Tx, Val};
+
+/// A DocumentEntry as its rows.
+#[derive(Debug)]
+pub struct EntryRow {
+    pub entry: DocumentEntry,
+    pub size: Option<i64>,
+    body: String,
+    codes: Vec<(i64, String)>,
+    persons: Vec<String>,
+    times: [Option<String>; 3],
+}
+
+#[derive(Debug)]
+pub struct SetRow {
+    pub set: SubmissionSet,
+    body: String,
+    submission_time: String,
+    persons: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct FolderRow {
+    pub folder: Folder,
+    body: String,
+    codes: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct AssociationRow {
+    pub association: Association,
+    body: String,
+}
+
+fn body<T: serde::Serialize>(object: &T) -> Result<String, DbError> {
+    serde_json::to_string(object)
+        .map_err(|e| DbError::Sql(format!("an object cannot be written as JSON: {e}")))
+}
+
+fn padded(time: Option<&str>) -> Option<String> {
+    time.and_then(|t| Dtm::parse(t).ok()).map(Dtm::to_padded)
+}
+
+fn unique(mut values: Vec<String>) -> Vec<String> {
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+impl EntryRow {
+    pub fn new(entry: DocumentEntry) -> Result<Self, DbError> {
+        let coded = |attribute, codes: &[Code]| -> Vec<(i64, String)> {
+            unique(codes.iter().map(Code::query_form).collect()).into_iter().map(|c| (attribute, c)).collect()
+        };
+        let mut codes = coded(code_attribute::EVENT_CODE_LIST, &entry.event_code_list);
+        codes.extend(coded(code_attribute::CONFIDENTIALITY_CODE, &entry.confidentiality_code));
+        let references = unique(entry.reference_id_list.clone());
+        codes.extend(references.into_iter().map(|r| (code_attribute::REFERENCE_ID_LIST, r)));
+        Ok(Self {
+            size: entry.size.as_deref().and_then(|s| s.trim().parse().ok()),
+            body: body(&entry)?,
+            codes,
+            persons: unique(entry.author.iter().flat_map(|a| a.author_person.clone()).collect()),
+            times: [
+                padded(entry.creation_time.as_deref()),
+                padded(entry.service_start_time.as_deref()),
+                padded(entry.service_stop_time.as_deref()),
+            ],
+            entry,
+        })
+    }
+}
+
+impl SetRow {
+    pub fn new(set: SubmissionSet) -> Result<Self, DbError> {
+        Ok(Self {
+            body: body(&set)?,
+            submission_time: padded(set.submission_time.as_deref()).unwrap_or_default(),
+            persons: unique(set.author.iter().flat_map(|a| a.author_person.clone()).collect()),
+            set,
+        })
+    }
+}
+
+impl FolderRow {
+    pub fn new(folder: Folder) -> Result<Self, DbError> {
+        Ok(Self {
+            body: body(&folder)?,
+            codes: unique(folder.code_list.iter().map(Code::query_form).collect()),
+            folder,
+        })
+    }
+}
+
+impl AssociationRow {
+    pub fn new(association: Association) -> Result<Self, DbError> {
+        Ok(Self { body: body(&association)?, association })
+    }
+}
+
+/// Claims an entryUUID; false if somebody has it.
+pub async fn claim_id(tx: &mut Tx<'_>, id: &str, kind: i64, patient_key: i64) -> Result<bool, DbError> {
+    let done = tx
+        .exec(
+            "INSERT INTO object_id (id, kind, patient_key) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            &[Val::Text(id), Val::I64(kind), Val::I64(patient_key)],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// Claims a uniqueId for the first object that uses it; false if there is one already.
+pub async fn claim_unique_id(
+    tx: &mut Tx<'_>,
+    unique_id: &str,
+    kind: i64,
+    patient_key: i64,
+    id: &str,
+    hash: Option<&str>,
+    size: Option<i64>,
+) -> Result<bool, DbError> {
+    let done = tx
+        .exec(
+            "INSERT INTO unique_id (unique_id, kind, patient_key, id, hash, size) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+            &[
+                Val::Text(unique_id),
+                Val::I64(kind),
+                Val::I64(patient_key),
+                Val::Text(id),
+                hash.into(),
+                size.into(),
+            ],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+pub async fn document_entry(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    row: &EntryRow,
+    at: i64,
+) -> Result<(), DbError> {
+    let e = &row.entry;
+    let code = |c: &Option<Code>| c.as_ref().map(Code::query_form).unwrap_or_default();
+    let codes = [
+        code(&e.class_code),
+        code(&e.type_code),
+        code(&e.practice_setting_code),
+        code(&e.healthcare_facility_type_code),
+        code(&e.format_code),
+    ];
+    let [class_code, type_code, practice_setting_code, facility_type_code, format_code] = &codes;
+    let [creation, start, stop] = &row.times;
+    tx.exec(
+        "INSERT INTO document_entry (patient_key, id, lid, version, status, entry_type, unique_id, \
+         repository_unique_id, hash, size, class_code, type_code, practice_setting_code, facility_type_code, \
+         format_code, creation_time, service_start_time, service_stop_time, registered_at, body) \
+         VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)",
+        &[
+            Val::I64(patient_key),
+            Val::Text(&e.entry_uuid),
+            Val::Text(e.logical_id.as_deref().unwrap_or(&e.entry_uuid)),
+            Val::I64(i64::from(e.version)),
+            Val::I64(e.availability_status.to_i64()),
+            Val::I64(e.object_type.to_i64()),
+            Val::Text(&e.unique_id),
+            Val::Text(e.repository_unique_id.as_deref().unwrap_or_default()),
+            (&e.hash).into(),
+            row.size.into(),
+            class_code.into(),
+            type_code.into(),
+            practice_setting_code.into(),
+            facility_type_code.into(),
+            format_code.into(),
+            creation.into(),
+            start.into(),
+            stop.into(),
+            Val::I64(at),
+            (&row.body).into(),
+        ],
+    )
+    .await?;
+    for (attribute, code) in &row.codes {
+        tx.exec(
+            "INSERT INTO document_code (patient_key, entry_id, attribute, code) VALUES ($1, $2, $3, $4)",
+            &[Val::I64(patient_key), Val::Text(&e.entry_uuid), Val::I64(*attribute), code.into()],
+        )
+        .await?;
+    }
+    for person in &row.persons {
+        tx.exec(
+            "INSERT INTO document_author (patient_key, entry_id, person) VALUES ($1, $2, $3)",
+            &[Val::I64(patient_key), Val::Text(&e.entry_uuid), person.into()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+pub async fn submission_set(tx: &mut Tx<'_>, patient_key: i64, row: &SetRow, at: i64) -> Result<(), DbError> {
+    let s = &row.set;
+    let content_type = s.content_type_code.as_ref().map(Code::query_form).unwrap_or_default();
+    tx.exec(
+        "INSERT INTO submission_set (patient_key, id, status, unique_id, source_id, content_type_code, \
+         submission_time, registered_at, body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+        &[
+            Val::I64(patient_key),
+            Val::Text(&s.entry_uuid),
+            Val::I64(s.availability_status.to_i64()),
+            Val::Text(&s.unique_id),
+            Val::Text(&s.source_id),
+            (&content_type).into(),
+            (&row.submission_time).into(),
+            Val::I64(at),
+            (&row.body).into(),
+        ],
+    )
+    .await?;
+    for person in &row.persons {
+        tx.exec(
+            "INSERT INTO submission_author (patient_key, submission_id, person) VALUES ($1, $2, $3)",
+            &[Val::I64(patient_key), Val::Text(&s.entry_uuid), person.into()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+pub async fn folder(tx: &mut Tx<'_>, patient_key: i64, row: &FolderRow, at: i64) -> Result<(), DbError> {
+    let f = &row.folder;
+    tx.exec(
+        "INSERT INTO folder (patient_key, id, lid, version, status, unique_id, last_update_time, \
+         registered_at, body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
+        &[
+            Val::I64(patient_key),
+            Val::Text(&f.entry_uuid),
+            Val::Text(f.logical_id.as_deref().unwrap_or(&f.entry_uuid)),
+            Val::I64(i64::from(f.version)),
+            Val::I64(f.availability_status.to_i64()),
+            Val::Text(&f.unique_id),
+            Val::Text(f.last_update_time.as_deref().unwrap_or_default()),
+            Val::I64(at),
+            (&row.body).into(),
+        ],
+    )
+    .await?;
+    for code in &row.codes {
+        tx.exec(
+            "INSERT INTO folder_code (patient_key, folder_id, code) VALUES ($1, $2, $3)",
+            &[Val::I64(patient_key), Val::Text(&f.entry_uuid), code.into()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+pub async fn association(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    row: &AssociationRow,
+    at: i64,
+) -> Result<(), DbError> {
+    let a = &row.association;
+    tx.exec(
+        "INSERT INTO association (patient_key, id, assoc_type, source_id, target_id, status, registered_at, \
+         body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
+        &[
+            Val::I64(patient_key),
+            Val::Text(&a.entry_uuid),
+            Val::Text(a.association_type.urn()),
+            Val::Text(&a.source_object),
+            Val::Text(&a.target_object),
+            Val::I64(a.availability_status.to_i64()),
+            Val::I64(at),
+            (&row.body).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Deprecates an Approved DocumentEntry; false if it is not Approved any more. Two submissions that
+/// replace one document meet here, and the second loses.
+pub async fn deprecate_entry(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<bool, DbError> {
+    let done = tx
+        .exec(
+            "UPDATE document_entry SET status = 2 WHERE patient_key = $1 AND id = $2 AND status = 1",
+            &[Val::I64(patient_key), Val::Text(id)],
+        )
+        .await?;
+    Ok(done == 1)
+}
+
+/// Sets Folder.lastUpdateTime of a folder already in the registry.
+pub async fn touch_folder(tx: &mut Tx<'_>, patient_key: i64, id: &str, time: &str) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE folder SET last_update_time = $3 WHERE patient_key = $1 AND id = $2",
+        &[Val::I64(patient_key), Val::Text(id), Val::Text(time)],
+    )
+    .await?;
+    Ok(())
+}

@@ -5,9 +5,9 @@
 //! their associations (`h`) to the other end (`o`, which knows its own patient: an entry that
 //! a SubmissionSet holds by reference may be another patient's, ITI TF-3 4.2.2.1.1).
 
-use super::statement::kind_number;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AssociationType;
+use crate::store::registry::kind;
 
 /// Associations with one of `roots` at either end, as a condition on `a`.
 pub(super) fn touching(roots: &str) -> String {
@@ -21,24 +21,24 @@ pub(super) fn touching(roots: &str) -> String {
 }
 
 /// What `roots` have as members, of one kind.
-pub(super) fn members(roots: &str, kind: ObjectKind) -> String {
+pub(super) fn members(roots: &str, of: ObjectKind) -> String {
     format!(
         "(SELECT o.patient_key, o.id FROM {roots} r CROSS JOIN association h CROSS JOIN object_id o \
          WHERE h.patient_key = r.patient_key AND h.source_id = r.id AND h.assoc_type = '{}' \
          AND h.status = 1 AND o.id = h.target_id AND o.kind = {})",
         AssociationType::HasMember.urn(),
-        kind_number(kind)
+        kind::of(of)
     )
 }
 
 /// What `roots` are members of, of one kind.
-pub(super) fn holders(roots: &str, kind: ObjectKind) -> String {
+pub(super) fn holders(roots: &str, of: ObjectKind) -> String {
     format!(
         "(SELECT o.patient_key, o.id FROM {roots} r CROSS JOIN association h CROSS JOIN object_id o \
          WHERE h.patient_key = r.patient_key AND h.target_id = r.id AND h.assoc_type = '{}' \
          AND h.status = 1 AND o.id = h.source_id AND o.kind = {})",
         AssociationType::HasMember.urn(),
-        kind_number(kind)
+        kind::of(of)
     )
 }
 

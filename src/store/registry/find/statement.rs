@@ -10,6 +10,7 @@ use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AvailabilityStatus;
 use crate::model::query::{Ids, TimeRange};
 use crate::store::db::Val;
+use crate::store::registry::kind;
 
 /// Longest list bound to one statement: both engines take four times as many values.
 pub(super) const LIST_MAX: usize = 8192;
@@ -134,21 +135,11 @@ impl<'q> Statement<'q> {
         };
         let head = ["(SELECT x.patient_key, x.id FROM ", table, " IN "].concat();
         self.bind_texts(&head, values);
-        if let (Some(kind), false) = (kind, table.starts_with("document_entry")) {
-            let _ = write!(self.sql, " AND x.kind = {}", kind_number(kind));
+        if let (Some(of), false) = (kind, table.starts_with("document_entry")) {
+            let _ = write!(self.sql, " AND x.kind = {}", kind::of(of));
         }
         self.push(")");
         self.sql.split_off(start)
-    }
-}
-
-/// `object_id.kind` and `unique_id.kind`.
-pub(super) fn kind_number(kind: ObjectKind) -> i64 {
-    match kind {
-        ObjectKind::DocumentEntry => 1,
-        ObjectKind::SubmissionSet => 2,
-        ObjectKind::Folder => 3,
-        ObjectKind::Association => 4,
     }
 }
 

@@ -1,1 +1,0 @@
-//! Listeners: TLS, limits, routing by path.

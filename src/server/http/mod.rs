@@ -1,0 +1,455 @@
+//! Listeners: our own accept loop on hyper's HTTP/1.1. TLS, limits, and the checks of a request's
+//! head that hyper leaves to us; then the handler.
+//!
+//! What is refused and how: RFC 9112 and 9110, and the limits of the configuration. HTTP/2 is not
+//! offered (ALPN names `http/1.1` only) and upgrades are ignored; `X-Forwarded-*` and an incoming
+//! `X-Request-Id` mean nothing; request trailers are dropped.
+
+mod admit;
+mod body;
+mod rate;
+mod request;
+mod tap;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Response, header};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Level, debug, error, info, warn};
+
+pub use body::{BodyError, BoxError, GuardedBody, RespBody, Seen, empty, full, stream};
+use body::{CountedBody, Sent};
+pub use request::{ConnInfo, Handler, Refusal, Request, TlsPeer, Transacted, text};
+use tap::{Shared, Tap, Times, Wire};
+
+use crate::config::{LimitsConfig, x509};
+use crate::server::clock::Clock;
+use crate::server::metrics::{self, InFlight, Outcome};
+use crate::server::tls::Acceptor;
+
+/// The header every answer carries the request id in.
+pub const REQUEST_ID: &str = "x-request-id";
+
+/// What a listener needs besides its socket and handler.
+#[derive(Clone)]
+pub struct Settings {
+    pub name: Arc<str>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Acceptor>,
+    /// Hosts answered to; none means any.
+    pub hosts: Arc<[String]>,
+    pub max_connections: usize,
+    pub max_connections_per_address: usize,
+    pub limits: Arc<LimitsConfig>,
+    /// Turns of all listeners that share it; `None`: no waiting (ops).
+    pub turns: Option<Arc<Semaphore>>,
+    pub clock: Clock,
+}
+
+/// Serves `listener` until `stop`, then lets requests under way finish for `limits.drain_seconds`.
+/// Returns how many connections were cut off after that.
+pub async fn serve<H: Handler>(
+    listener: TcpListener,
+    settings: Settings,
+    handler: Arc<H>,
+    stop: CancellationToken,
+) -> usize {
+    let cut = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let room = Arc::new(Semaphore::new(settings.max_connections));
+    let addresses = Addresses::default();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer_addr) = match accepted {
+            Ok(accepted) => accepted,
+            Err(cause) => {
+                // Out of descriptors, or a peer gone before its turn: the listener itself lives on.
+                warn!(listener = %settings.name, %cause, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(place) = room.clone().try_acquire_owned() else {
+            refuse_connection(&settings, peer_addr, "listener");
+            continue;
+        };
+        let Some(address) = addresses.enter(peer_addr.ip(), settings.max_connections_per_address) else {
+            refuse_connection(&settings, peer_addr, "address");
+            continue;
+        };
+        let (settings, handler) = (settings.clone(), handler.clone());
+        let (stop, cut) = (stop.clone(), cut.clone());
+        tasks.spawn(async move {
+            let _held = (place, address, metrics::Connection::open(&settings.name));
+            tokio::select! {
+                () = connection(socket, peer_addr, settings, handler, stop) => {}
+                () = cut.cancelled() => {}
+            }
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if timeout(settings.limits.drain(), tasks.wait()).await.is_ok() {
+        return 0;
+    }
+    let left = tasks.len();
+    cut.cancel();
+    tasks.wait().await;
+    left
+}
+
+fn refuse_connection(settings: &Settings, peer: SocketAddr, limit: &'static str) {
+    metrics::connection_refused(&settings.name, limit);
+    debug!(listener = %settings.name, %peer, limit, "connection refused: too many are open");
+}
+
+/// Connections by address; IPv6 addresses count by their /64, for one host owns that many.
+#[derive(Clone, Default)]
+struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A place taken in [`Addresses`], given back when dropped.
+struct Entered(Addresses, IpAddr);
+
+impl Addresses {
+    fn enter(&self, address: IpAddr, most: usize) -> Option<Entered> {
+        let address = match address.to_canonical() {
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+            v4 => v4,
+        };
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Entered(self.clone(), address))
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// One connection from handshake to close.
+async fn connection<H: Handler>(
+    socket: TcpStream,
+    peer_addr: SocketAddr,
+    settings: Settings,
+    handler: Arc<H>,
+    stop: CancellationToken,
+) {
+    let Ok(local_addr) = socket.local_addr() else { return };
+    // Answers are small and written whole: waiting to fill packets only delays them.
+    let _ = socket.set_nodelay(true);
+    let (wire, tls) = match &settings.tls {
+        None => (Wire::Plain(socket), None),
+        Some(acceptor) => match handshake(acceptor, socket, &settings.limits).await {
+            Ok((wire, tls)) => (wire, tls),
+            Err(cause) => {
+                metrics::handshake_failed(&settings.name);
+                info!(listener = %settings.name, peer = %peer_addr, %cause, "TLS handshake failed");
+                return;
+            }
+        },
+    };
+    let shared = Arc::new(Shared::default());
+    let limits = &settings.limits;
+    let times = Times {
+        head: Duration::from_secs(limits.header_seconds),
+        idle: limits.idle(),
+        min_rate: limits.min_rate_bytes,
+    };
+    let tap = Tap::new(wire, shared.clone(), times);
+    let info = ConnInfo {
+        listener: settings.name.clone(),
+        peer_addr,
+        local_addr,
+        encrypted: settings.tls.is_some(),
+        tls,
+    };
+    let door = Arc::new(Door { handler, settings: settings.clone(), shared, conn: Arc::new(info) });
+    let service = hyper::service::service_fn(move |request| {
+        let door = door.clone();
+        let answer: BoxFuture<'static, Result<_, Infallible>> =
+            Box::pin(async move { Ok(door.answer(request).await) });
+        answer
+    });
+    let mut connection = hyper::server::conn::http1::Builder::new()
+        .max_headers(limits.headers)
+        .max_header_size(limits.header_kib * 1024)
+        // The tap keeps the time of heads; hyper's timer would count the rest between requests too.
+        .header_read_timeout(None)
+        // A sender may close its side after the last byte and still read our answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(tap), service);
+    let mut result = tokio::select! {
+        result = &mut connection => Some(result),
+        () = stop.cancelled() => None,
+    };
+    if result.is_none() {
+        std::pin::Pin::new(&mut connection).graceful_shutdown();
+        result = Some((&mut connection).await);
+    }
+    if let Some(Err(cause)) = result {
+        if cause.is_parse() {
+            metrics::record("http", Outcome::Refused, Duration::ZERO, 0, 0);
+            info!(listener = %settings.name, peer = %peer_addr, cause = %describe(&cause), "malformed HTTP refused");
+        } else {
+            debug!(listener = %settings.name, peer = %peer_addr, cause = %describe(&cause), "connection ended early");
+        }
+    }
+    connection.into_parts().io.into_inner().into_wire().close().await;
+}
+
+fn describe(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+async fn handshake(
+    acceptor: &Acceptor,
+    socket: TcpStream,
+    limits: &LimitsConfig,
+) -> Result<(Wire, Option<TlsPeer>), std::io::Error> {
+    let patience = Duration::from_secs(limits.handshake_seconds);
+    let stream = timeout(patience, acceptor.accept(socket)).await.map_err(|_| {
+        std::io::Error::new(std::io::ErrorKind::TimedOut, "the handshake was not completed in time")
+    })??;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let peer = leaf.map(|leaf| TlsPeer {
+        certificate: leaf.to_vec(),
+        fingerprint: Sha256::digest(leaf).iter().map(|byte| format!("{byte:02x}")).collect(),
+        subject: x509::subject(leaf).unwrap_or_default(),
+    });
+    Ok((Wire::Tls(Box::new(stream)), peer))
+}
+
+/// What the requests of one connection share.
+struct Door<H> {
+    handler: Arc<H>,
+    settings: Settings,
+    shared: Arc<Shared>,
+    conn: Arc<ConnInfo>,
+}
+
+impl<H: Handler> Door<H> {
+    async fn answer(&self, request: hyper::Request<Incoming>) -> Response<CountedBody<Account>> {
+        let started = Instant::now();
+        let received_at = self.settings.clock.now();
+        let id = uuid::Uuid::now_v7().to_string();
+        let limits = &self.settings.limits;
+        let head = self.shared.begin().map_err(admit::of_head).and_then(|()| {
+            admit::check(request.method(), request.version(), request.headers(), &self.settings)
+        });
+        let path = request.uri().path().to_owned();
+        let (parts, incoming) = request.into_parts();
+        let body = GuardedBody::new(
+            incoming,
+            limits.request_bytes(),
+            limits.min_rate_bytes,
+            Duration::from_secs(limits.rate_window_seconds),
+        );
+        let seen = body.seen();
+        let mut account = Account {
+            shared: self.shared.clone(),
+            seen: seen.clone(),
+            conn: self.conn.clone(),
+            id: id.clone(),
+            method: parts.method.clone(),
+            path: path.clone(),
+            status: 0,
+            started,
+            // Until an answer exists: what is logged if the connection is cut.
+            transacted: Transacted { transaction: "http", outcome: Outcome::Aborted },
+            told: false,
+            _in_flight: InFlight::begin(),
+        };
+        let deadline = started + Duration::from_secs(seconds_for(&parts.headers, limits));
+        let refuse = |refusal: Refusal| {
+            let mut response = self.handler.refuse(refusal, &path, &id);
+            let transaction = response.extensions().get::<Transacted>().map_or("http", |t| t.transaction);
+            response.extensions_mut().insert(Transacted { transaction, outcome: refusal.outcome() });
+            response
+        };
+        let mut response = match head {
+            Err(refusal) => refuse(refusal),
+            Ok(()) => match self.turn().await {
+                Err(refusal) => refuse(refusal),
+                Ok(_turn) => {
+                    let request = Request {
+                        id: id.clone(),
+                        received_at,
+                        conn: self.conn.clone(),
+                        method: parts.method,
+                        uri: parts.uri,
+                        version: parts.version,
+                        headers: parts.headers,
+                        body,
+                    };
+                    let handled = AssertUnwindSafe(self.handler.handle(request)).catch_unwind();
+                    match timeout_at(deadline, handled).await {
+                        Ok(Ok(response)) => match spoiled(&seen) {
+                            Some(refusal) if response.status() != refusal.status() => refuse(refusal),
+                            _ => response,
+                        },
+                        Ok(Err(_panic)) => {
+                            // The panic hook has logged where; the payload may hold patient data.
+                            error!(request_id = %id, "a request panicked");
+                            refuse(Refusal::Failed)
+                        }
+                        Err(_elapsed) if seen.complete() => refuse(Refusal::Late),
+                        Err(_elapsed) => refuse(Refusal::TooSlow),
+                    }
+                }
+            },
+        };
+        finish(&mut response, &id, &seen);
+        account.status = response.status().as_u16();
+        account.transacted = response.extensions().get::<Transacted>().copied().unwrap_or(Transacted {
+            transaction: "http",
+            outcome: if response.status().is_success() { Outcome::Success } else { Outcome::Refused },
+        });
+        response.map(|body| CountedBody::new(body, account))
+    }
+
+    /// Waits for a turn, but not for long.
+    async fn turn(&self) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Refusal> {
+        let Some(turns) = &self.settings.turns else { return Ok(None) };
+        let patience = Duration::from_millis(self.settings.limits.queue_milliseconds);
+        match timeout(patience, turns.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
+        }
+    }
+}
+
+/// What the watched body calls for, whatever the handler made of it.
+fn spoiled(seen: &Seen) -> Option<Refusal> {
+    match seen.failure()? {
+        BodyError::TooLarge { .. } => Some(Refusal::TooLarge),
+        BodyError::TooSlow => Some(Refusal::TooSlow),
+        BodyError::Cut(_) => None,
+    }
+}
+
+fn seconds_for(headers: &HeaderMap, limits: &LimitsConfig) -> u64 {
+    const MULTIPART: &[u8] = b"multipart/";
+    let upload = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..MULTIPART.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART));
+    if upload { limits.upload_seconds } else { limits.request_seconds }
+}
+
+/// Headers of every answer. The connection ends after a client error, and where the request was
+/// not read to its end: what follows in the socket cannot be told from a new request.
+fn finish(response: &mut Response<RespBody>, id: &str, seen: &Seen) {
+    let close = response.status().is_client_error() || !seen.complete();
+    let retry = response.status() == http::StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if retry && !headers.contains_key(header::RETRY_AFTER) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if close {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+/// Follows one request to the last byte of its answer, then logs and counts it once.
+struct Account {
+    shared: Arc<Shared>,
+    seen: Arc<Seen>,
+    conn: Arc<ConnInfo>,
+    id: String,
+    method: http::Method,
+    path: String,
+    status: u16,
+    started: Instant,
+    transacted: Transacted,
+    told: bool,
+    _in_flight: InFlight,
+}
+
+impl Sent for Account {
+    fn sent(&mut self, bytes_out: u64, complete: bool) {
+        self.told = true;
+        self.shared.end();
+        let Transacted { transaction, mut outcome } = self.transacted;
+        if !complete && self.method != http::Method::HEAD {
+            outcome = Outcome::Aborted;
+        }
+        let duration = self.started.elapsed();
+        let bytes_in = self.seen.bytes();
+        metrics::record(transaction, outcome, duration, bytes_in, bytes_out);
+        // Health probes and scrapes would drown the rest.
+        let level =
+            if transaction == "ops" && outcome == Outcome::Success { Level::DEBUG } else { Level::INFO };
+        let path: String = self.path.chars().take(128).collect();
+        let subject = self.conn.tls.as_ref().map(|tls| tls.subject.as_str());
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    $level,
+                    request_id = %self.id,
+                    listener = %self.conn.listener,
+                    peer = %self.conn.peer_addr,
+                    certificate = subject,
+                    method = %self.method,
+                    path = %path,
+                    transaction,
+                    outcome = outcome.as_str(),
+                    status = self.status,
+                    duration_ms = duration.as_micros() as f64 / 1000.0,
+                    bytes_in,
+                    bytes_out,
+                    "request answered"
+                )
+            };
+        }
+        if level == Level::DEBUG { line!(Level::DEBUG) } else { line!(Level::INFO) }
+    }
+}
+
+impl Drop for Account {
+    /// The connection was cut before there was an answer.
+    fn drop(&mut self) {
+        if !self.told {
+            self.sent(0, false);
+        }
+    }
+}

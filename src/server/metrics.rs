@@ -1,0 +1,193 @@
+//! What is counted, and its Prometheus text.
+//!
+//! | metric | labels | unit |
+//! | --- | --- | --- |
+//! | `chiren_requests_total` | transaction, outcome | |
+//! | `chiren_request_duration_seconds` | transaction | s, histogram |
+//! | `chiren_request_bytes_total`, `chiren_response_bytes_total` | transaction | bytes |
+//! | `chiren_requests_in_flight` | | |
+//! | `chiren_connections` | listener | |
+//! | `chiren_connections_refused_total` | listener, limit | |
+//! | `chiren_handshakes_failed_total` | listener | |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+const REQUESTS: &str = "chiren_requests_total";
+const DURATION: &str = "chiren_request_duration_seconds";
+const BYTES_IN: &str = "chiren_request_bytes_total";
+const BYTES_OUT: &str = "chiren_response_bytes_total";
+const IN_FLIGHT: &str = "chiren_requests_in_flight";
+const CONNECTIONS: &str = "chiren_connections";
+const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
+const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
+
+/// Upper bounds in seconds: fine where a query lives, coarse where an upload does.
+const BUCKETS: &[f64] = &[
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0,
+    300.0, 600.0,
+];
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    /// Success, with warnings in the answer.
+    Warning,
+    /// PartialSuccess.
+    Partial,
+    /// A registry response with status Failure.
+    Failure,
+    /// A SOAP fault of the sender's making.
+    Fault,
+    /// Refused as HTTP.
+    Refused,
+    /// Shed: too much to do, or not done in time.
+    Busy,
+    /// Our own failure.
+    Internal,
+    /// The answer did not go out whole.
+    Aborted,
+}
+
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::Warning => "warning",
+            Outcome::Partial => "partial",
+            Outcome::Failure => "failure",
+            Outcome::Fault => "fault",
+            Outcome::Refused => "refused",
+            Outcome::Busy => "busy",
+            Outcome::Internal => "internal",
+            Outcome::Aborted => "aborted",
+        }
+    }
+}
+
+/// The recorder of this process, rendered on ops listeners.
+#[derive(Clone)]
+pub struct Metrics {
+    handle: PrometheusHandle,
+}
+
+fn builder() -> Option<PrometheusBuilder> {
+    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DURATION.into()), BUCKETS).ok()
+}
+
+impl Metrics {
+    /// Makes the process's recorder. `None` if there is one already.
+    pub fn install() -> Option<Metrics> {
+        let handle = builder()?.install_recorder().ok()?;
+        describe();
+        Some(Metrics { handle })
+    }
+
+    /// Prometheus text, version 0.0.4.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Folds what was recorded into the histograms; to be called every few seconds, lest samples
+    /// pile up between scrapes.
+    pub fn run_upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, "Requests answered, by transaction and outcome");
+    describe_histogram!(DURATION, Unit::Seconds, "Time from a request's head to the end of its answer");
+    describe_counter!(BYTES_IN, Unit::Bytes, "Bytes of request bodies");
+    describe_counter!(BYTES_OUT, Unit::Bytes, "Bytes of answer bodies");
+    describe_gauge!(IN_FLIGHT, "Requests under way");
+    describe_gauge!(CONNECTIONS, "Connections open");
+    describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
+    describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
+}
+
+/// One request, answered.
+pub fn record(
+    transaction: &'static str,
+    outcome: Outcome,
+    duration: Duration,
+    bytes_in: u64,
+    bytes_out: u64,
+) {
+    counter!(REQUESTS, "transaction" => transaction, "outcome" => outcome.as_str()).increment(1);
+    histogram!(DURATION, "transaction" => transaction).record(duration);
+    counter!(BYTES_IN, "transaction" => transaction).increment(bytes_in);
+    counter!(BYTES_OUT, "transaction" => transaction).increment(bytes_out);
+}
+
+pub fn connection_refused(listener: &Arc<str>, limit: &'static str) {
+    counter!(CONNECTIONS_REFUSED, "listener" => listener.clone(), "limit" => limit).increment(1);
+}
+
+pub fn handshake_failed(listener: &Arc<str>) {
+    counter!(HANDSHAKES_FAILED, "listener" => listener.clone()).increment(1);
+}
+
+/// Counts among the open connections until dropped.
+pub struct Connection(Arc<str>);
+
+impl Connection {
+    pub fn open(listener: &Arc<str>) -> Self {
+        gauge!(CONNECTIONS, "listener" => listener.clone()).increment(1.0);
+        Self(listener.clone())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        gauge!(CONNECTIONS, "listener" => self.0.clone()).decrement(1.0);
+    }
+}
+
+/// Counts among the requests under way until dropped.
+pub struct InFlight(());
+
+impl InFlight {
+    pub fn begin() -> Self {
+        gauge!(IN_FLIGHT).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        gauge!(IN_FLIGHT).decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_shows_in_every_metric_of_its_transaction() {
+        let recorder = builder().unwrap().build_recorder();
+        let metrics = Metrics { handle: recorder.handle() };
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            let _under_way = InFlight::begin();
+            record("iti18", Outcome::Success, Duration::from_millis(3), 700, 9000);
+            metrics.run_upkeep();
+            let text = metrics.render();
+            for line in [
+                "chiren_requests_total{transaction=\"iti18\",outcome=\"success\"} 1",
+                "chiren_request_duration_seconds_bucket{transaction=\"iti18\",le=\"0.002\"} 0",
+                "chiren_request_duration_seconds_bucket{transaction=\"iti18\",le=\"0.005\"} 1",
+                "chiren_request_bytes_total{transaction=\"iti18\"} 700",
+                "chiren_response_bytes_total{transaction=\"iti18\"} 9000",
+                "chiren_requests_in_flight 1",
+            ] {
+                assert!(text.contains(line), "{line} in\n{text}");
+            }
+        });
+    }
+}

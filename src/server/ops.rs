@@ -1,0 +1,141 @@
+//! Health and metrics: `GET /health/live`, `/health/ready`, `/metrics`.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use tokio_util::sync::CancellationToken;
+
+use super::http::{Handler, Refusal, Request, RespBody, Transacted, text};
+use super::metrics::{Metrics, Outcome};
+
+/// Asks the parts of the program whether they can work; answers a short phrase for each that
+/// cannot, such as `database: no connection`.
+pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
+
+/// A program with nothing to wait for.
+pub fn always_ready() -> Readiness {
+    Arc::new(|| Box::pin(std::future::ready(vec![])))
+}
+
+/// The health endpoints, and on ops listeners the metrics.
+#[derive(Clone)]
+pub struct Ops {
+    readiness: Readiness,
+    stop: CancellationToken,
+    metrics: Option<Metrics>,
+}
+
+impl Ops {
+    /// Ready until `stop`, as far as `readiness` finds no fault.
+    pub fn new(readiness: Readiness, stop: CancellationToken, metrics: Option<Metrics>) -> Self {
+        Self { readiness, stop, metrics }
+    }
+
+    /// The same without `/metrics`, for listeners others can reach.
+    pub fn health_only(&self) -> Self {
+        Self { metrics: None, ..self.clone() }
+    }
+
+    /// Whether `path` is ours.
+    pub fn serves(&self, path: &str) -> bool {
+        path.starts_with("/health/") || (path == "/metrics" && self.metrics.is_some())
+    }
+
+    pub async fn answer(&self, method: &Method, path: &str) -> Response<RespBody> {
+        let mut response = if !matches!(*method, Method::GET | Method::HEAD) {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET only\n");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
+        } else {
+            match (path, &self.metrics) {
+                ("/health/live", _) => text(StatusCode::OK, "live\n"),
+                ("/health/ready", _) => self.ready().await,
+                ("/metrics", Some(metrics)) => {
+                    let mut response = text(StatusCode::OK, metrics.render());
+                    let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                    response.headers_mut().insert(header::CONTENT_TYPE, version);
+                    response
+                }
+                _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+            }
+        };
+        let outcome = if response.status().is_success() { Outcome::Success } else { Outcome::Refused };
+        response.extensions_mut().insert(Transacted { transaction: "ops", outcome });
+        response
+    }
+
+    async fn ready(&self) -> Response<RespBody> {
+        let mut missing = (self.readiness)().await;
+        if self.stop.is_cancelled() {
+            missing.insert(0, "stopping".into());
+        }
+        if missing.is_empty() {
+            text(StatusCode::OK, "ready\n")
+        } else {
+            text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{}\n", missing.join("\n")))
+        }
+    }
+}
+
+impl Handler for Ops {
+    async fn handle(&self, request: Request) -> Response<RespBody> {
+        self.answer(&request.method, request.uri.path()).await
+    }
+}
+
+/// A handler with the health endpoints beside it.
+pub struct WithHealth<H> {
+    pub inner: Arc<H>,
+    pub ops: Ops,
+}
+
+impl<H: Handler> Handler for WithHealth<H> {
+    async fn handle(&self, request: Request) -> Response<RespBody> {
+        if self.ops.serves(request.uri.path()) {
+            self.ops.handle(request).await
+        } else {
+            self.inner.handle(request).await
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, path: &str, request_id: &str) -> Response<RespBody> {
+        self.inner.refuse(refusal, path, request_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn asked(ops: &Ops, path: &str) -> (u16, String) {
+        let response = ops.answer(&Method::GET, path).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_says_which_part_is_missing() {
+        let stop = CancellationToken::new();
+        let readiness: Readiness =
+            Arc::new(|| Box::pin(std::future::ready(vec!["database: no connection".to_string()])));
+        let ops = Ops::new(readiness, stop.clone(), None);
+        assert_eq!(asked(&ops, "/health/live").await.0, 200);
+        assert_eq!(asked(&ops, "/health/ready").await, (503, "not ready\ndatabase: no connection\n".into()));
+        let ops = Ops::new(always_ready(), stop.clone(), None);
+        assert_eq!(asked(&ops, "/health/ready").await.0, 200);
+        stop.cancel();
+        assert_eq!(asked(&ops, "/health/ready").await, (503, "not ready\nstopping\n".into()));
+        assert_eq!(asked(&ops, "/health/live").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn metrics_are_for_ops_listeners_only() {
+        let ops = Ops::new(always_ready(), CancellationToken::new(), None);
+        assert!(!ops.serves("/metrics") && ops.serves("/health/live"));
+        assert_eq!(asked(&ops, "/metrics").await.0, 404);
+    }
+}

@@ -1,0 +1,242 @@
+//! A document on its way in: hashed and counted while it is written.
+//!
+//! Bytes are gathered into blocks; each full block goes to two short tasks, one hashing and one
+//! writing, while the next block fills. No thread is held while a slow sender thinks, and memory is
+//! at most three blocks for each document. Every [`WRITEBACK`] bytes a third task syncs what is
+//! there, so that the sync at commit finds little left.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::fs::Fs;
+use super::{BlobError, BlobKey, doing, task_lost};
+
+const BLOCK: usize = 512 * 1024;
+const WRITEBACK: u64 = 32 * 1024 * 1024;
+
+/// A document being written. Dropping it removes what it left on disk.
+pub struct Spool {
+    fs: Arc<Fs>,
+    block: Vec<u8>,
+    size: u64,
+    hashes: Lane<Hashes>,
+    file: Option<(Lane<Writing>, TempFile)>,
+}
+
+/// Work that is either here or with a blocking task.
+enum Lane<T> {
+    Here(T),
+    Away(JoinHandle<Result<T, BlobError>>),
+    /// The task failed; its error was given out.
+    Gone,
+}
+
+impl<T: Send + 'static> Lane<T> {
+    /// Waits for the task and takes the state out.
+    async fn take(&mut self) -> Result<T, BlobError> {
+        match std::mem::replace(self, Lane::Gone) {
+            Lane::Here(state) => Ok(state),
+            Lane::Away(task) => task.await.map_err(task_lost)?,
+            Lane::Gone => {
+                Err(BlobError::Io { what: "write a document", source: io::Error::other("it failed before") })
+            }
+        }
+    }
+
+    /// Sends the state on its next errand.
+    async fn send(
+        &mut self,
+        work: impl FnOnce(&mut T) -> Result<(), BlobError> + Send + 'static,
+    ) -> Result<(), BlobError> {
+        let mut state = self.take().await?;
+        *self = Lane::Away(spawn_blocking(move || work(&mut state).map(|()| state)));
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Hashes {
+    sha1: Sha1,
+    sha256: Sha256,
+}
+
+impl Hashes {
+    fn update(&mut self, bytes: &[u8]) {
+        self.sha1.update(bytes);
+        self.sha256.update(bytes);
+    }
+}
+
+struct Writing {
+    file: Arc<File>,
+    /// Bytes written since the last sync was started.
+    unsynced: u64,
+    sync: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Writing {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
+        (&*self.file).write_all(bytes).map_err(doing("write a document"))?;
+        self.unsynced += bytes.len() as u64;
+        if self.unsynced >= WRITEBACK && self.sync.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.unsynced = 0;
+            let file = self.file.clone();
+            self.sync = Some(spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
+    }
+}
+
+impl Spool {
+    pub(super) fn new(fs: Arc<Fs>) -> Self {
+        Self { fs, block: Vec::new(), size: 0, hashes: Lane::Here(Hashes::default()), file: None }
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends bytes. After an error the spool is of no more use.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), BlobError> {
+        self.size += bytes.len() as u64;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let limit = if self.file.is_some() { BLOCK } else { self.fs.options.memory_limit };
+            if self.block.len() >= limit {
+                if self.file.is_none() && self.block.len() < BLOCK {
+                    self.open_file().await?;
+                } else {
+                    self.flush().await?;
+                }
+                continue;
+            }
+            let (now, later) = rest.split_at(rest.len().min(limit - self.block.len()));
+            self.block.extend_from_slice(now);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    async fn open_file(&mut self) -> Result<(), BlobError> {
+        let fs = self.fs.clone();
+        let (file, temp) = spawn_blocking(move || fs.temp_file()).await.map_err(task_lost)??;
+        let writing = Writing { file: Arc::new(file), unsynced: 0, sync: None };
+        self.file = Some((Lane::Here(writing), temp));
+        Ok(())
+    }
+
+    /// Sends the block to be hashed and written.
+    async fn flush(&mut self) -> Result<(), BlobError> {
+        if self.file.is_none() {
+            self.open_file().await?;
+        }
+        let block = Arc::new(std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK)));
+        let hashed = block.clone();
+        self.hashes
+            .send(move |hashes| {
+                hashes.update(&hashed);
+                Ok(())
+            })
+            .await?;
+        if let Some((lane, _)) = &mut self.file {
+            lane.send(move |writing| writing.write(&block)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the document. Not durable before it is committed.
+    pub async fn finish(mut self) -> Result<Spooled, BlobError> {
+        if self.file.is_some() {
+            self.flush().await?;
+        }
+        let mut hashes = self.hashes.take().await?;
+        let body = match self.file.take() {
+            None => {
+                hashes.update(&self.block);
+                Body::Memory(std::mem::take(&mut self.block))
+            }
+            Some((mut lane, temp)) => {
+                let writing = lane.take().await?;
+                if let Some(sync) = writing.sync {
+                    // A failed write-back is reported here; a later sync may claim success.
+                    sync.await.map_err(task_lost)?.map_err(doing("sync a document"))?;
+                }
+                Body::File(writing.file, temp)
+            }
+        };
+        Ok(Spooled {
+            sha1_hex: hex(&hashes.sha1.finalize()),
+            sha256_hex: hex(&hashes.sha256.finalize()),
+            size: self.size,
+            body,
+        })
+    }
+}
+
+/// A complete document, not yet kept. Dropping it removes what it left on disk.
+pub struct Spooled {
+    /// As in `DocumentEntry.hash` (ITI TF-3 4.2.3.2.10), lower case.
+    pub sha1_hex: String,
+    pub sha256_hex: String,
+    pub size: u64,
+    pub(super) body: Body,
+}
+
+pub(super) enum Body {
+    Memory(Vec<u8>),
+    File(Arc<File>, TempFile),
+}
+
+impl Spooled {
+    /// Where the document will be kept.
+    pub fn key(&self) -> BlobKey {
+        BlobKey(self.sha256_hex.clone())
+    }
+}
+
+/// Removes its file when dropped, unless renamed away.
+pub(super) struct TempFile(Option<PathBuf>);
+
+impl TempFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self(Some(path))
+    }
+
+    pub(super) fn rename(mut self, to: &Path) -> io::Result<()> {
+        if let Some(from) = &self.0 {
+            std::fs::rename(from, to)?;
+        }
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // What cannot be removed now is left to the sweeper. Freeing a large file takes the disk
+            // a while, so it is not done on a runtime thread.
+            let remove = move || {
+                let _ = std::fs::remove_file(path);
+            };
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+                Err(_) => remove(),
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).collect()
+}

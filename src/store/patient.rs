@@ -1,0 +1,69 @@
+//! Patients known to the registry.
+
+use crate::model::patient::{Knowledge, Patient};
+use crate::store::db::{DbError, Tx, Val};
+
+/// `patient.status`.
+fn knowledge(value: Knowledge) -> i64 {
+    match value {
+        Knowledge::Fed => 1,
+        Knowledge::Implied => 2,
+    }
+}
+
+pub async fn key(tx: &mut Tx<'_>, pid: &str) -> Result<Option<i64>, DbError> {
+    tx.fetch_opt("SELECT patient_key FROM patient WHERE pid = $1", &[Val::Text(pid)], |row| row.get(0)).await
+}
+
+/// Adds a patient, or fills in one that so far was only implied. Returns its key and whether it
+/// was new. `new_key` is used when it is.
+pub async fn upsert(
+    tx: &mut Tx<'_>,
+    patient: &Patient,
+    authority: &str,
+    how: Knowledge,
+    new_key: i64,
+    at: i64,
+) -> Result<(i64, bool), DbError> {
+    let body = serde_json::to_string(patient)
+        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))?;
+    let inserted = tx
+        .exec(
+            "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pid) DO NOTHING",
+            &[
+                Val::I64(new_key),
+                Val::Text(&patient.patient_id),
+                Val::Text(authority),
+                Val::I64(knowledge(how)),
+                (&body).into(),
+                Val::I64(at),
+            ],
+        )
+        .await?;
+    if inserted == 1 {
+        return Ok((new_key, true));
+    }
+    if how == Knowledge::Fed {
+        tx.exec(
+            "UPDATE patient SET status = $2, body = $3 WHERE pid = $1",
+            &[Val::Text(&patient.patient_id), Val::I64(knowledge(how)), (&body).into()],
+        )
+        .await?;
+    }
+    let key = key(tx, &patient.patient_id).await?.ok_or(DbError::NoRow)?;
+    Ok((key, false))
+}
+
+/// Patients in order of id, after `after`.
+pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Patient>, DbError> {
+    tx.fetch(
+        "SELECT body FROM patient WHERE pid > $1 ORDER BY pid LIMIT $2",
+        &[Val::Text(after), Val::I64(limit)],
+        |row| {
+            serde_json::from_str(row.text(0)?)
+                .map_err(|e| DbError::Decode { column: 0, message: e.to_string() })
+        },
+    )
+    .await
+}

@@ -1,0 +1,108 @@
+//! What a submission needs to know about objects already registered: who has an id, what a
+//! reference points at, what hangs on a document that is replaced.
+
+use super::kind;
+use crate::model::ebrim::ObjectKind;
+use crate::model::metadata::{AvailabilityStatus, EntryType};
+use crate::model::uuids::association_type;
+use crate::store::db::{DbError, Tx, Val};
+
+/// The owner of an entryUUID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub kind: ObjectKind,
+    pub patient_key: i64,
+}
+
+pub async fn object(tx: &mut Tx<'_>, id: &str) -> Result<Option<Known>, DbError> {
+    tx.fetch_opt("SELECT kind, patient_key FROM object_id WHERE id = $1", &[Val::Text(id)], |row| {
+        Ok(Known { kind: kind::from_i64(row.get(0)?), patient_key: row.get(1)? })
+    })
+    .await
+}
+
+/// The first object that used a uniqueId.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstUse {
+    pub kind: ObjectKind,
+    pub hash: Option<String>,
+    pub size: Option<i64>,
+}
+
+pub async fn unique_id(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<FirstUse>, DbError> {
+    tx.fetch_opt(
+        "SELECT kind, hash, size FROM unique_id WHERE unique_id = $1",
+        &[Val::Text(unique_id)],
+        |row| Ok(FirstUse { kind: kind::from_i64(row.get(0)?), hash: row.get(1)?, size: row.get(2)? }),
+    )
+    .await
+}
+
+pub async fn entry_state(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    id: &str,
+) -> Result<Option<(AvailabilityStatus, EntryType)>, DbError> {
+    tx.fetch_opt(
+        "SELECT status, entry_type FROM document_entry WHERE patient_key = $1 AND id = $2",
+        &[Val::I64(patient_key), Val::Text(id)],
+        |row| {
+            let entry_type = if row.get::<i64>(1)? == 2 { EntryType::OnDemand } else { EntryType::Stable };
+            Ok((AvailabilityStatus::from_i64(row.get(0)?), entry_type))
+        },
+    )
+    .await
+}
+
+pub async fn folder_state(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    id: &str,
+) -> Result<Option<AvailabilityStatus>, DbError> {
+    tx.fetch_opt(
+        "SELECT status FROM folder WHERE patient_key = $1 AND id = $2",
+        &[Val::I64(patient_key), Val::Text(id)],
+        |row| Ok(AvailabilityStatus::from_i64(row.get(0)?)),
+    )
+    .await
+}
+
+/// Transformations and addenda of a document: they fall with it when it is replaced.
+pub async fn dependants(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<Vec<String>, DbError> {
+    tx.fetch(
+        "SELECT source_id FROM association WHERE patient_key = $1 AND target_id = $2 \
+         AND assoc_type IN ($3, $4) ORDER BY id",
+        &[
+            Val::I64(patient_key),
+            Val::Text(id),
+            Val::Text(association_type::APND),
+            Val::Text(association_type::XFRM),
+        ],
+        |row| row.get(0),
+    )
+    .await
+}
+
+/// Whether a document is itself the transformation of another.
+pub async fn is_transformation(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<bool, DbError> {
+    let found = tx
+        .fetch_opt(
+            "SELECT id FROM association WHERE patient_key = $1 AND source_id = $2 AND assoc_type = $3 LIMIT 1",
+            &[Val::I64(patient_key), Val::Text(id), Val::Text(association_type::XFRM)],
+            |row| row.get::<String>(0),
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Approved folders that hold a document.
+pub async fn folders_of(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<Vec<String>, DbError> {
+    tx.fetch(
+        "SELECT f.id FROM association a JOIN folder f ON f.patient_key = a.patient_key AND f.id = a.source_id \
+         WHERE a.patient_key = $1 AND a.target_id = $2 AND a.assoc_type = $3 AND a.status = 1 AND f.status = 1 \
+         ORDER BY f.id",
+        &[Val::I64(patient_key), Val::Text(id), Val::Text(association_type::HAS_MEMBER)],
+        |row| row.get(0),
+    )
+    .await
+}
