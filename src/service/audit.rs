@@ -14,6 +14,8 @@ use crate::store::db::{Db, DbError};
 pub enum Audited {
     /// Written with the change it records.
     Written,
+    /// A query, and `audit.queries` is off.
+    NotKept,
     /// To be written before the answer leaves.
     Due(Box<AuditEvent>),
 }
@@ -30,8 +32,9 @@ impl Audit {
         Self { db, queries }
     }
 
-    pub fn queries(&self) -> bool {
-        self.queries
+    /// The record of a query, unless the configuration wants none.
+    pub fn of_query(&self, event: AuditEvent) -> Audited {
+        if self.queries { Audited::Due(Box::new(event)) } else { Audited::NotKept }
     }
 
     /// Writes a record that is due; it is on disk when this returns.
@@ -49,6 +52,9 @@ impl Audit {
 
     /// Records from `from` (microseconds since 1970) on, oldest first.
     pub async fn since(&self, from: i64, limit: i64) -> Result<Vec<AuditEvent>, Error> {
-        self.db.read(move |tx| Box::pin(audit::since(tx, from, limit))).await.map_err(|e: DbError| database(e))
+        self.db
+            .read(move |tx| Box::pin(audit::since(tx, from, limit)))
+            .await
+            .map_err(|e: DbError| database(e))
     }
 }

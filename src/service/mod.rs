@@ -12,18 +12,17 @@ pub mod repository;
 use crate::model::error::Error;
 use crate::store::blob::BlobError;
 use crate::store::db::DbError;
-use crate::model::error::Fault;
 
 /// Trouble below, in the caller's terms: what will pass is "try again later", the rest is ours.
 pub(crate) fn database(e: DbError) -> Error {
     match &e {
-        DbError::Busy(_) | DbError::Conflict => Fault::busy("the gateway is busy; try again later").into(),
-        DbError::NoSpace(_) => Error::Unavailable { peer: "database".into(), cause: e.to_string() },
+        DbError::Busy(_) | DbError::Conflict => Error::Busy("the database has more to do than it can"),
+        DbError::NoSpace(_) => Error::NoRoom(e.to_string()),
         DbError::Unavailable(_) => Error::Unavailable { peer: "database".into(), cause: e.to_string() },
         _ => Error::Internal(anyhow::Error::new(e)),
     }
 }
 
 pub(crate) fn storage(e: BlobError) -> Error {
-    Error::Internal(anyhow::Error::new(e))
+    if e.is_no_space() { Error::NoRoom(e.to_string()) } else { Error::Internal(anyhow::Error::new(e)) }
 }

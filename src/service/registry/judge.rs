@@ -80,7 +80,15 @@ struct Judge<'j, 'c> {
 }
 
 impl Judge<'_, '_> {
-    fn problem(&mut self, code: ErrorCode, id: &str, attribute: &str, value: Option<&str>, message: &str, clause: &str) {
+    fn problem(
+        &mut self,
+        code: ErrorCode,
+        id: &str,
+        attribute: &str,
+        value: Option<&str>,
+        message: &str,
+        clause: &str,
+    ) {
         let object = self.plan.submitted(id);
         self.problems.push(Problem { code, object, attribute, value, message, clause }.error());
     }
@@ -139,12 +147,17 @@ impl Judge<'_, '_> {
     async fn unique_ids(&mut self) -> Result<(), DbError> {
         let plan = self.plan;
         let set = &plan.set.set;
-        let packages = std::iter::once((&set.entry_uuid, &set.unique_id, kind::SUBMISSION_SET, "SubmissionSet.uniqueId"))
-            .chain(
-                plan.folders
-                    .iter()
-                    .map(|f| (&f.folder.entry_uuid, &f.folder.unique_id, kind::FOLDER, "Folder.uniqueId")),
-            );
+        let packages = std::iter::once((
+            &set.entry_uuid,
+            &set.unique_id,
+            kind::SUBMISSION_SET,
+            "SubmissionSet.uniqueId",
+        ))
+        .chain(
+            plan.folders
+                .iter()
+                .map(|f| (&f.folder.entry_uuid, &f.folder.unique_id, kind::FOLDER, "Folder.uniqueId")),
+        );
         for (id, unique_id, kind, attribute) in packages {
             if self.first_use(unique_id, kind, id, None, None).await?.is_some() {
                 self.problem(
@@ -190,7 +203,14 @@ impl Judge<'_, '_> {
     }
 
     /// Several entries may share a uniqueId as long as they describe the same bytes.
-    fn same_document(&mut self, id: &str, unique_id: &str, hash: Option<&str>, size: Option<i64>, first: &FirstUse) {
+    fn same_document(
+        &mut self,
+        id: &str,
+        unique_id: &str,
+        hash: Option<&str>,
+        size: Option<i64>,
+        first: &FirstUse,
+    ) {
         const CLAUSE: &str = "ITI TF-2 3.42.4.1.3.3.1, ITI TF-3 4.2.3.2.32";
         if first.kind != ObjectKind::DocumentEntry {
             self.problem(
@@ -237,7 +257,8 @@ impl Judge<'_, '_> {
             if hash.eq_ignore_ascii_case(&d.hash) && size == d.size {
                 continue;
             }
-            let code = if size == d.size { ErrorCode::XDSNonIdenticalHash } else { ErrorCode::XDSNonIdenticalSize };
+            let code =
+                if size == d.size { ErrorCode::XDSNonIdenticalHash } else { ErrorCode::XDSNonIdenticalSize };
             // The registry may have said so already.
             if self.problems.iter().any(|p| {
                 matches!(p.code, ErrorCode::XDSNonIdenticalHash | ErrorCode::XDSNonIdenticalSize)
@@ -397,13 +418,19 @@ impl Judge<'_, '_> {
             return Ok(());
         }
         let on_demand = entry_type == EntryType::OnDemand;
-        if on_demand != (a.association_type == AssociationType::IsSnapshotOf) && (on_demand || a.association_type == AssociationType::IsSnapshotOf) {
+        if on_demand != (a.association_type == AssociationType::IsSnapshotOf)
+            && (on_demand || a.association_type == AssociationType::IsSnapshotOf)
+        {
             self.problem(
                 ErrorCode::XDSRegistryMetadataError,
                 &a.entry_uuid,
                 "Association.targetObject",
                 Some(target),
-                if on_demand { "is an on-demand entry; a stable one relates to it by IsSnapshotOf only" } else { "is a stable entry; IsSnapshotOf points at an on-demand one" },
+                if on_demand {
+                    "is an on-demand entry; a stable one relates to it by IsSnapshotOf only"
+                } else {
+                    "is a stable entry; IsSnapshotOf points at an on-demand one"
+                },
                 RELATIONSHIP,
             );
             return Ok(());
@@ -421,7 +448,8 @@ impl Judge<'_, '_> {
 
     fn transforms(&self, entry: &str) -> bool {
         self.plan.associations.iter().any(|b| {
-            b.association.association_type == AssociationType::Transform && b.association.source_object == entry
+            b.association.association_type == AssociationType::Transform
+                && b.association.source_object == entry
         })
     }
 

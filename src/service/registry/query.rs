@@ -46,8 +46,7 @@ impl Registry {
         let question = Arc::new(Question {
             options: FindOptions { return_type: request.return_type, limit: self.settings.query_results },
             permit: access::permit(&context.caller, Purpose::Query),
-            refuse_unknown_patients: self.settings.config.unknown_patient_query
-                == UnknownPatientQuery::Error,
+            refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
             query: request.query,
         });
         let one_statement = matches!(

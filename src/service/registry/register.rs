@@ -142,9 +142,10 @@ async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> R
 async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects) -> Result<(), Stop> {
     for id in &effects.deprecated {
         // The judge saw the replaced document Approved; what hangs on it may be Deprecated already.
-        let direct = plan.associations.iter().any(|a| {
-            a.association.association_type.replaces() && &a.association.target_object == id
-        });
+        let direct = plan
+            .associations
+            .iter()
+            .any(|a| a.association.association_type.replaces() && &a.association.target_object == id);
         if !put::deprecate_entry(tx, patient_key, id).await? && direct {
             return Err(Stop::Rejected(vec![
                 RegistryError::new(
@@ -169,8 +170,13 @@ async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects
         let member = new_association(plan, folder, entry);
         let in_set = new_association(plan, &plan.set.set.entry_uuid, &member.entry_uuid);
         for association in [member, in_set] {
-            put::claim_id(tx, &association.entry_uuid, crate::store::registry::kind::ASSOCIATION, patient_key)
-                .await?;
+            put::claim_id(
+                tx,
+                &association.entry_uuid,
+                crate::store::registry::kind::ASSOCIATION,
+                patient_key,
+            )
+            .await?;
             let row = put::AssociationRow::new(association)?;
             put::association(tx, patient_key, &row, plan.at).await?;
         }

@@ -4,15 +4,16 @@ mod provide;
 mod retrieve;
 mod sweep;
 
+pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled};
 pub use provide::{Provided, ProvidedDocument};
-pub use retrieve::{DocumentRequest, Retrieved, Retrieval};
+pub use retrieve::{DocumentRequest, Retrieval, Retrieved};
 pub use sweep::SweepReport;
 
 use std::sync::Arc;
 
-use crate::peer::soap::SoapClient;
+use crate::peer::http::Client;
 use crate::service::registry::Registry;
-use crate::store::blob::{Blobs, Spool};
+use crate::store::blob::Blobs;
 use crate::store::db::Db;
 
 /// Where submissions are registered.
@@ -21,7 +22,7 @@ pub enum RegisterAt {
     /// Our own registry, in the same transaction.
     Here(Registry),
     /// Another system's, by ITI-42.
-    There(Arc<SoapClient>),
+    There(Arc<Client>),
 }
 
 /// The repository service. Clones share it.

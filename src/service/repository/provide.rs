@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::model::audit::Outcome;
 use crate::model::error::{Error, ErrorCode, Problem, RegistryError};
 use crate::model::metadata::{DocumentEntry, Submission};
+use crate::peer::soap;
 use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
 use crate::service::repository::{RegisterAt, Repository};
@@ -18,7 +19,6 @@ use crate::store::documents::{self, StoredDocument};
 const CLAUSE: &str = "ITI TF-2 3.41.4.1.3";
 
 /// One `xds:Document` of the message, its bytes spooled.
-#[derive(Debug)]
 pub struct ProvidedDocument {
     /// `Document/@id`: the id of its DocumentEntry.
     pub id: String,
@@ -140,7 +140,7 @@ impl Repository {
             return Err(Error::Internal(anyhow::anyhow!("no remote registry")));
         };
         let new = self.index(context.micros(), Arc::new(stored)).await?;
-        let answer = client.register(&submission).await;
+        let answer = soap::register(client, &submission).await;
         let failure = match answer {
             Ok(errors) if errors.iter().any(RegistryError::is_error) => {
                 problems.extend(errors);
@@ -161,7 +161,11 @@ impl Repository {
                 tracing::warn!(request_id = context.request_id, peer = client.name(), cause = %e, "the registry did not answer");
                 problems.push(RegistryError::new(
                     ErrorCode::XDSRegistryNotAvailable,
-                    format!("the registry behind this repository did not answer as it should: {} ({CLAUSE})", e.kind()),
+                    format!(
+                        "the registry behind this repository did not answer as it should; nothing was registered \
+                         (reference {}) ({CLAUSE})",
+                        context.request_id
+                    ),
                 ));
                 Error::Rejected(problems)
             }
@@ -231,7 +235,13 @@ impl Repository {
     }
 }
 
-fn problem(code: ErrorCode, object: &str, attribute: &str, value: Option<&str>, message: &str) -> RegistryError {
+fn problem(
+    code: ErrorCode,
+    object: &str,
+    attribute: &str,
+    value: Option<&str>,
+    message: &str,
+) -> RegistryError {
     Problem { code, object, attribute, value, message, clause: CLAUSE }.error()
 }
 

@@ -47,7 +47,8 @@ impl Repository {
                 Err(e) => errors.push(e),
             }
         }
-        let found = self.look_up(context, ours.iter().map(|r| r.document_unique_id.clone()).collect()).await?;
+        let found =
+            self.look_up(context, ours.iter().map(|r| r.document_unique_id.clone()).collect()).await?;
         let mut documents = vec![];
         for (request, stored) in ours.into_iter().zip(found) {
             let Some(stored) = stored else {
