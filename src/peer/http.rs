@@ -96,6 +96,11 @@ impl Client {
         &self.name
     }
 
+    /// The whole address, as it stands in `wsa:To`.
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
     /// Sends `body`, as it is produced, with `length` as its Content-Length if known and chunked
     /// otherwise. The answer may have any status: SOAP faults come with 400 and 500.
     ///
