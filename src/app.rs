@@ -1,1 +1,192 @@
-//! Builds stores, services and listeners from the configuration; drains on stop.
+//! Builds stores, services and listeners from the configuration; sweeps while running; drains on
+//! stop. `chiren serve`, `chiren demo` and the tests all start the same way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::{Config, RegistryConfig};
+use crate::model::codes::Vocabulary;
+use crate::peer::http::Client;
+use crate::server::clock::Clock;
+use crate::server::metrics::Metrics;
+use crate::server::ops::Readiness;
+use crate::server::soap::SoapFace;
+use crate::server::{Listening, listen};
+use crate::service::audit::Audit;
+use crate::service::patients::Patients;
+use crate::service::registry::{Registry, Settings};
+use crate::service::repository::{RegisterAt, Repository};
+use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::db::Db;
+use crate::store::migrate;
+
+/// Everything below the listeners.
+#[derive(Clone)]
+pub struct Rooms {
+    pub db: Db,
+    pub audit: Audit,
+    pub patients: Patients,
+    pub registry: Option<Registry>,
+    pub repository: Option<Repository>,
+}
+
+impl Rooms {
+    /// Opens the stores, migrating the database first, and puts the services over them.
+    pub async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        let report = migrate::apply(&config.database, clock.now().as_microsecond())
+            .await
+            .context("the database cannot be migrated")?;
+        if report.applied_now > 0 {
+            info!(migrations = report.applied_now, "database migrated");
+        }
+        let db = Db::open(&config.database).await.context("the database cannot be opened")?;
+        let registry = match config.registry.enabled {
+            true => Some(Registry::new(
+                db.clone(),
+                Settings {
+                    vocabulary: vocabulary(&config.registry)?,
+                    config: config.registry.clone(),
+                    patient_id_authority: config.network.patient_id_authority.clone(),
+                    query_results: config.limits.query_results,
+                },
+            )),
+            false => None,
+        };
+        let repository = match config.repository.enabled {
+            true => Some(repository(config, &db, registry.clone())?),
+            false => None,
+        };
+        Ok(Self {
+            audit: Audit::new(db.clone(), config.audit.queries),
+            patients: Patients::new(db.clone()),
+            registry,
+            repository,
+            db,
+        })
+    }
+}
+
+/// The affinity domain's codes: the configured files, or the built-in Japanese set.
+pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
+    if config.vocabularies.is_empty() {
+        return Vocabulary::japan(config.codes).context("the built-in vocabulary");
+    }
+    let mut files = vec![];
+    for path in &config.vocabularies {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("vocabulary file {} cannot be read", path.display()))?;
+        files.push((path.display().to_string(), text));
+    }
+    let named = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    Vocabulary::parse(config.codes, named).context("registry.vocabularies")
+}
+
+fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::Result<Repository> {
+    let settings = &config.repository;
+    let blobs = Blobs::open(&settings.documents, BlobOptions::default())
+        .with_context(|| format!("repository.documents: {} cannot be used", settings.documents.display()))?;
+    let register_at = match (&settings.remote_registry, registry) {
+        (Some(peer), _) => {
+            RegisterAt::There(Arc::new(Client::new(peer).context("repository.remote_registry")?))
+        }
+        (None, Some(registry)) => RegisterAt::Here(registry),
+        (None, None) => {
+            return Err(anyhow!("repository.remote_registry is needed where our own registry is disabled"));
+        }
+    };
+    let network = &config.network;
+    Ok(Repository::new(db.clone(), blobs, register_at, &settings.unique_id, &network.home_community_id))
+}
+
+/// A gateway serving.
+pub struct Running {
+    pub rooms: Rooms,
+    pub listening: Listening,
+    sweeper: Option<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Running {
+    /// Opens everything and begins to serve.
+    pub async fn start(config: &Config, clock: Clock, metrics: Option<Metrics>) -> anyhow::Result<Self> {
+        crate::config::tls::install_provider();
+        let rooms = Rooms::open(config, &clock).await?;
+        let face = SoapFace {
+            registry: rooms.registry.clone(),
+            repository: rooms.repository.clone(),
+            audit: rooms.audit.clone(),
+            limits: Arc::new(config.limits.clone()),
+            soap: config.soap.clone(),
+        };
+        let stop = CancellationToken::new();
+        let readiness = readiness(&rooms.db);
+        let listening =
+            listen(config, Arc::new(face), readiness, metrics, clock.clone(), stop.clone()).await?;
+        let sweeper = rooms.repository.clone().map(|repository| {
+            let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
+            let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
+            tokio::spawn(sweep(repository, clock, interval, age, stop.clone()))
+        });
+        Ok(Self { rooms, listening, sweeper, stop })
+    }
+
+    /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
+    /// connections had to be cut off.
+    pub async fn drain(self) -> usize {
+        let cut = self.listening.drain().await;
+        self.stop.cancel();
+        if let Some(sweeper) = self.sweeper {
+            let _ = sweeper.await;
+        }
+        self.rooms.db.close().await;
+        cut
+    }
+}
+
+/// Ready means the database answers.
+fn readiness(db: &Db) -> Readiness {
+    let db = db.clone();
+    Arc::new(move || {
+        let db = db.clone();
+        Box::pin(async move {
+            let answer: Result<_, crate::store::db::DbError> = db
+                .read(|tx| {
+                    Box::pin(async move {
+                        tx.fetch_opt("SELECT CAST(1 AS BIGINT)", &[], |row| row.get::<i64>(0)).await
+                    })
+                })
+                .await;
+            answer.err().map(|e| format!("database: {e}")).into_iter().collect()
+        })
+    })
+}
+
+async fn sweep(
+    repository: Repository,
+    clock: Clock,
+    interval: Duration,
+    age: Duration,
+    stop: CancellationToken,
+) {
+    loop {
+        match repository.sweep(clock.now().into(), age).await {
+            Ok(swept) if swept.objects + swept.spool_files > 0 => info!(
+                objects = swept.objects,
+                bytes = swept.object_bytes,
+                spool_files = swept.spool_files,
+                "swept what nothing refers to"
+            ),
+            Ok(_) => {}
+            Err(e) => warn!(cause = format!("{e:?}"), "the sweep failed; the next one will try again"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -155,7 +155,7 @@ CREATE TABLE repository_document (
 -- For the sweeper: is this blob still used?
 CREATE INDEX repository_document_blob ON repository_document (blob_key);
 
--- Append-only; ids are UUIDv7, so insertion order is time order.
+-- Append-only. Ids are UUIDv7, so a span of time is a span of ids and needs no index of its own.
 CREATE TABLE audit_event (
     id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     at BIGINT NOT NULL,
@@ -163,7 +163,6 @@ CREATE TABLE audit_event (
     outcome BIGINT NOT NULL,
     body TEXT NOT NULL
 );
-CREATE INDEX audit_event_at ON audit_event (at);
 
 -- Effects still to happen, in order within a stream.
 CREATE TABLE outbox (

@@ -10,8 +10,10 @@
 -- writes whole submissions in one transaction, and tables stay distributable by patient.
 --
 -- Layout: tables with a body are rowid tables, so rows are appended; narrow tables are WITHOUT
--- ROWID, one tree instead of two. One registration (SubmissionSet, DocumentEntry, HasMember)
--- touches about 15 pages, half of them the hot right edge of a tree that a group commit shares.
+-- ROWID, one tree instead of two. A registration (SubmissionSet, DocumentEntry, HasMember, audit)
+-- inserts into 23 trees and that is most of its cost, so every index here answers a query we have.
+-- Pages are 8 KiB: with bodies of 2 KB the file is a fifth smaller than with 4 KiB and a patient's
+-- entries are read no slower, at the same cost of writing (measured with 200,000 entries).
 
 -- A patient known to the registry.
 CREATE TABLE patient (
@@ -165,7 +167,7 @@ CREATE TABLE repository_document (
 -- For the sweeper: is this blob still used?
 CREATE INDEX repository_document_blob ON repository_document (blob_key);
 
--- Append-only; ids are UUIDv7, so insertion order is time order.
+-- Append-only. Ids are UUIDv7, so a span of time is a span of ids and needs no index of its own.
 CREATE TABLE audit_event (
     id TEXT NOT NULL PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -173,7 +175,6 @@ CREATE TABLE audit_event (
     outcome INTEGER NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
-CREATE INDEX audit_event_at ON audit_event (at);
 
 -- Effects still to happen, in order within a stream.
 CREATE TABLE outbox (

@@ -1,21 +1,17 @@
 //! `chiren serve`: start, say where, serve, drain.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{ConfigFile, failed, log, runtime};
+use crate::app::Running;
 use crate::config::{Config, Language};
 use crate::server::clock::Clock;
-use crate::server::http::Handler;
-use crate::server::listen;
 use crate::server::metrics::Metrics;
-use crate::server::ops::{Ops, Readiness, always_ready};
 
 pub const EXAMPLES: &str = "Signals: SIGTERM and SIGINT stop it gracefully, SIGHUP reads certificates anew.
 
@@ -35,43 +31,57 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
         Err(code) => return code,
     };
     log::init(&config.log);
-    let served = runtime().context("the runtime cannot start").and_then(|runtime| {
-        runtime.block_on(async {
-            let soap = Arc::new(Ops::new(always_ready(), CancellationToken::new(), None));
-            serve(&config, soap, always_ready()).await
-        })
-    });
+    let served =
+        runtime().context("the runtime cannot start").and_then(|runtime| runtime.block_on(serve(&config)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
 }
 
-/// Serves `soap` on the configured listeners until a signal, then drains.
-pub async fn serve<H: Handler>(config: &Config, soap: Arc<H>, readiness: Readiness) -> anyhow::Result<()> {
-    crate::config::tls::install_provider();
+/// Serves on the configured listeners until a signal, then drains.
+pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let metrics = Metrics::install();
-    let stop = CancellationToken::new();
     // Before the first address is announced, so that whoever reads it may already signal.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut reload = signal(SignalKind::hangup())?;
-    let listening = listen(config, soap, readiness, metrics, Clock::System, stop).await?;
-    for (name, role, address) in &listening.listeners {
+    let mut signals = Signals::new()?;
+    let running = Running::start(config, Clock::System, metrics).await?;
+    for (name, role, address) in &running.listening.listeners {
         info!(listener = name, ?role, %address, "listening");
     }
     info!(network = config.network.name, version = env!("CARGO_PKG_VERSION"), "ready");
-    let signal = loop {
-        tokio::select! {
-            _ = terminate.recv() => break "SIGTERM",
-            _ = interrupt.recv() => break "SIGINT",
-            _ = reload.recv() => listening.reload_certificates(),
-        }
-    };
+    let signal = signals.stop(&running).await;
     info!(signal, seconds = config.limits.drain_seconds, "stopping: requests under way may finish");
-    match listening.drain().await {
+    match running.drain().await {
         0 => info!("stopped"),
         cut => warn!(cut, "stopped: some connections were cut off"),
     }
     Ok(())
+}
+
+/// The signals a serving gateway listens to.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the signal to stop, reloading certificates meanwhile; says which it was.
+    pub async fn stop(&mut self, running: &Running) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.reload.recv() => running.listening.reload_certificates(),
+            }
+        }
+    }
 }

@@ -15,6 +15,7 @@ pub mod peer;
 pub mod registry;
 pub mod repository;
 pub mod section;
+pub mod soap;
 pub mod tls;
 pub mod x509;
 
@@ -32,6 +33,7 @@ pub use network::NetworkConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
 pub use repository::RepositoryConfig;
+pub use soap::{SecurityHeader, SoapConfig};
 pub use tls::TlsProfile;
 
 /// The whole configuration.
@@ -43,6 +45,7 @@ pub struct Config {
     pub repository: RepositoryConfig,
     pub registry: RegistryConfig,
     pub database: DatabaseConfig,
+    pub soap: SoapConfig,
     pub limits: LimitsConfig,
     pub audit: AuditConfig,
     pub log: LogConfig,
@@ -156,6 +159,7 @@ pub fn example() -> String {
     section::print_commented::<PeerConfig>(&mut out, "[repository.remote_registry]");
     section::print::<RegistryConfig>(&mut out, "[registry]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
+    section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<LimitsConfig>(&mut out, "[limits]");
     section::print::<AuditConfig>(&mut out, "[audit]");
     section::print::<LogConfig>(&mut out, "[log]");

@@ -236,6 +236,10 @@ pub enum Error {
     Rejected(Vec<RegistryError>),
     /// Not understood, or not allowed to ask.
     Fault(Fault),
+    /// Too much at once; nothing was changed, and the same request may succeed later.
+    Busy(&'static str),
+    /// No room on a disk; nothing was changed.
+    NoRoom(String),
     /// Something behind us did not answer.
     Unavailable { peer: String, cause: String },
     /// Our own failure. The cause goes to the log once, with the request id the caller also gets.

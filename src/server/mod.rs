@@ -4,6 +4,7 @@ pub mod clock;
 pub mod http;
 pub mod metrics;
 pub mod ops;
+pub mod soap;
 pub mod tls;
 pub mod wsdl;
 

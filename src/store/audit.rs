@@ -33,11 +33,14 @@ pub async fn append(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Records from `from` (microseconds since 1970) on, oldest first.
+/// Records from `from` (microseconds since 1970) on, oldest first. Ids are UUIDv7, so their order is
+/// time's and no further index is kept.
 pub async fn since(tx: &mut Tx<'_>, from: i64, limit: i64) -> Result<Vec<AuditEvent>, DbError> {
+    let millis = from.max(0) / 1000;
+    let first = format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff);
     tx.fetch(
-        "SELECT body FROM audit_event WHERE at >= $1 ORDER BY at, id LIMIT $2",
-        &[Val::I64(from), Val::I64(limit)],
+        "SELECT body FROM audit_event WHERE id >= $1 ORDER BY id LIMIT $2",
+        &[Val::Text(&first), Val::I64(limit)],
         |row| {
             serde_json::from_str(row.text(0)?)
                 .map_err(|e| DbError::Decode { column: 0, message: e.to_string() })

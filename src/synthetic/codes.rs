@@ -25,7 +25,7 @@ pub const CONFIDENTIALITY: &str = "2.16.840.1.113883.5.25";
 /// Format codes of the IHE profiles.
 pub const IHE_FORMATS: &str = "1.3.6.1.4.1.19376.1.2.3";
 /// Format codes of our own for Japanese content (`jp:…`).
-pub const JP_FORMATS: &str = "2.999.392.1.5.1";
+pub const JP_FORMATS: &str = "jp:formatcode";
 /// DICOM modalities (DCM).
 pub const DICOM: &str = "1.2.840.10008.2.16.4";
 
@@ -89,7 +89,7 @@ pub const KINDS: &[KindRow] = &[
         title: "診療情報提供書",
         type_code: REFERRAL,
         class_code: REFERRAL,
-        format_code: code("jp:cda:hs008", JP_FORMATS, "診療情報提供書 CDA (HS008)"),
+        format_code: code("jp:cda:hs008", JP_FORMATS, "診療情報提供書CDA(HS008)"),
         mime_type: CDA,
         data_kind: None,
         share: 8,
@@ -99,7 +99,7 @@ pub const KINDS: &[KindRow] = &[
         title: "退院時サマリ",
         type_code: code("18842-5", LOINC, "退院時サマリ"),
         class_code: SUMMARIES,
-        format_code: code("jp:cda:jahis-common", JP_FORMATS, "JAHIS 診療文書共通 CDA"),
+        format_code: code("jp:cda:jahis-common", JP_FORMATS, "JAHIS診療文書構造化記述規約共通編CDA"),
         mime_type: CDA,
         data_kind: None,
         share: 7,
@@ -109,7 +109,7 @@ pub const KINDS: &[KindRow] = &[
         title: "経過記録",
         type_code: code("11506-3", LOINC, "経過記録"),
         class_code: RECORDS,
-        format_code: code("jp:cda:jahis-common", JP_FORMATS, "JAHIS 診療文書共通 CDA"),
+        format_code: code("jp:cda:jahis-common", JP_FORMATS, "JAHIS診療文書構造化記述規約共通編CDA"),
         mime_type: CDA,
         data_kind: None,
         share: 25,
@@ -119,7 +119,7 @@ pub const KINDS: &[KindRow] = &[
         title: "検体検査結果",
         type_code: code("11502-2", LOINC, "検体検査報告書"),
         class_code: REPORTS,
-        format_code: code("jp:ssmix2:std:OML-11", JP_FORMATS, "SS-MIX2 検体検査結果"),
+        format_code: code("jp:ssmix2:std:OML-11", JP_FORMATS, "SS-MIX2標準化ストレージ OML-11"),
         mime_type: CDA,
         data_kind: Some("OML-11"),
         share: 24,
@@ -129,7 +129,7 @@ pub const KINDS: &[KindRow] = &[
         title: "処方オーダ",
         type_code: PRESCRIPTION,
         class_code: PRESCRIPTION,
-        format_code: code("jp:ssmix2:std:OMP-01", JP_FORMATS, "SS-MIX2 処方オーダ"),
+        format_code: code("jp:ssmix2:std:OMP-01", JP_FORMATS, "SS-MIX2標準化ストレージ OMP-01"),
         mime_type: CDA,
         data_kind: Some("OMP-01"),
         share: 16,
@@ -139,7 +139,7 @@ pub const KINDS: &[KindRow] = &[
         title: "CT検査報告書",
         type_code: code("18747-6", LOINC, "CT検査報告書"),
         class_code: REPORTS,
-        format_code: code("urn:ihe:iti:xds:2017:mimeTypeSufficient", IHE_FORMATS, "mimeType Sufficient"),
+        format_code: code("urn:ihe:iti:xds:2017:mimeTypeSufficient", IHE_FORMATS, "MIMEタイプどおり"),
         mime_type: "application/pdf",
         data_kind: None,
         share: 10,
@@ -149,7 +149,7 @@ pub const KINDS: &[KindRow] = &[
         title: "健康診断結果報告書",
         type_code: code("53576-5", LOINC, "検診・健診報告書"),
         class_code: REPORTS,
-        format_code: code("jp:fhir:hs037", JP_FORMATS, "健康診断結果報告書 FHIR (HS037)"),
+        format_code: code("jp:fhir:hs037", JP_FORMATS, "健康診断結果報告書HL7 FHIR(HS037)"),
         mime_type: FHIR,
         data_kind: None,
         share: 5,
@@ -159,7 +159,7 @@ pub const KINDS: &[KindRow] = &[
         title: "診療情報提供書",
         type_code: REFERRAL,
         class_code: REFERRAL,
-        format_code: code("jp:fhir:hs038", JP_FORMATS, "診療情報提供書 FHIR (HS038)"),
+        format_code: code("jp:fhir:hs038", JP_FORMATS, "診療情報提供書HL7 FHIR(HS038)"),
         mime_type: FHIR,
         data_kind: None,
         share: 5,

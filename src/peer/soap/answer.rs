@@ -16,6 +16,7 @@ const XML_LIMITS: XmlLimits = XmlLimits {
     elements: 5_000_000,
     attributes: 64,
     namespaces: 64,
+    namespaces_in_scope: 256,
     name_bytes: 256,
     attribute_bytes: 1 << 20,
     text_bytes: 1 << 20,

@@ -216,7 +216,7 @@ async fn an_orphan_found_again_is_young_again() {
     // The commit falls between the sweeper's question and its removal.
     let done: Result<Swept, BlobError> = blobs
         .sweep(now, SweepAges::default(), async |keys: Vec<BlobKey>| {
-            assert_eq!(keys, [key.clone()]);
+            assert_eq!(keys, std::slice::from_ref(&key));
             blobs.commit(spooled(&blobs, &bytes, 10).await).await?;
             Ok(vec![])
         })

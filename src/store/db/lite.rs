@@ -20,7 +20,7 @@ use crate::config::database::DatabaseConfig;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection.
 const STATEMENTS: usize = 128;
-/// 8 KiB holds two or three DocumentEntry bodies; see the note at the head of migrations/sqlite.
+/// 8 KiB holds two or three DocumentEntry bodies; migrations/sqlite/0001_registry.sql has the measurement.
 const PAGE_SIZE: u32 = 8192;
 
 #[derive(Clone)]
@@ -188,6 +188,9 @@ impl LiteOptions {
     pub(super) fn writer(&self) -> Result<Connection, DbError> {
         let conn = connect(&self.path)?;
         self.tune(&conn, self.cache_kib)?;
+        // Each savepoint keeps the pages it changes until its release; beyond 64 KiB, which is one
+        // registration, they would go to a temporary file.
+        conn.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(conn)
     }
 

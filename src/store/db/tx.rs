@@ -301,6 +301,7 @@ impl<'c> Tx<'c> {
     }
 }
 
+#[cfg(feature = "sqlite")]
 const UNBOUND: DbError = DbError::Misuse("a $n placeholder without a value");
 
 #[cfg(feature = "sqlite")]

@@ -27,8 +27,12 @@ pub struct SoapRequest<'a, 'i> {
 /// What went wrong, with the MessageID to relate the fault to, if it could be read.
 pub type RequestFault = Box<(Fault, Option<String>)>;
 
-/// Reads the envelope. ITI TF-2 V.3.2; WS-Addressing 1.0 SOAP Binding 6.4.
-pub fn read<'a, 'i>(doc: &'a Document<'i>) -> Result<SoapRequest<'a, 'i>, RequestFault> {
+/// Reads the envelope. ITI TF-2 V.3.2; WS-Addressing 1.0 SOAP Binding 6.4. `understood` says which
+/// header blocks the caller deals with, beside addressing.
+pub fn read<'a, 'i>(
+    doc: &'a Document<'i>,
+    understood: &dyn Fn(Node<'_, '_>) -> bool,
+) -> Result<SoapRequest<'a, 'i>, RequestFault> {
     let root = doc.root_element();
     envelope(root).map_err(|f| Box::new((f, None)))?;
     let header = tree::child(root, NS_SOAP12, "Header");
@@ -36,7 +40,7 @@ pub fn read<'a, 'i>(doc: &'a Document<'i>) -> Result<SoapRequest<'a, 'i>, Reques
         .and_then(|h| tree::child(h, NS_WSA, "MessageID"))
         .map(|m| tree::text_of(m).trim().to_owned())
         .filter(|m| !m.is_empty());
-    match parts(root, header) {
+    match parts(root, header, understood) {
         Ok((action, body)) => Ok(SoapRequest { action, message_id, body }),
         Err(fault) => Err(Box::new((fault, message_id))),
     }
@@ -64,7 +68,11 @@ fn envelope(root: Node<'_, '_>) -> Result<(), Fault> {
     )))
 }
 
-fn parts<'a, 'i>(root: Node<'a, 'i>, header: Option<Node<'a, 'i>>) -> Result<(String, Node<'a, 'i>), Fault> {
+fn parts<'a, 'i>(
+    root: Node<'a, 'i>,
+    header: Option<Node<'a, 'i>>,
+    understood: &dyn Fn(Node<'_, '_>) -> bool,
+) -> Result<(String, Node<'a, 'i>), Fault> {
     let mut bodies = tree::children(root, NS_SOAP12, "Body");
     let body = bodies.next().ok_or_else(|| Fault::sender("the envelope has no soap:Body"))?;
     if bodies.next().is_some() || tree::children(root, NS_SOAP12, "Header").count() > 1 {
@@ -72,7 +80,7 @@ fn parts<'a, 'i>(root: Node<'a, 'i>, header: Option<Node<'a, 'i>>) -> Result<(St
     }
     let action = match header {
         Some(header) => {
-            must_understand(header)?;
+            must_understand(header, understood)?;
             addressing(header)?
         }
         None => return Err(action_missing()),
@@ -130,7 +138,7 @@ fn addressing(header: Node<'_, '_>) -> Result<String, Fault> {
 }
 
 /// A header we must understand and do not stops the message (SOAP 1.2 Part 1, 2.4).
-fn must_understand(header: Node<'_, '_>) -> Result<(), Fault> {
+fn must_understand(header: Node<'_, '_>, understood: &dyn Fn(Node<'_, '_>) -> bool) -> Result<(), Fault> {
     let unknown: Vec<(String, String)> = tree::elements(header)
         .filter(|block| {
             let demanded = matches!(
@@ -141,7 +149,7 @@ fn must_understand(header: Node<'_, '_>) -> Result<(), Fault> {
             let ours = role.is_none_or(|r| OUR_ROLES.contains(&r));
             let name = block.tag_name();
             let known = name.namespace() == Some(NS_WSA) && ADDRESSING.contains(&name.name());
-            demanded && ours && !known
+            demanded && ours && !known && !understood(*block)
         })
         .map(|block| {
             let name = block.tag_name();
@@ -168,7 +176,7 @@ mod tests {
 
     fn fault(xml: &str) -> (Fault, Option<String>) {
         let doc = tree::parse(xml).unwrap();
-        *read(&doc).unwrap_err()
+        *read(&doc, &|_| false).unwrap_err()
     }
 
     #[track_caller]
@@ -180,7 +188,7 @@ mod tests {
     #[test]
     fn a_good_envelope() {
         let doc = tree::parse(GOOD).unwrap();
-        let r = read(&doc).unwrap();
+        let r = read(&doc, &|_| false).unwrap();
         assert_eq!((r.action.as_str(), r.message_id.as_deref()), ("urn:x", Some("urn:uuid:1")));
         assert_eq!(r.body.tag_name().name(), "r");
     }
@@ -221,7 +229,7 @@ mod tests {
             "<a:MessageID>",
             r#"<z s:mustUnderstand="1" s:role="urn:other" xmlns="urn:z"/><a:MessageID>"#,
         );
-        assert!(read(&tree::parse(&xml).unwrap()).is_ok());
+        assert!(read(&tree::parse(&xml).unwrap(), &|_| false).is_ok());
     }
 
     #[test]

@@ -514,6 +514,10 @@ impl Guard {
                 .into_iter()
                 .map(|d| Scoped { prefix: mark + d.prefix.start..mark + d.prefix.end, xdsb: d.wanted }),
         );
+        if self.declarations.len() > self.limits.namespaces_in_scope {
+            let limit = self.limits.namespaces_in_scope;
+            return Err(XmlFault::TooManyNamespacesInScope { limit, offset });
+        }
         let is_document = self.is_document(text.get(tag.name.clone()).unwrap_or_default());
         if is_document && self.document.is_some() {
             return Err(XmlFault::NestedDocument { offset });

@@ -16,6 +16,8 @@ pub struct XmlLimits {
     pub attributes: usize,
     /// Namespace declarations of one element.
     pub namespaces: usize,
+    /// Namespace declarations in scope at once: every element looks its prefix up among them.
+    pub namespaces_in_scope: usize,
     /// Bytes of an element or attribute name, prefix included.
     pub name_bytes: usize,
     /// Bytes of an attribute value as written.
@@ -34,6 +36,7 @@ impl Default for XmlLimits {
             elements: 200_000,
             attributes: 64,
             namespaces: 32,
+            namespaces_in_scope: 256,
             name_bytes: 256,
             attribute_bytes: 64 << 10,
             text_bytes: 1 << 20,
@@ -55,6 +58,8 @@ pub enum XmlFault {
     TooManyAttributes { limit: usize, offset: u64 },
     #[error("the element at byte {offset} has more than {limit} namespace declarations")]
     TooManyNamespaces { limit: usize, offset: u64 },
+    #[error("more than {limit} namespace declarations are in scope at byte {offset}")]
+    TooManyNamespacesInScope { limit: usize, offset: u64 },
     #[error("the name at byte {offset} is longer than {limit} bytes")]
     NameTooLong { limit: usize, offset: u64 },
     #[error("the attribute value at byte {offset} is longer than {limit} bytes")]

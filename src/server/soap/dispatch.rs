@@ -1,0 +1,51 @@
+//! From a transaction to its file, and back with a reply.
+
+use roxmltree::Node;
+
+use super::intake::Documents;
+use super::reply::Reply;
+use super::{SoapFace, iti18, iti41, iti42, iti43};
+use crate::model::error::Fault;
+use crate::model::transaction::Transaction;
+use crate::service::context::Context;
+
+/// A request in model values: nothing of the XML is left.
+pub enum Asked {
+    Query(iti18::Asked),
+    Provide(iti41::Asked),
+    Register(iti42::Asked),
+    Retrieve(iti43::Asked),
+}
+
+/// Reads the body of a transaction. What breaks a rule is kept for the answer; what cannot be a
+/// message of the transaction at all is a fault.
+pub fn read(
+    face: &SoapFace,
+    transaction: Transaction,
+    body: Node<'_, '_>,
+    documents: Documents,
+) -> Result<Asked, Fault> {
+    Ok(match transaction {
+        Transaction::Iti18 => Asked::Query(iti18::read(body, false)),
+        Transaction::Iti51 => Asked::Query(iti18::read(body, true)),
+        Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
+        Transaction::Iti42 => Asked::Register(iti42::read(face, body)),
+        Transaction::Iti43 => Asked::Retrieve(iti43::read(body)),
+    })
+}
+
+/// Answers. `message_id` is what the answer relates to; `mtom` how its documents travel.
+pub async fn answer(
+    face: &SoapFace,
+    context: &Context,
+    asked: Asked,
+    message_id: Option<&str>,
+    mtom: bool,
+) -> Result<Reply, Fault> {
+    match asked {
+        Asked::Query(asked) => iti18::answer(face, context, asked, message_id).await,
+        Asked::Provide(asked) => iti41::answer(face, context, asked, message_id).await,
+        Asked::Register(asked) => iti42::answer(face, context, asked, message_id).await,
+        Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
+    }
+}

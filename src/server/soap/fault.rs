@@ -1,0 +1,85 @@
+//! Every way of not succeeding, in SOAP's words: a fault, or a Failure of the transaction.
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use super::reply::simple;
+use crate::model::error::{Error, ErrorCode, Fault, FaultCode, RegistryError};
+use crate::model::transaction::{Actor, Transaction};
+use crate::server::http::{Refusal, RespBody, Transacted};
+use crate::server::metrics::Outcome;
+use crate::wire::soap::write_fault;
+
+/// A fault as a response; faults are plain SOAP for MTOM clients too.
+pub fn respond(
+    fault: &Fault,
+    relates_to: Option<&str>,
+    request_id: &str,
+    transaction: &'static str,
+) -> Response<RespBody> {
+    let mut response = simple(write_fault(fault, relates_to, request_id));
+    *response.status_mut() = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let outcome = if fault.status == 503 {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        Outcome::Busy
+    } else {
+        Outcome::Fault
+    };
+    response.extensions_mut().insert(Transacted { transaction, outcome });
+    response
+}
+
+/// A refusal by the HTTP layer.
+pub fn refusal(refusal: Refusal, request_id: &str) -> Response<RespBody> {
+    let code = match refusal {
+        Refusal::Busy | Refusal::Late | Refusal::Failed => FaultCode::Receiver,
+        _ => FaultCode::Sender,
+    };
+    let fault = Fault { code, ..Fault::sender(refusal.reason()).status(refusal.status().as_u16()) };
+    let mut response = simple(write_fault(&fault, None, request_id));
+    *response.status_mut() = refusal.status();
+    if refusal.temporary() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+/// What a transaction that reached its handler answers with when it failed: its errors, and how
+/// it is counted. The cause of our own failures goes to the log, once, and only there.
+pub fn failure(
+    error: Error,
+    transaction: Transaction,
+    request_id: &str,
+) -> Result<(Vec<RegistryError>, Outcome), Fault> {
+    let registry = transaction.row().actor == Actor::DocumentRegistry;
+    let pick = |ours: ErrorCode, theirs: ErrorCode| if registry { ours } else { theirs };
+    match error {
+        Error::Rejected(errors) => Ok((errors, Outcome::Failure)),
+        Error::Fault(fault) => Err(fault),
+        Error::Busy(what) => {
+            let code = pick(ErrorCode::XDSRegistryBusy, ErrorCode::XDSRepositoryBusy);
+            let text = format!("{what}; nothing was changed, send the request again later");
+            Ok((vec![RegistryError::new(code, text)], Outcome::Busy))
+        }
+        Error::NoRoom(cause) => {
+            tracing::error!(request_id, cause, "no room left");
+            let code = pick(ErrorCode::XDSRegistryOutOfResources, ErrorCode::XDSRepositoryOutOfResources);
+            let text = format!("no room left here; nothing was stored (reference {request_id})");
+            Ok((vec![RegistryError::new(code, text)], Outcome::Internal))
+        }
+        Error::Unavailable { peer, cause } => {
+            tracing::error!(request_id, peer, cause, "not available");
+            let code = pick(ErrorCode::XDSRegistryError, ErrorCode::XDSRepositoryError);
+            let text = format!(
+                "the {peer} behind this gateway does not answer; whether anything was stored must be looked up \
+                 (reference {request_id})"
+            );
+            Ok((vec![RegistryError::new(code, text)], Outcome::Internal))
+        }
+        Error::Internal(cause) => {
+            tracing::error!(request_id, cause = format!("{cause:#}"), "internal failure");
+            let code = pick(ErrorCode::XDSRegistryError, ErrorCode::XDSRepositoryError);
+            let text = format!("internal failure; nothing was stored (reference {request_id})");
+            Ok((vec![RegistryError::new(code, text)], Outcome::Internal))
+        }
+    }
+}

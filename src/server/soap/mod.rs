@@ -1,0 +1,134 @@
+//! The SOAP face: one address per transaction and one per actor, WSDLs behind `?wsdl`.
+//!
+//! [`pipeline`] tells the whole story of a request; a transaction's own part is in `itiNN.rs`.
+
+mod dispatch;
+mod fault;
+mod intake;
+mod iti18;
+mod iti41;
+mod iti42;
+mod iti43;
+mod pipeline;
+mod reply;
+
+use std::sync::Arc;
+
+use http::{Method, Response, StatusCode};
+
+use crate::config::{LimitsConfig, SoapConfig};
+use crate::model::transaction::{Actor, CATALOGUE, Transaction};
+use crate::server::http::{Handler, Refusal, Request, RespBody, full, text};
+use crate::server::wsdl;
+use crate::service::audit::Audit;
+use crate::service::registry::Registry;
+use crate::service::repository::Repository;
+
+/// Address that takes every transaction of the registry.
+pub const REGISTRY_PATH: &str = "/xds/registry";
+/// Address that takes every transaction of the repository.
+pub const REPOSITORY_PATH: &str = "/xds/repository";
+
+/// What the face hands requests to. A role that is switched off is `None`.
+pub struct SoapFace {
+    pub registry: Option<Registry>,
+    pub repository: Option<Repository>,
+    pub audit: Audit,
+    pub limits: Arc<LimitsConfig>,
+    pub soap: SoapConfig,
+}
+
+/// Which transactions an address takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    One(Transaction),
+    All(Actor),
+}
+
+impl Endpoint {
+    fn at(path: &str) -> Option<Self> {
+        match path.trim_end_matches('/') {
+            REGISTRY_PATH => Some(Self::All(Actor::DocumentRegistry)),
+            REPOSITORY_PATH => Some(Self::All(Actor::DocumentRepository)),
+            path => CATALOGUE.iter().find(|r| r.path == path).map(|r| Self::One(r.transaction)),
+        }
+    }
+
+    fn takes(self, transaction: Transaction) -> bool {
+        match self {
+            Self::One(only) => only == transaction,
+            Self::All(actor) => transaction.row().actor == actor,
+        }
+    }
+
+    fn wsdl(self) -> String {
+        match self {
+            Self::One(t) => format!("{}.wsdl", t.row().path.rsplit('/').next().unwrap_or_default()),
+            Self::All(Actor::DocumentRegistry) => "registry.wsdl".into(),
+            Self::All(Actor::DocumentRepository) => "repository.wsdl".into(),
+        }
+    }
+}
+
+impl Handler for SoapFace {
+    async fn handle(&self, request: Request) -> Response<RespBody> {
+        let path = request.uri.path().to_owned();
+        if let Some(name) = path.strip_prefix(wsdl::PATH) {
+            return description(&request, name);
+        }
+        let Some(endpoint) = Endpoint::at(&path) else {
+            return text(
+                StatusCode::NOT_FOUND,
+                format!("nothing is served at this path\nrequest id {}\n", request.id),
+            );
+        };
+        match request.method {
+            Method::POST => self.transact(endpoint, request).await,
+            Method::GET | Method::HEAD
+                if request.uri.query().is_some_and(|q| q.eq_ignore_ascii_case("wsdl")) =>
+            {
+                description(&request, &endpoint.wsdl())
+            }
+            _ => {
+                let mut response = Refusal::MethodNotAllowed.plain(&request.id);
+                let allow = http::HeaderValue::from_static("POST, GET");
+                response.headers_mut().insert(http::header::ALLOW, allow);
+                response
+            }
+        }
+    }
+
+    /// Refusals by the HTTP layer, in SOAP's words where a SOAP client waits.
+    fn refuse(&self, refusal: Refusal, path: &str, request_id: &str) -> Response<RespBody> {
+        if Endpoint::at(path).is_some() && refusal != Refusal::MethodNotAllowed {
+            fault::refusal(refusal, request_id)
+        } else {
+            refusal.plain(request_id)
+        }
+    }
+}
+
+/// A WSDL or one of its schemas, its address being the one it was asked at.
+fn description(request: &Request, name: &str) -> Response<RespBody> {
+    let scheme = if request.conn.encrypted { "https" } else { "http" };
+    let host = request.header(http::header::HOST).unwrap_or("localhost");
+    let path = if request.uri.path().starts_with(wsdl::PATH) {
+        match name.strip_suffix(".wsdl") {
+            Some("registry") => REGISTRY_PATH.to_owned(),
+            Some("repository") => REPOSITORY_PATH.to_owned(),
+            Some(transaction) => format!("/xds/{transaction}"),
+            None => String::new(),
+        }
+    } else {
+        request.uri.path().to_owned()
+    };
+    match wsdl::served(name, &format!("{scheme}://{host}{path}")) {
+        Some(xml) => {
+            let mut response = Response::new(full(xml));
+            let kind = http::HeaderValue::from_static("text/xml; charset=UTF-8");
+            response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
+            response
+        }
+        None => text(StatusCode::NOT_FOUND, format!("no such description\nrequest id {}\n", request.id)),
+    }
+}

@@ -1,0 +1,177 @@
+//! The life of a SOAP request, from its head to its answer.
+
+use http::{Response, header};
+
+use super::dispatch;
+use super::intake::{self, Intake};
+use super::reply::{self, Reply};
+use super::{Endpoint, SoapFace, fault};
+use crate::config::SecurityHeader;
+use crate::model::caller::Caller;
+use crate::model::error::{Error, Fault, clip};
+use crate::model::namespace::NS_WSSE;
+use crate::model::transaction::{Packaging, Transaction};
+use crate::server::http::{GuardedBody, Request, RespBody};
+use crate::service::context::Context;
+use crate::wire::mtom::content_type::Packaging as Packed;
+use crate::wire::soap;
+use crate::wire::xml::tree;
+use roxmltree::Node;
+
+/// Why there is no reply; with what is known of the message by then.
+struct Refused {
+    fault: Fault,
+    relates_to: Option<String>,
+    transaction: &'static str,
+}
+
+impl Refused {
+    fn early(error: Error, request_id: &str) -> Self {
+        let fault = match error {
+            Error::Fault(fault) => fault,
+            other => match fault::failure(other, Transaction::Iti41, request_id) {
+                Err(fault) => fault,
+                // Spooling failed: the disk, not the message.
+                Ok((errors, _)) => Fault {
+                    code: crate::model::error::FaultCode::Receiver,
+                    ..Fault::sender(errors.into_iter().next().map(|e| e.context).unwrap_or_default())
+                        .status(503)
+                },
+            },
+        };
+        Self { fault, relates_to: None, transaction: "soap" }
+    }
+}
+
+impl SoapFace {
+    /// Read with limits → envelope and WS-Addressing → catalogue row → handler → audit → encode.
+    pub(super) async fn transact(&self, endpoint: Endpoint, request: Request) -> Response<RespBody> {
+        let request_id = request.id.clone();
+        match self.run(endpoint, request).await {
+            Ok(response) => response,
+            Err(refused) => {
+                let relates_to = refused.relates_to.as_deref();
+                fault::respond(&refused.fault, relates_to, &request_id, refused.transaction)
+            }
+        }
+    }
+
+    async fn run(&self, endpoint: Endpoint, request: Request) -> Result<Response<RespBody>, Refused> {
+        let id = request.id.clone();
+        let caller = Caller {
+            address: request.conn.peer_addr.ip().to_string(),
+            listener: request.conn.listener.to_string(),
+            certificate: request.conn.tls.as_ref().map(|t| t.fingerprint.clone()),
+        };
+        let received_at = request.received_at;
+        let intake = self
+            .intake(endpoint, request.header(header::CONTENT_TYPE).map(str::to_owned), request.body)
+            .await
+            .map_err(|e| Refused::early(e, &id))?;
+        let mtom = intake.multipart;
+        let (transaction, message_id, asked) = self.read(endpoint, intake)?;
+        let row = transaction.row();
+        let context = Context { transaction, caller, request_id: id.clone(), received_at };
+        let refused = |fault| Refused { fault, relates_to: message_id.clone(), transaction: row.code };
+        let Reply { body, audited, outcome } =
+            dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await.map_err(refused)?;
+        if let Err(e) = self.audit.settle(audited).await {
+            // No durable record, no answer.
+            return Err(refused(unrecorded(e, &id)));
+        }
+        let audited = crate::service::audit::Audited::Written;
+        Ok(reply::encode(Reply { body, audited, outcome }, mtom, row.response_action, row.code))
+    }
+
+    async fn intake(
+        &self,
+        endpoint: Endpoint,
+        content_type: Option<String>,
+        body: GuardedBody,
+    ) -> Result<Intake, Error> {
+        let packaging = intake::packaging(content_type.as_deref())?;
+        if let (Endpoint::One(t), Packed::Mtom(_)) = (endpoint, &packaging) {
+            refuse_multipart(t)?;
+        }
+        intake::take_in(body, &packaging, &self.limits, self.repository.as_ref()).await
+    }
+
+    /// Everything about the envelope that needs no waiting.
+    fn read(
+        &self,
+        endpoint: Endpoint,
+        intake: Intake,
+    ) -> Result<(Transaction, Option<String>, dispatch::Asked), Refused> {
+        let early = |fault| Refused { fault, relates_to: None, transaction: "soap" };
+        let doc = tree::parse(&intake.envelope).map_err(|e| early(Fault::sender(e.to_string())))?;
+        let ignore = self.soap.security_header == SecurityHeader::Ignore;
+        let understood = move |header: Node<'_, '_>| ignore && tree::is(header, NS_WSSE, "Security");
+        let envelope = soap::read(&doc, &understood).map_err(|e| {
+            let (fault, relates_to) = *e;
+            Refused { fault, relates_to, transaction: "soap" }
+        })?;
+        let relates_to = envelope.message_id.clone();
+        let refused = |fault, transaction| Refused { fault, relates_to: relates_to.clone(), transaction };
+        let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, "soap"))?;
+        let row = transaction.row();
+        let (ns, name) = row.request_element;
+        if !tree::is(envelope.body, ns, name) {
+            let found = envelope.body.tag_name();
+            let fault = Fault::sender(format!(
+                "wsa:Action '{}' wants the body element {{{ns}}}{name}, found {{{}}}{} ({})",
+                row.request_action,
+                clip(found.namespace().unwrap_or_default()),
+                clip(found.name()),
+                row.clause
+            ))
+            .subcode("wsa:ActionNotSupported");
+            return Err(refused(fault, row.code));
+        }
+        if intake.multipart {
+            refuse_multipart(transaction).map_err(|f| refused(f, row.code))?;
+        }
+        let asked = dispatch::read(self, transaction, envelope.body, intake.documents)
+            .map_err(|f| refused(f, row.code))?;
+        Ok((transaction, relates_to, asked))
+    }
+
+    fn transaction(&self, endpoint: Endpoint, action: &str) -> Result<Transaction, Fault> {
+        let unsupported = |why: String| Fault::sender(why).subcode("wsa:ActionNotSupported");
+        let transaction = Transaction::by_action(action)
+            .ok_or_else(|| unsupported(format!("wsa:Action '{}' is not known here", clip(action))))?;
+        if !endpoint.takes(transaction) {
+            return Err(unsupported(format!(
+                "wsa:Action '{action}' is {}, which is not served at this address; it is served at {}",
+                transaction.code(),
+                transaction.row().path
+            )));
+        }
+        let enabled = match transaction.row().actor {
+            crate::model::transaction::Actor::DocumentRegistry => self.registry.is_some(),
+            crate::model::transaction::Actor::DocumentRepository => self.repository.is_some(),
+        };
+        if !enabled {
+            return Err(unsupported(format!("{} is switched off in this gateway", transaction.code())));
+        }
+        Ok(transaction)
+    }
+}
+
+fn refuse_multipart(transaction: Transaction) -> Result<(), Fault> {
+    let row = transaction.row();
+    if row.packaging == Packaging::Simple {
+        return Err(Fault::sender(format!(
+            "{} is a simple SOAP transaction; send application/soap+xml, not multipart/related (ITI TF-2 V.3.6)",
+            row.code
+        ))
+        .status(415));
+    }
+    Ok(())
+}
+
+fn unrecorded(error: Error, request_id: &str) -> Fault {
+    tracing::error!(request_id, cause = format!("{error:?}"), "the audit record could not be written");
+    Fault::busy(format!(
+        "the audit record could not be written, so nothing is shown (reference {request_id})"
+    ))
+}

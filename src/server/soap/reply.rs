@@ -1,0 +1,173 @@
+//! What a handler gives back, and how it becomes bytes.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http::{HeaderValue, Response, header};
+
+use crate::server::http::{RespBody, Transacted, full, stream as streamed};
+use crate::server::metrics::Outcome;
+use crate::service::audit::Audited;
+use crate::service::repository::{BlobError, BlobReader};
+use crate::wire::mtom::write::Multipart;
+
+/// An answer ready to be sent. It cannot be made without the state of its audit record, so an
+/// unaudited answer does not compile.
+pub struct Reply {
+    pub body: Body,
+    pub audited: Audited,
+    pub outcome: Outcome,
+}
+
+/// The answer's content.
+pub enum Body {
+    /// An envelope alone.
+    Envelope(String),
+    /// An envelope and the documents it includes, in order.
+    WithDocuments(Included),
+}
+
+/// Documents behind an envelope. `multipart` also names the placeholders of a simple answer.
+pub struct Included {
+    pub envelope: String,
+    pub multipart: Multipart,
+    pub documents: Vec<(String, BlobReader)>,
+}
+
+/// Answers up to this size are put together and sent in one write.
+const WHOLE: u64 = 512 * 1024;
+
+/// An envelope as one simple message.
+pub fn simple(envelope: String) -> Response<RespBody> {
+    let mut response = Response::new(full(envelope));
+    let kind = HeaderValue::from_static("application/soap+xml; charset=UTF-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Encodes a reply as its request was packed.
+pub fn encode(reply: Reply, mtom: bool, action: &str, transaction: &'static str) -> Response<RespBody> {
+    let mut response = match (reply.body, mtom) {
+        (Body::Envelope(envelope), false) => simple(envelope),
+        (Body::Envelope(envelope), true) => {
+            let included = Included { envelope, multipart: Multipart::fresh(), documents: vec![] };
+            multipart(included, action)
+        }
+        (Body::WithDocuments(included), true) => multipart(included, action),
+        (Body::WithDocuments(included), false) => inline(included),
+    };
+    response.extensions_mut().insert(Transacted { transaction, outcome: reply.outcome });
+    response
+}
+
+/// One piece of a streamed answer.
+enum Piece {
+    Bytes(Bytes),
+    Document(BlobReader),
+    Base64(BlobReader),
+}
+
+fn multipart(included: Included, action: &str) -> Response<RespBody> {
+    let Included { envelope, multipart, documents } = included;
+    let mut pieces = vec![
+        Piece::Bytes(multipart.root_head()),
+        Piece::Bytes(envelope.into()),
+        Piece::Bytes(multipart.part_end()),
+    ];
+    for (n, (mime_type, reader)) in documents.into_iter().enumerate() {
+        pieces.push(Piece::Bytes(multipart.part_head(&multipart.document_id(n), &mime_type)));
+        pieces.push(Piece::Document(reader));
+        pieces.push(Piece::Bytes(multipart.part_end()));
+    }
+    pieces.push(Piece::Bytes(multipart.closing()));
+    respond(pieces, &multipart.content_type(Some(action)))
+}
+
+/// Documents as base64 text where the envelope holds their placeholders.
+fn inline(included: Included) -> Response<RespBody> {
+    let Included { envelope, multipart, documents } = included;
+    let mut pieces = vec![];
+    let mut rest = envelope.as_str();
+    for (n, (_, reader)) in documents.into_iter().enumerate() {
+        let placeholder = placeholder(&multipart, n);
+        let Some((before, after)) = rest.split_once(&placeholder) else { continue };
+        pieces.push(Piece::Bytes(Bytes::copy_from_slice(before.as_bytes())));
+        pieces.push(Piece::Base64(reader));
+        rest = after;
+    }
+    pieces.push(Piece::Bytes(Bytes::copy_from_slice(rest.as_bytes())));
+    respond(pieces, "application/soap+xml; charset=UTF-8")
+}
+
+/// Text that stands for document `n` in a simple answer; random, so no content repeats it.
+pub fn placeholder(multipart: &Multipart, n: usize) -> String {
+    format!("[{}]", multipart.document_id(n))
+}
+
+fn respond(pieces: Vec<Piece>, content_type: &str) -> Response<RespBody> {
+    let length: u64 = pieces
+        .iter()
+        .map(|p| match p {
+            Piece::Bytes(b) => b.len() as u64,
+            Piece::Document(r) => r.size(),
+            Piece::Base64(r) => r.size().div_ceil(3) * 4,
+        })
+        .sum();
+    let at_hand = length <= WHOLE
+        && pieces.iter().all(|p| match p {
+            Piece::Bytes(_) => true,
+            Piece::Document(r) | Piece::Base64(r) => r.whole().is_some(),
+        });
+    let body = if at_hand {
+        full(together(&pieces, length))
+    } else {
+        streamed(stream::iter(pieces).flat_map(|piece| match piece {
+            Piece::Bytes(bytes) => stream::iter([Ok::<Bytes, BlobError>(bytes)]).boxed(),
+            Piece::Document(reader) => reader.boxed(),
+            Piece::Base64(reader) => encoded(reader).boxed(),
+        }))
+    };
+    let mut response = Response::new(body);
+    if let Ok(kind) = HeaderValue::from_str(content_type) {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+fn together(pieces: &[Piece], length: u64) -> Bytes {
+    let mut out = BytesMut::with_capacity(usize::try_from(length).unwrap_or_default());
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            Piece::Document(r) => out.extend_from_slice(r.whole().map_or(&[], |b| b)),
+            Piece::Base64(r) => {
+                out.extend_from_slice(STANDARD.encode(r.whole().map_or(&[][..], |b| b)).as_bytes());
+            }
+        }
+    }
+    out.freeze()
+}
+
+/// Base64 of a stream: three octets at a time, the last with padding.
+fn encoded(reader: BlobReader) -> impl futures_util::Stream<Item = Result<Bytes, BlobError>> + Send {
+    stream::unfold((reader, BytesMut::new(), false), |(mut reader, mut held, done)| async move {
+        if done {
+            return None;
+        }
+        match reader.next().await {
+            Some(Ok(chunk)) => {
+                held.extend_from_slice(&chunk);
+                let whole = held.split_to(held.len() / 3 * 3);
+                Some((Ok(Bytes::from(STANDARD.encode(&whole))), (reader, held, false)))
+            }
+            Some(Err(e)) => Some((Err(e), (reader, held, true))),
+            None if held.is_empty() => None,
+            None => {
+                let last = Bytes::from(STANDARD.encode(&held));
+                Some((Ok(last), (reader, held, true)))
+            }
+        }
+    })
+}

@@ -1,0 +1,83 @@
+//! What every decision knows of the request behind it.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::caller::Caller;
+use crate::model::error::{Error, RegistryError};
+use crate::model::transaction::Transaction;
+
+/// One request. `received_at` was read once, at the door; nothing below asks a clock.
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub transaction: Transaction,
+    pub caller: Caller,
+    pub request_id: String,
+    pub received_at: Timestamp,
+}
+
+impl Context {
+    /// Microseconds since 1970, as the database keeps time.
+    pub fn micros(&self) -> i64 {
+        self.received_at.as_microsecond()
+    }
+
+    /// A fresh UUID that sorts by the request's time.
+    pub fn uuid(&self) -> Uuid {
+        time_uuid(self.received_at)
+    }
+
+    /// An audit record of this request about `subject`.
+    pub fn audit(&self, outcome: Outcome, subject: Subject) -> AuditEvent {
+        AuditEvent {
+            id: self.uuid().to_string(),
+            at: self.micros(),
+            transaction: self.transaction.code().to_owned(),
+            outcome,
+            request_id: self.request_id.clone(),
+            caller: self.caller.clone(),
+            patients: subject.patients,
+            submission_set: subject.submission_set,
+            documents: subject.documents,
+            query: subject.query,
+            errors: subject.errors,
+        }
+    }
+}
+
+/// UUIDv7 of an instant.
+pub fn time_uuid(at: Timestamp) -> Uuid {
+    let seconds = u64::try_from(at.as_second()).unwrap_or_default();
+    let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+}
+
+/// What a request was about, for the audit record. Filled in as far as it got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    pub patients: Vec<String>,
+    pub submission_set: Option<String>,
+    pub documents: Vec<String>,
+    pub query: Option<String>,
+    /// Codes of errors, never their contexts.
+    pub errors: Vec<String>,
+}
+
+impl Subject {
+    pub fn with_errors(mut self, errors: &[RegistryError]) -> Self {
+        self.errors = errors.iter().filter(|e| e.is_error()).map(|e| e.code.as_str().to_owned()).collect();
+        self
+    }
+
+    pub fn with_failure(self, error: &Error) -> Self {
+        match error {
+            Error::Rejected(errors) => self.with_errors(errors),
+            Error::Fault(fault) => Self { errors: vec![fault.subcode.unwrap_or("fault").to_owned()], ..self },
+            Error::Busy(_) => Self { errors: vec!["busy".to_owned()], ..self },
+            Error::NoRoom(_) => Self { errors: vec!["no room".to_owned()], ..self },
+            Error::Unavailable { peer, .. } => Self { errors: vec![format!("unavailable: {peer}")], ..self },
+            Error::Internal(_) => Self { errors: vec!["internal".to_owned()], ..self },
+        }
+    }
+}

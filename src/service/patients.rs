@@ -1,0 +1,97 @@
+//! Patients the registry knows: added by an operator now, by identity feeds later.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::error::Error;
+use crate::model::hl7types::Cx;
+use crate::model::patient::{Knowledge, Patient};
+use crate::service::database;
+use crate::store::db::{Db, DbError};
+use crate::store::patient;
+
+#[derive(Clone)]
+pub struct Patients {
+    db: Db,
+}
+
+/// Why a patient was not added. The value stays out of the message: operators paste messages.
+#[derive(Debug, thiserror::Error)]
+pub enum PatientError {
+    #[error("the patient id is not of the form ID^^^&OID&ISO: {0}")]
+    Id(crate::model::hl7types::Hl7Error),
+    #[error("{0}")]
+    Store(String),
+}
+
+impl Patients {
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Adds patients in one transaction, or completes ones known already; returns how many are new.
+    pub async fn add(&self, patients: Vec<Patient>, at: Timestamp) -> Result<usize, PatientError> {
+        let mut rows = vec![];
+        for patient in patients {
+            let cx = Cx::parse(&patient.patient_id).map_err(PatientError::Id)?;
+            let authority = cx.authority.to_string();
+            rows.push((patient, authority, new_key()));
+        }
+        let rows = Arc::new(rows);
+        let at = at.as_microsecond();
+        self.db
+            .write(move |tx| {
+                let rows = rows.clone();
+                Box::pin(async move {
+                    let mut new = 0;
+                    for (row, authority, key) in rows.iter() {
+                        let (_, added) =
+                            patient::upsert(tx, row, authority, Knowledge::Fed, *key, at).await?;
+                        new += usize::from(added);
+                    }
+                    Ok(new)
+                })
+            })
+            .await
+            .map_err(|e: DbError| PatientError::Store(e.to_string()))
+    }
+
+    /// A page of patients in order of id, after `after`.
+    pub async fn list(&self, after: String, limit: i64) -> Result<Vec<Patient>, Error> {
+        self.db
+            .read(move |tx| {
+                let after = after.clone();
+                Box::pin(async move { patient::list(tx, &after, limit).await })
+            })
+            .await
+            .map_err(|e: DbError| database(e))
+    }
+
+    /// Which of these ids the registry does not know.
+    pub async fn unknown(&self, ids: Vec<String>) -> Result<Vec<String>, Error> {
+        let ids = Arc::new(ids);
+        self.db
+            .read(move |tx| {
+                let ids = ids.clone();
+                Box::pin(async move {
+                    let mut unknown = vec![];
+                    for id in ids.iter() {
+                        if patient::key(tx, id).await?.is_none() {
+                            unknown.push(id.clone());
+                        }
+                    }
+                    Ok(unknown)
+                })
+            })
+            .await
+            .map_err(|e: DbError| database(e))
+    }
+}
+
+/// A key for a new patient: 62 random bits, positive. The primary key refuses the one collision in
+/// a billion networks.
+pub fn new_key() -> i64 {
+    i64::try_from(Uuid::new_v4().as_u128() >> 66).unwrap_or(1)
+}

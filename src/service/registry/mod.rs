@@ -1,0 +1,43 @@
+//! The Document Registry: what may enter, and what is found.
+
+mod judge;
+mod plan;
+mod query;
+mod register;
+
+pub use query::Answer;
+pub use register::Registered;
+
+use crate::config::RegistryConfig;
+use crate::model::codes::Vocabulary;
+use crate::model::rules::{Column, Rules};
+use crate::store::db::Db;
+use std::sync::Arc;
+
+/// The registry service. Clones share it.
+#[derive(Clone)]
+pub struct Registry {
+    db: Db,
+    settings: Arc<Settings>,
+}
+
+/// What the registry was configured to.
+pub struct Settings {
+    pub config: RegistryConfig,
+    pub vocabulary: Vocabulary,
+    /// `network.patient_id_authority`.
+    pub patient_id_authority: String,
+    /// `limits.query_results`.
+    pub query_results: usize,
+}
+
+impl Registry {
+    pub fn new(db: Db, settings: Settings) -> Self {
+        Self { db, settings: Arc::new(settings) }
+    }
+
+    /// The rules a submission's objects are held to.
+    pub fn rules(&self, column: Column) -> Rules<'_> {
+        Rules { column, profile: self.settings.config.rules, vocabulary: &self.settings.vocabulary }
+    }
+}

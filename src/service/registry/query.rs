@@ -1,0 +1,123 @@
+//! Registry Stored Query: decide, then find. ITI TF-2 3.18.4.1.3.
+
+use std::sync::Arc;
+
+use crate::config::registry::UnknownPatientQuery;
+use crate::model::consent::{Permit, Purpose};
+use crate::model::error::{Error, ErrorCode, RegistryError};
+use crate::model::query::{QueryRequest, QueryResult, StoredQuery};
+use crate::service::context::Context;
+use crate::service::registry::Registry;
+use crate::service::{access, database};
+use crate::store::db::{DbError, Tx};
+use crate::store::patient;
+use crate::store::registry::find::{self, FindError, FindOptions, FindOutcome};
+
+/// What was found, and about whom.
+#[derive(Debug)]
+pub struct Answer {
+    pub result: QueryResult,
+    /// Patients the answer shows, as CX text.
+    pub patients: Vec<String>,
+}
+
+/// How a read ends without an answer.
+enum Stop {
+    Unknown(Vec<String>),
+    Find(FindError),
+}
+
+impl From<DbError> for Stop {
+    fn from(e: DbError) -> Self {
+        Stop::Find(FindError::Db(e))
+    }
+}
+
+/// One query, with all that decides its answer.
+struct Question {
+    query: StoredQuery,
+    options: FindOptions,
+    permit: Permit,
+    refuse_unknown_patients: bool,
+}
+
+impl Registry {
+    pub async fn query(&self, context: &Context, request: QueryRequest) -> Result<Answer, Error> {
+        let question = Arc::new(Question {
+            options: FindOptions { return_type: request.return_type, limit: self.settings.query_results },
+            permit: access::permit(&context.caller, Purpose::Query),
+            refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
+            query: request.query,
+        });
+        let one_statement = matches!(
+            question.query,
+            StoredQuery::FindDocuments(_) | StoredQuery::FindSubmissionSets(_) | StoredQuery::FindFolders(_)
+        ) && !question.refuse_unknown_patients;
+        // Several statements must see one state of the registry.
+        let found = if one_statement {
+            self.db
+                .read(move |tx| {
+                    let question = question.clone();
+                    Box::pin(async move { ask(tx, &question).await })
+                })
+                .await
+        } else {
+            self.db
+                .snapshot(move |tx| {
+                    let question = question.clone();
+                    Box::pin(async move { ask(tx, &question).await })
+                })
+                .await
+        };
+        match found {
+            Ok(FindOutcome { result, patients }) => Ok(Answer { result, patients }),
+            Err(Stop::Unknown(ids)) => Err(Error::Rejected(
+                ids.into_iter()
+                    .map(|id| {
+                        RegistryError::new(
+                            ErrorCode::XDSUnknownPatientId,
+                            format!("patient id '{id}' is not known to this registry (ITI TF-2 3.18.4.1.3)"),
+                        )
+                    })
+                    .collect(),
+            )),
+            Err(Stop::Find(e)) => Err(failure(e)),
+        }
+    }
+}
+
+async fn ask(tx: &mut Tx<'_>, q: &Question) -> Result<FindOutcome, Stop> {
+    if q.refuse_unknown_patients {
+        let mut unknown = vec![];
+        for id in q.query.patient_ids() {
+            if patient::key(tx, id).await?.is_none() {
+                unknown.push(id.clone());
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(Stop::Unknown(unknown));
+        }
+    }
+    find::run(tx, &q.query, &q.options, &q.permit).await.map_err(Stop::Find)
+}
+
+fn failure(e: FindError) -> Error {
+    match e {
+        FindError::Db(e) => database(e),
+        FindError::TooManyResults(limit) => RegistryError::new(
+            ErrorCode::XDSTooManyResults,
+            format!(
+                "the query selects more than {limit} objects, the most this registry returns; narrow it, or ask \
+                 for ObjectRef and fetch slices with GetDocuments (ITI TF-2 3.18.4.1.3)"
+            ),
+        )
+        .into(),
+        FindError::SeveralPatients => RegistryError::new(
+            ErrorCode::XDSResultNotSinglePatient,
+            "the objects asked for belong to several patients; ask for each patient alone, or for ObjectRef \
+             (ITI TF-2 3.18.4.1.2.3.7)",
+        )
+        .into(),
+        FindError::Corrupt { .. } => Error::Internal(anyhow::Error::new(e)),
+    }
+}

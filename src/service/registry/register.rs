@@ -1,0 +1,195 @@
+//! Register Document Set: the one door into the registry, for ITI-42, for our own repository and
+//! for faces to come. ITI TF-2 3.42.4.1.3.
+
+use std::sync::Arc;
+
+use crate::model::audit::Outcome;
+use crate::model::error::{Error, ErrorCode, RegistryError};
+use crate::model::metadata::{Association, AssociationType, Submission};
+use crate::model::patient::{Knowledge, Patient};
+use crate::service::context::{Context, Subject};
+use crate::service::registry::judge::{Claim, Effects, judge};
+use crate::service::registry::plan::Plan;
+use crate::service::registry::{Registry, Settings};
+use crate::service::{database, patients};
+use crate::store::audit::{self, AuditRow};
+use crate::store::db::{DbError, Tx};
+use crate::store::documents::{self, StoredDocument};
+use crate::store::patient;
+use crate::store::registry::put;
+
+/// What a successful registration has to say.
+#[derive(Debug)]
+pub struct Registered {
+    pub warnings: Vec<RegistryError>,
+}
+
+/// How a transaction ends without changing anything.
+enum Stop {
+    Rejected(Vec<RegistryError>),
+    Database(DbError),
+}
+
+impl From<DbError> for Stop {
+    fn from(e: DbError) -> Self {
+        Stop::Database(e)
+    }
+}
+
+impl Registry {
+    /// Registers a submission whole or not at all. `problems` is what reading it already found;
+    /// with an error among them the registry is still consulted, so that one answer names
+    /// everything that is wrong. The audit record of a success commits with it.
+    pub async fn register(
+        &self,
+        context: &Context,
+        submission: Submission,
+        documents: Vec<StoredDocument>,
+        mut problems: Vec<RegistryError>,
+    ) -> Result<Registered, Error> {
+        let subject = Subject {
+            patients: vec![submission.submission_set.patient_id.clone()],
+            submission_set: Some(submission.submission_set.unique_id.clone()),
+            documents: submission.document_entries.iter().map(|d| d.unique_id.clone()).collect(),
+            ..Subject::default()
+        };
+        let audit = AuditRow::new(context.audit(Outcome::Success, subject)).map_err(database)?;
+        let plan = Arc::new(Plan::new(context, submission, documents, audit).map_err(database)?);
+        let settings = self.settings.clone();
+        if problems.iter().any(RegistryError::is_error) {
+            let found = self
+                .db
+                .read(move |tx| {
+                    let (plan, settings) = (plan.clone(), settings.clone());
+                    Box::pin(async move { Ok(judge(tx, &plan, &settings, Claim::LookOnly).await?.problems) })
+                })
+                .await
+                .map_err(|e: DbError| database(e))?;
+            merge(&mut problems, found);
+            return Err(Error::Rejected(problems));
+        }
+        let done = self
+            .db
+            .write(move |tx| {
+                let (plan, settings) = (plan.clone(), settings.clone());
+                Box::pin(async move { store(tx, &plan, &settings).await })
+            })
+            .await;
+        match done {
+            Ok(()) => Ok(Registered { warnings: problems }),
+            Err(Stop::Rejected(found)) => {
+                merge(&mut problems, found);
+                Err(Error::Rejected(problems))
+            }
+            Err(Stop::Database(e)) => Err(database(e)),
+        }
+    }
+}
+
+/// Adds what the registry found, without saying the same thing of the same place twice.
+fn merge(problems: &mut Vec<RegistryError>, found: Vec<RegistryError>) {
+    for e in found {
+        let said = problems.iter().any(|p| p.code == e.code && p.location == e.location);
+        if !said {
+            problems.push(e);
+        }
+    }
+}
+
+async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), Stop> {
+    let verdict = judge(tx, plan, settings, Claim::Take).await?;
+    if verdict.problems.iter().any(RegistryError::is_error) {
+        return Err(Stop::Rejected(verdict.problems));
+    }
+    let patient_key = match verdict.patient_key {
+        Some(key) => key,
+        None => implied_patient(tx, plan, settings).await?,
+    };
+    apply(tx, plan, patient_key, &verdict.effects).await?;
+    audit::append(tx, &plan.audit).await?;
+    Ok(())
+}
+
+/// `registry.unknown_patients = "accept"`: the submission makes the patient known. Ids claimed
+/// while the key was unknown are moved to it.
+async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<i64, DbError> {
+    let patient = Patient {
+        patient_id: plan.patient_id.clone(),
+        name_kanji: None,
+        name_kana: None,
+        name_romaji: None,
+        birth_date: None,
+        sex: None,
+    };
+    let (key, _) = patient::upsert(
+        tx,
+        &patient,
+        &settings.patient_id_authority,
+        Knowledge::Implied,
+        patients::new_key(),
+        plan.at,
+    )
+    .await?;
+    let entries = plan.entries.iter().map(|e| &e.entry.entry_uuid);
+    let folders = plan.folders.iter().map(|f| &f.folder.entry_uuid);
+    let associations = plan.associations.iter().map(|a| &a.association.entry_uuid);
+    for id in std::iter::once(&plan.set.set.entry_uuid).chain(entries).chain(folders).chain(associations) {
+        put::settle_claim(tx, id, key).await?;
+    }
+    Ok(key)
+}
+
+async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects) -> Result<(), Stop> {
+    for id in &effects.deprecated {
+        // The judge saw the replaced document Approved; what hangs on it may be Deprecated already.
+        let direct = plan
+            .associations
+            .iter()
+            .any(|a| a.association.association_type.replaces() && &a.association.target_object == id);
+        if !put::deprecate_entry(tx, patient_key, id).await? && direct {
+            return Err(Stop::Rejected(vec![
+                RegistryError::new(
+                    ErrorCode::XDSRegistryDeprecatedDocumentError,
+                    format!("'{id}' has been replaced already; only an Approved document can be replaced (ITI TF-3 4.2.2.2.3)"),
+                )
+                .at(id.clone()),
+            ]));
+        }
+    }
+    put::submission_set(tx, patient_key, &plan.set, plan.at).await?;
+    for row in &plan.entries {
+        put::document_entry(tx, patient_key, row, plan.at).await?;
+    }
+    for row in &plan.folders {
+        put::folder(tx, patient_key, row, plan.at).await?;
+    }
+    for row in &plan.associations {
+        put::association(tx, patient_key, row, plan.at).await?;
+    }
+    for (folder, entry) in &effects.new_memberships {
+        let member = new_association(plan, folder, entry);
+        let in_set = new_association(plan, &plan.set.set.entry_uuid, &member.entry_uuid);
+        for association in [member, in_set] {
+            put::claim_id(
+                tx,
+                &association.entry_uuid,
+                crate::store::registry::kind::ASSOCIATION,
+                patient_key,
+            )
+            .await?;
+            let row = put::AssociationRow::new(association)?;
+            put::association(tx, patient_key, &row, plan.at).await?;
+        }
+    }
+    for folder in &effects.touched_folders {
+        put::touch_folder(tx, patient_key, folder, &plan.time).await?;
+    }
+    for document in &plan.documents {
+        documents::put(tx, document, plan.at).await?;
+    }
+    Ok(())
+}
+
+fn new_association(plan: &Plan, source: &str, target: &str) -> Association {
+    Association::new(AssociationType::HasMember, plan.context.uuid().urn().to_string(), source, target)
+}

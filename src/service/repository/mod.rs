@@ -1,0 +1,69 @@
+//! The Document Repository: takes documents in, gives them out.
+
+mod provide;
+mod retrieve;
+mod sweep;
+
+pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled};
+pub use provide::{Provided, ProvidedDocument};
+pub use retrieve::{DocumentRequest, Retrieval, Retrieved};
+pub use sweep::SweepReport;
+
+use std::sync::Arc;
+
+use crate::peer::http::Client;
+use crate::service::registry::Registry;
+use crate::store::blob::Blobs;
+use crate::store::db::Db;
+
+/// Where submissions are registered.
+#[derive(Clone)]
+pub enum RegisterAt {
+    /// Our own registry, in the same transaction.
+    Here(Registry),
+    /// Another system's, by ITI-42.
+    There(Arc<Client>),
+}
+
+/// The repository service. Clones share it.
+#[derive(Clone)]
+pub struct Repository {
+    db: Db,
+    blobs: Blobs,
+    register_at: RegisterAt,
+    /// `repository.unique_id`.
+    unique_id: Arc<str>,
+    /// `network.home_community_id`.
+    home_community_id: Arc<str>,
+}
+
+impl Repository {
+    pub fn new(
+        db: Db,
+        blobs: Blobs,
+        register_at: RegisterAt,
+        unique_id: &str,
+        home_community_id: &str,
+    ) -> Self {
+        Self {
+            db,
+            blobs,
+            register_at,
+            unique_id: unique_id.into(),
+            home_community_id: home_community_id.into(),
+        }
+    }
+
+    /// A sink for one incoming document.
+    pub fn spool(&self) -> Spool {
+        self.blobs.spool()
+    }
+
+    /// The registry in the same program, whose rules an incoming submission is read by.
+    pub fn registry(&self) -> Option<&Registry> {
+        match &self.register_at {
+            RegisterAt::Here(registry) => Some(registry),
+            RegisterAt::There(_) => None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Retrieve Document Set. ITI TF-2 3.43.4.1.3.
+
+use std::sync::Arc;
+
+use crate::model::consent::Purpose;
+use crate::model::error::{Error, ErrorCode, RegistryError, clip};
+use crate::service::context::Context;
+use crate::service::repository::Repository;
+use crate::service::{access, database, storage};
+use crate::store::blob::{BlobKey, BlobReader};
+use crate::store::db::DbError;
+use crate::store::documents::{self, StoredDocument};
+
+/// One document asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentRequest {
+    pub home_community_id: Option<String>,
+    pub repository_unique_id: String,
+    pub document_unique_id: String,
+}
+
+/// One document on its way out.
+pub struct Retrieved {
+    pub request: DocumentRequest,
+    pub mime_type: String,
+    pub patient_id: String,
+    pub content: BlobReader,
+}
+
+/// What could be given, and why the rest could not.
+pub struct Retrieval {
+    pub documents: Vec<Retrieved>,
+    pub errors: Vec<RegistryError>,
+}
+
+impl Repository {
+    pub async fn retrieve(
+        &self,
+        context: &Context,
+        requests: Vec<DocumentRequest>,
+    ) -> Result<Retrieval, Error> {
+        let mut errors = vec![];
+        let mut ours = vec![];
+        for request in requests {
+            match self.is_ours(&request) {
+                Ok(()) => ours.push(request),
+                Err(e) => errors.push(e),
+            }
+        }
+        let found =
+            self.look_up(context, ours.iter().map(|r| r.document_unique_id.clone()).collect()).await?;
+        let mut documents = vec![];
+        for (request, stored) in ours.into_iter().zip(found) {
+            let Some(stored) = stored else {
+                errors.push(
+                    RegistryError::new(
+                        ErrorCode::XDSDocumentUniqueIdError,
+                        format!(
+                            "DocumentUniqueId '{}': this repository holds no such document (ITI TF-2 3.43.4.1.3)",
+                            clip(&request.document_unique_id)
+                        ),
+                    )
+                    .at(request.document_unique_id),
+                );
+                continue;
+            };
+            let key = BlobKey::parse(&stored.blob_key)
+                .ok_or_else(|| Error::Internal(anyhow::anyhow!("the index names an impossible blob key")))?;
+            let content = self.blobs.read(&key).await.map_err(storage)?;
+            documents.push(Retrieved {
+                request,
+                mime_type: stored.mime_type,
+                patient_id: stored.patient_id,
+                content,
+            });
+        }
+        Ok(Retrieval { documents, errors })
+    }
+
+    fn is_ours(&self, request: &DocumentRequest) -> Result<(), RegistryError> {
+        if let Some(home) = &request.home_community_id
+            && home != &*self.home_community_id
+        {
+            return Err(RegistryError::new(
+                ErrorCode::XDSUnknownCommunity,
+                format!(
+                    "HomeCommunityId '{}' is not this community, which is '{}' (ITI TF-2 3.43.4.1.3)",
+                    clip(home),
+                    self.home_community_id
+                ),
+            )
+            .at(request.document_unique_id.clone()));
+        }
+        if request.repository_unique_id != *self.unique_id {
+            return Err(RegistryError::new(
+                ErrorCode::XDSUnknownRepositoryId,
+                format!(
+                    "RepositoryUniqueId '{}' is not this repository, which is '{}' (ITI TF-2 3.43.4.1.3)",
+                    clip(&request.repository_unique_id),
+                    self.unique_id
+                ),
+            )
+            .at(request.document_unique_id.clone()));
+        }
+        Ok(())
+    }
+
+    async fn look_up(
+        &self,
+        context: &Context,
+        unique_ids: Vec<String>,
+    ) -> Result<Vec<Option<StoredDocument>>, Error> {
+        let question = Arc::new((unique_ids, access::permit(&context.caller, Purpose::Retrieve)));
+        self.db
+            .read(move |tx| {
+                let question = question.clone();
+                Box::pin(async move {
+                    let (unique_ids, permit) = &*question;
+                    let mut found = vec![];
+                    for id in unique_ids {
+                        found.push(documents::get(tx, id, permit).await?);
+                    }
+                    Ok(found)
+                })
+            })
+            .await
+            .map_err(|e: DbError| database(e))
+    }
+}

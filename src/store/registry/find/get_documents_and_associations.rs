@@ -1,0 +1,21 @@
+//! GetDocumentsAndAssociations: entries, and all associations with one of them at either end.
+//! ITI TF-2 3.18.4.1.2.3.7.8.
+
+use super::contents::touching;
+use super::reading::{Hit, Reading};
+use super::statement::Roots;
+use super::{FindError, get_documents};
+use crate::model::ebrim::ObjectKind;
+
+pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Vec<Hit>, FindError> {
+    let mut hits = get_documents::run(reading, ids).await?;
+    if hits.is_empty() {
+        return Ok(hits);
+    }
+    let mut s = reading.select(ObjectKind::Association);
+    let roots = s.roots(Some(ObjectKind::DocumentEntry), ids);
+    s.push("a.status = 1 AND ");
+    s.push(&touching(&roots));
+    hits.extend(reading.hits(ObjectKind::Association, s).await?);
+    Ok(hits)
+}
