@@ -6,7 +6,7 @@
 //! what `$MetadataLevel` 1 shows: Deprecated Folders (unless a status list asks for them) and
 //! Deprecated Associations stay hidden.
 //!
-//! Some queries take several statements: run them inside `Db::snapshot` where these must agree.
+//! Some queries take several statements that must agree; [`needs_snapshot`] tells which.
 
 mod contents;
 mod find_documents;
@@ -108,6 +108,32 @@ pub async fn run(
         ),
     };
     Ok(FindOutcome { result, patients })
+}
+
+/// Does the query take several statements, to be run in `Db::snapshot`? For the others `Db::read`
+/// does, which saves the round trips of a transaction.
+///
+/// What a LIKE pattern stands for is read a moment before the rest: at worst an entry registered in
+/// between is missed. Keys and ids of patients do not change.
+pub fn needs_snapshot(query: &StoredQuery) -> bool {
+    match query {
+        StoredQuery::FindDocuments(_)
+        | StoredQuery::FindDocumentsByReferenceId(_)
+        | StoredQuery::FindDocumentsForMultiplePatients(_)
+        | StoredQuery::FindSubmissionSets(_)
+        | StoredQuery::FindFolders(_)
+        | StoredQuery::FindFoldersForMultiplePatients(_)
+        | StoredQuery::GetDocuments(_)
+        | StoredQuery::GetFolders(_)
+        | StoredQuery::GetAssociations { .. }
+        | StoredQuery::GetFoldersForDocument(_) => false,
+        StoredQuery::GetAll(_)
+        | StoredQuery::GetDocumentsAndAssociations(_)
+        | StoredQuery::GetSubmissionSets { .. }
+        | StoredQuery::GetSubmissionSetAndContents { .. }
+        | StoredQuery::GetFolderAndContents { .. }
+        | StoredQuery::GetRelatedDocuments { .. } => true,
+    }
 }
 
 /// A new stored query is a file and an arm.

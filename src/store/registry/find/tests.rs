@@ -15,7 +15,7 @@ use crate::model::metadata::{
 use crate::model::query::{
     ContentFilter, FindDocuments, FindFolders, FindSubmissionSets, GetAll, Ids, TimeRange,
 };
-use crate::store::db::Db;
+use crate::store::db::{Db, Tx, TxFuture};
 use crate::store::registry::{kind, put};
 use crate::store::testing::databases;
 
@@ -40,12 +40,21 @@ pub(super) async fn found(
     options: FindOptions,
 ) -> Result<FindOutcome, FindError> {
     let permit = Arc::new(decide(Policy::AdmittedNodes, &Caller::default(), Purpose::Query));
+    let snapshot = needs_snapshot(&query);
     let query = Arc::new(query);
-    db.snapshot(move |tx| {
+    let work = closure(move |tx| {
         let (query, permit) = (query.clone(), permit.clone());
         Box::pin(async move { run(tx, &query, &options, &permit).await })
-    })
-    .await
+    });
+    if snapshot { db.snapshot(work).await } else { db.read(work).await }
+}
+
+/// Tells the compiler what kind of closure it is.
+fn closure<F>(f: F) -> F
+where
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, FindOutcome, FindError>,
+{
+    f
 }
 
 fn numbers(result: &QueryResult) -> Vec<u64> {
