@@ -5,7 +5,9 @@
 
 mod check;
 mod log;
+mod send;
 mod serve;
+mod submission;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,6 +65,10 @@ enum Command {
     /// Check a configuration, or print the example
     #[command(after_help = check::EXAMPLES)]
     Check(check::Arguments),
+
+    /// Send one request to a registry or repository, ours or another's
+    #[command(after_help = send::EXAMPLES)]
+    Send(send::Arguments),
 }
 
 /// Where the configuration is.
@@ -111,6 +117,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(arguments) => serve::run(arguments, lang),
         Command::Check(arguments) => check::run(arguments, lang),
+        Command::Send(arguments) => send::run(&arguments),
     }
 }
 

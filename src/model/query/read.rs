@@ -63,8 +63,9 @@ impl Reader<'_> {
         self.problems.push(RegistryError::new(code, text).at(param));
     }
 
+    /// Present with a value: `''` stands for a parameter left empty by a form.
     fn given(&self, name: &str) -> bool {
-        self.slots.iter().any(|s| s.name == name)
+        self.slots.iter().any(|s| s.name == name && s.values.iter().any(|v| v.trim() != "''"))
     }
 
     /// Presence rules of the row: required, one of, at least one of.
@@ -110,6 +111,9 @@ impl Reader<'_> {
         let Some(param) = self.row.params.iter().find(|p| p.name == name).copied() else { return vec![] };
         let mut groups: AndOfOr = vec![];
         let slots = self.slots;
+        if !self.given(name) {
+            return groups;
+        }
         for slot in slots.iter().filter(|s| s.name == name) {
             let items = self.items(&param, slot);
             groups.push(items);

@@ -9,9 +9,12 @@ use crate::model::uuids::{document_entry, slot};
 
 const AUTHOR: &str = "ITI TF-3 4.2.3.1.4";
 
+/// Says what is wrong with a value.
+type Check = fn(&str) -> Result<(), String>;
+
 /// What the slots of an author hold. Role and specialty are free text or `code^^^&OID&ISO`, so any text
 /// passes.
-const SLOTS: &[(&str, fn(&str) -> Result<(), String>)] = &[
+const SLOTS: &[(&str, Check)] = &[
     (slot::AUTHOR_PERSON, |v| Xcn::parse(v).map(drop).map_err(|e| e.to_string())),
     (slot::AUTHOR_INSTITUTION, |v| Xon::parse(v).map(drop).map_err(|e| e.to_string())),
     (slot::AUTHOR_TELECOMMUNICATION, |v| Xtn::parse(v).map(drop).map_err(|e| e.to_string())),

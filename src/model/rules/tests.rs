@@ -447,7 +447,8 @@ fn codes_are_checked_as_the_domain_wishes() {
         spoil(&mut entry);
         check(&entry, Column::DocumentRepository, &Vocabulary::japan(mode).unwrap())
     };
-    let spoils: [(fn(&mut RegistryObject), &str); 3] = [
+    type Spoil = fn(&mut RegistryObject);
+    let spoils: [(Spoil, &str); 3] = [
         (|e| e.classifications[6].node_representation = Some("999".into()), "practiceSettingCode"),
         (|e| e.classifications[6].slots[0].values = vec!["1.2.3".into()], "practiceSettingCode"),
         (|e| e.mime_type = Some("application/x-msdownload".into()), "mimeType"),

@@ -212,7 +212,7 @@ fn no_place(e: BlobError) -> Error {
 fn broken_body(e: BodyError) -> Error {
     let status = match e {
         BodyError::TooLarge { .. } => 413,
-        BodyError::TooSlow { .. } => 408,
+        BodyError::TooSlow => 408,
         _ => 400,
     };
     Fault::sender(e.to_string()).status(status).into()

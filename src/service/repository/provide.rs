@@ -2,6 +2,7 @@
 //! registered. ITI TF-2 3.41.4.1.3.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::model::audit::Outcome;
@@ -77,24 +78,25 @@ impl Repository {
     ) -> Vec<(StoredDocument, Spooled)> {
         let mut by_id: HashMap<String, Spooled> = HashMap::new();
         for d in documents {
-            if submission.document_entry(&d.id).is_none() {
-                problems.push(problem(
-                    ErrorCode::XDSMissingDocumentMetadata,
-                    &d.id,
-                    "Document/@id",
-                    Some(&d.id),
-                    "no DocumentEntry of the submission has this id",
-                ));
-            } else if by_id.contains_key(&d.id) {
-                problems.push(problem(
+            let known = submission.document_entry(&d.id).is_some();
+            match by_id.entry(d.id) {
+                Entry::Occupied(taken) => problems.push(problem(
                     ErrorCode::XDSRepositoryMetadataError,
-                    &d.id,
+                    taken.key(),
                     "Document/@id",
-                    Some(&d.id),
+                    Some(taken.key()),
                     "stands on two Documents of the message",
-                ));
-            } else {
-                by_id.insert(d.id, d.content);
+                )),
+                Entry::Vacant(free) if !known => problems.push(problem(
+                    ErrorCode::XDSMissingDocumentMetadata,
+                    free.key(),
+                    "Document/@id",
+                    Some(free.key()),
+                    "no DocumentEntry of the submission has this id",
+                )),
+                Entry::Vacant(free) => {
+                    free.insert(d.content);
+                }
             }
         }
         let patient_id = submission.submission_set.patient_id.clone();

@@ -1,4 +1,1 @@
 //! The schema judge of the integration tests, tested by itself.
-
-#[path = "support/schema.rs"]
-mod schema;

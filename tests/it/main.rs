@@ -1,0 +1,8 @@
+//! One integration binary: a module for each capability, each test with a real gateway of its own
+//! on port zero, on SQLite in a temporary directory or, when `TEST_DATABASE_URL` is set, in a
+//! schema of its own on that PostgreSQL.
+
+mod support;
+
+mod corpus_xds;
+mod schema_validation;

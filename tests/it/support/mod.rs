@@ -1,0 +1,9 @@
+//! A gateway to test against, messages to send it, and judges of what it answers.
+
+pub mod gateway;
+pub mod samples;
+pub mod schema;
+pub mod soap;
+
+pub use gateway::Gateway;
+pub use soap::{Answer, Soap};
