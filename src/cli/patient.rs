@@ -1,7 +1,6 @@
 //! `chiren patient`: patients added by an operator, and listed. Works beside a running gateway.
 
 mod csv;
-mod table;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -13,8 +12,10 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::send::table;
 use super::{ConfigFile, failed, print, runtime};
 use crate::config::{Config, Language};
+use crate::model::error::Error;
 use crate::model::hl7types::Cx;
 use crate::model::patient::Patient;
 use crate::service::patients::Patients;
@@ -26,7 +27,8 @@ pub const EXAMPLES: &str = "Examples:
   chiren patient list --limit 20
   chiren patient list --json | jq .patientId";
 
-const ADD_EXAMPLES: &str = "The table of --csv is UTF-8 (a byte order mark is allowed) with a header line; only id is required:
+const ADD_EXAMPLES: &str =
+    "The table of --csv is UTF-8 (a byte order mark is allowed) with a header line; only id is required:
   id,kanji,kana,romaji,birth,sex
   1000001,山田 太郎,ヤマダ タロウ,YAMADA TARO,19500401,M
 
@@ -118,11 +120,10 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
         Err(code) => return code,
     };
     let language = lang.unwrap_or(config.log.language);
-    let done =
-        runtime().context("the runtime cannot start").and_then(|runtime| match arguments.command {
-            PatientCommand::Add(arguments) => runtime.block_on(add(&config, &arguments, language)),
-            PatientCommand::List(arguments) => runtime.block_on(list(&config, &arguments, language)),
-        });
+    let done = runtime().context("the runtime cannot start").and_then(|runtime| match arguments.command {
+        PatientCommand::Add(arguments) => runtime.block_on(add(&config, &arguments, language)),
+        PatientCommand::List(arguments) => runtime.block_on(list(&config, &arguments, language)),
+    });
     match done {
         Ok(text) => print(&text),
         Err(error) => failed(&error),
@@ -150,7 +151,8 @@ async fn add(config: &Config, arguments: &Add, language: Language) -> anyhow::Re
                 sex: arguments.sex.clone(),
             };
             vec![draft.patient(&authority).map_err(|faults| {
-                let faults: Vec<_> = faults.into_iter().map(|fault| LineFault { line: None, fault }).collect();
+                let faults: Vec<_> =
+                    faults.into_iter().map(|fault| LineFault { line: None, fault }).collect();
                 refused(&faults, language)
             })?]
         }
@@ -183,7 +185,10 @@ async fn list(config: &Config, arguments: &List, language: Language) -> anyhow::
     let limit = i64::from(arguments.limit);
     let page = Patients::new(db.clone()).list(arguments.after.clone(), limit).await;
     db.close().await;
-    let page = page.map_err(|e| anyhow!("the patients cannot be listed: {e}"))?;
+    let page = page.map_err(|e| match e {
+        Error::Internal(cause) => cause.context("the patients cannot be listed"),
+        e => anyhow!("the patients cannot be listed: {e:?}"),
+    })?;
     if arguments.json {
         let mut out = String::new();
         for patient in &page {
@@ -192,7 +197,7 @@ async fn list(config: &Config, arguments: &List, language: Language) -> anyhow::
         }
         return Ok(out);
     }
-    let mut out = table::of(&page, language);
+    let mut out = table_of(&page, language);
     if let Some(last) = page.last().filter(|_| page.len() as i64 == limit) {
         out.push_str(&match language {
             Language::En => format!("\nnext page: --after '{}'\n", last.patient_id),
@@ -200,6 +205,19 @@ async fn list(config: &Config, arguments: &List, language: Language) -> anyhow::
         });
     }
     Ok(out)
+}
+
+fn table_of(patients: &[Patient], language: Language) -> String {
+    let headings = match language {
+        Language::En => ["ID", "KANJI", "KANA", "ROMAJI", "BIRTH", "SEX"],
+        Language::Ja => ["ID", "漢字氏名", "カナ氏名", "ローマ字氏名", "生年月日", "性別"],
+    };
+    let row = |p: &Patient| {
+        let rest = [&p.name_kanji, &p.name_kana, &p.name_romaji, &p.birth_date, &p.sex];
+        let rest = rest.map(|v| v.clone().unwrap_or_else(|| "-".to_owned()));
+        std::iter::once(p.patient_id.clone()).chain(rest).collect()
+    };
+    table::render(&headings, &patients.iter().map(row).collect::<Vec<_>>())
 }
 
 /// Whose ids are taken.
@@ -339,9 +357,7 @@ impl Draft {
 }
 
 fn is_date(text: &str) -> bool {
-    text.len() == 8
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && Date::strptime("%Y%m%d", text).is_ok()
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit()) && Date::strptime("%Y%m%d", text).is_ok()
 }
 
 /// The patients of a table, or everything that is wrong with it.
@@ -399,7 +415,11 @@ mod tests {
             assert!(matches!(faults(Draft { id: id.into(), ..draft() })[..], [ValueFault::Id(_)]), "{id}");
         }
         for birth in ["19500431", "1950-04-01", "1950", "+1950401"] {
-            assert_eq!(faults(Draft { birth: Some(birth.into()), ..draft() }), [ValueFault::Birth], "{birth}");
+            assert_eq!(
+                faults(Draft { birth: Some(birth.into()), ..draft() }),
+                [ValueFault::Birth],
+                "{birth}"
+            );
         }
         assert_eq!(faults(Draft { sex: Some("男".into()), ..draft() }), [ValueFault::Sex]);
         assert_eq!(faults(Draft { kana: Some("a\u{1b}".into()), ..draft() }), [ValueFault::Control("kana")]);
@@ -418,11 +438,7 @@ mod tests {
         let lines: Vec<_> = faults.into_iter().map(|f| (f.line, f.fault)).collect();
         assert_eq!(
             lines,
-            [
-                (Some(2), ValueFault::Birth),
-                (Some(2), ValueFault::Sex),
-                (Some(5), ValueFault::Twice(4))
-            ]
+            [(Some(2), ValueFault::Birth), (Some(2), ValueFault::Sex), (Some(5), ValueFault::Twice(4))]
         );
     }
 }

@@ -358,7 +358,10 @@ mod tests {
         for index in 0..20 {
             let (first, corrected) = (network.document(index), network.correction(index, 900 + index));
             let (Some(first), Some(corrected)) = (first, corrected) else { panic!("no document") };
-            assert_eq!((first.kind, first.patient, first.hospital), (corrected.kind, corrected.patient, corrected.hospital));
+            assert_eq!(
+                (first.kind, first.patient, first.hospital),
+                (corrected.kind, corrected.patient, corrected.hospital)
+            );
             assert_eq!(network.patient_of(index), Some(first.patient));
             assert_eq!(first.service_start, corrected.service_start);
             assert!(corrected.creation_time > first.creation_time && corrected.title.contains("訂正版"));

@@ -51,7 +51,9 @@ impl Folder {
         };
         match &state {
             Some(state) if !state.complete => {
-                bail!("{shown} holds a demonstration that was stopped while it was made: remove the folder and start again")
+                bail!(
+                    "{shown} holds a demonstration that was stopped while it was made: remove the folder and start again"
+                )
             }
             None if std::fs::read_dir(&folder.path)?.next().is_some() => {
                 bail!("{shown} holds something else than a demonstration: name an empty or a new folder")

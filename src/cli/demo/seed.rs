@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::app::Rooms;
-use crate::cli::submission::{publish, synthetic_objects};
+use crate::cli::submission::{publish, relate, synthetic_objects};
 use crate::model::caller::Caller;
 use crate::model::codes::LOINC;
 use crate::model::ebrim::LocalizedString;
@@ -79,34 +80,44 @@ fn known(network: &Network, patient: &synthetic::Patient) -> Patient {
     }
 }
 
-/// Adds the patients and submits `count` documents, one submission each. A patient's documents
-/// come in order, for some replace others; patients do not wait for each other.
-pub async fn seed(rooms: &Rooms, network: Arc<Network>, count: u64, clock: Clock) -> anyhow::Result<()> {
-    let patients = network.patients.iter().map(|p| known(&network, p)).collect();
-    rooms.patients.add(patients, clock.now()).await.context("the patients cannot be added")?;
-    let repository = rooms.repository.clone().ok_or_else(|| anyhow!("there is no repository"))?;
-    let queues = by_patient(&network, count);
-    let tasks = queues.into_iter().map(|numbers| {
-        let source =
-            Source { repository: repository.clone(), network: network.clone(), clock: clock.clone() };
-        async move {
-            // Its own task, so that every core writes documents.
-            tokio::spawn(source.submit_all(numbers)).await.context("a hospital stopped")?
-        }
-    });
-    stream::iter(tasks).buffer_unordered(AT_ONCE).try_collect::<()>().await
+/// The first document of the first patient that nothing replaces.
+pub fn example(network: &Network, count: u64) -> Option<u64> {
+    by_patient(network, count).first()?.iter().copied().find(|number| !is_replaced(*number, count))
 }
 
-/// A hospital's document source.
-struct Source {
-    repository: Repository,
-    network: Arc<Network>,
-    clock: Clock,
+/// What is to be submitted.
+#[derive(Clone)]
+pub struct Seed {
+    pub network: Arc<Network>,
+    /// Documents, one submission each.
+    pub count: u64,
+    pub clock: Clock,
+    /// A document of special interest, and who is told when it is registered.
+    pub shown: Option<u64>,
+    pub ready: Arc<Notify>,
 }
 
-impl Source {
+impl Seed {
+    /// Adds the patients and submits the documents. A patient's documents come in order, for some
+    /// replace others; patients do not wait for each other.
+    pub async fn run(self, rooms: &Rooms) -> anyhow::Result<()> {
+        let patients = self.network.patients.iter().map(|p| known(&self.network, p)).collect();
+        rooms.patients.add(patients, self.clock.now()).await.context("the patients cannot be added")?;
+        let repository = rooms.repository.clone().ok_or_else(|| anyhow!("there is no repository"))?;
+        let tasks = by_patient(&self.network, self.count).into_iter().map(|numbers| {
+            let (seed, repository) = (self.clone(), repository.clone());
+            async move {
+                // Its own task, so that every core writes documents; stopped with us.
+                AbortOnDropHandle::new(tokio::spawn(seed.submit_all(repository, numbers)))
+                    .await
+                    .context("a hospital stopped")?
+            }
+        });
+        stream::iter(tasks).buffer_unordered(AT_ONCE).try_collect::<()>().await
+    }
+
     /// The documents of one patient.
-    async fn submit_all(self, numbers: Vec<u64>) -> anyhow::Result<()> {
+    async fn submit_all(self, repository: Repository, numbers: Vec<u64>) -> anyhow::Result<()> {
         let mut entries: HashMap<u64, String> = HashMap::new();
         let mut folder = None;
         for (n, number) in numbers.into_iter().enumerate() {
@@ -118,23 +129,22 @@ impl Source {
             let mut submission = publish(entry, set);
             match corrected_by(number).and_then(|original| entries.get(&original)) {
                 // The registry files a replacement with what it replaces.
-                Some(original) => submission.associations.push(Association::new(
-                    AssociationType::Replace,
-                    fresh_id(),
-                    &id,
-                    original,
-                )),
+                Some(original) => relate(&mut submission, AssociationType::Replace, original),
                 None if n % FOLDER_EVERY == 0 => file(&mut submission, &mut folder, number),
                 None => {}
             }
-            let transaction = Transaction::Iti41;
-            let caller =
-                Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None };
-            let received_at = self.clock.now();
-            let context = Context { transaction, caller, request_id: format!("demo-{number}"), received_at };
-            provide(&self.repository, &context, submission, &id, document.bytes)
+            let context = Context {
+                transaction: Transaction::Iti41,
+                caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
+                request_id: format!("demo-{number}"),
+                received_at: self.clock.now(),
+            };
+            provide(&repository, &context, submission, &id, document.bytes)
                 .await
                 .with_context(|| format!("document {number} is refused"))?;
+            if self.shown == Some(number) {
+                self.ready.notify_one();
+            }
             entries.insert(number, id);
         }
         Ok(())
@@ -208,7 +218,8 @@ async fn provide(
             let said: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.code.as_str(), e.context)).collect();
             Err(anyhow!(said.join("; ")))
         }
-        Err(e) => Err(anyhow!("{e}")),
+        Err(Error::Internal(cause)) => Err(cause),
+        Err(e) => Err(anyhow!("{e:?}")),
     }
 }
 

@@ -23,7 +23,9 @@ impl CsvFault {
                 format!("column {name:?} is unknown; there are id, kanji, kana, romaji, birth and sex")
             }
             (Self::Column(name), Language::Ja) => {
-                format!("列 {name:?} は使えません。id、kanji、kana、romaji、birth、sex のいずれかにしてください")
+                format!(
+                    "列 {name:?} は使えません。id、kanji、kana、romaji、birth、sex のいずれかにしてください"
+                )
             }
             (Self::TwiceColumn(name), Language::En) => format!("column {name} stands twice"),
             (Self::TwiceColumn(name), Language::Ja) => format!("列 {name} が重複しています"),
