@@ -30,7 +30,7 @@ pub fn read(
         Transaction::Iti51 => Asked::Query(iti18::read(body, true)),
         Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
         Transaction::Iti42 => Asked::Register(iti42::read(face, body)),
-        Transaction::Iti43 => Asked::Retrieve(iti43::read(body)),
+        Transaction::Iti43 => Asked::Retrieve(iti43::read(face, body)),
     })
 }
 

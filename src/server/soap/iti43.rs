@@ -20,8 +20,8 @@ pub struct Asked {
     requests: Result<Vec<DocumentRequest>, Vec<RegistryError>>,
 }
 
-pub fn read(body: Node<'_, '_>) -> Asked {
-    let requests = retrieve::read_request(body).map(|list| {
+pub fn read(face: &SoapFace, body: Node<'_, '_>) -> Asked {
+    let requests = retrieve::read_request(body, face.limits.retrieve_documents).map(|list| {
         list.into_iter()
             .map(|r| DocumentRequest {
                 home_community_id: r.home_community_id,
