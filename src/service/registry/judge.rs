@@ -35,6 +35,9 @@ pub struct Effects {
     pub new_memberships: Vec<(String, String)>,
     /// Folders already registered whose membership changes.
     pub touched_folders: Vec<String>,
+    /// HasMember by reference to another patient's document, with that patient's key: it is kept
+    /// under both, so that it is found from either end.
+    pub references: Vec<(String, i64)>,
 }
 
 pub struct Verdict {
@@ -306,9 +309,12 @@ impl Judge<'_, '_> {
             );
             return Ok(None);
         }
-        if same_patient && self.patient_key.is_some_and(|key| key != known.patient_key) {
-            self.other_patient(a, &attribute, id);
-            return Ok(None);
+        if self.is_other_patient(known.patient_key) {
+            if same_patient {
+                self.other_patient(a, &attribute, id);
+                return Ok(None);
+            }
+            self.effects.references.push((a.entry_uuid.clone(), known.patient_key));
         }
         refs::entry_state(self.tx, known.patient_key, id).await
     }
@@ -322,6 +328,11 @@ impl Judge<'_, '_> {
             "is neither in this submission nor in the registry",
             REFERENCES,
         );
+    }
+
+    /// A patient not known yet owns nothing, so whatever is registered is another's.
+    fn is_other_patient(&self, key: i64) -> bool {
+        !self.plan.patient_id.is_empty() && self.patient_key != Some(key)
     }
 
     fn other_patient(&mut self, a: &Association, attribute: &str, id: &str) {
@@ -379,7 +390,7 @@ impl Judge<'_, '_> {
                         MEMBERSHIP,
                     );
                 }
-                Some(known) if self.patient_key.is_some_and(|key| key != known.patient_key) => {
+                Some(known) if self.is_other_patient(known.patient_key) => {
                     self.other_patient(a, "Association.sourceObject", folder);
                 }
                 Some(known) => {

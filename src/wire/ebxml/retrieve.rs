@@ -41,10 +41,8 @@ impl Default for Content {
     }
 }
 
-/// More documents than this in one request are refused.
-const MAX_REQUESTS: usize = 1000;
-
-pub fn read_request(node: Node<'_, '_>) -> Result<Vec<DocumentRequest>, Vec<RegistryError>> {
+/// Reads a request for at most `most` documents; every problem is reported.
+pub fn read_request(node: Node<'_, '_>, most: usize) -> Result<Vec<DocumentRequest>, Vec<RegistryError>> {
     let mut problems = vec![];
     let mut requests = vec![];
     for (i, item) in tree::children(node, NS_XDS, "DocumentRequest").enumerate() {
@@ -71,12 +69,12 @@ pub fn read_request(node: Node<'_, '_>) -> Result<Vec<DocumentRequest>, Vec<Regi
             home_community_id: text("HomeCommunityId"),
         });
     }
-    if requests.is_empty() || requests.len() > MAX_REQUESTS {
+    if requests.is_empty() || requests.len() > most {
         problems.push(
             RegistryError::new(
                 ErrorCode::XDSRepositoryError,
                 format!(
-                    "RetrieveDocumentSetRequest holds {} DocumentRequests; 1 to {MAX_REQUESTS} are answered (ITI TF-2 3.43.4.1.2)",
+                    "RetrieveDocumentSetRequest holds {} DocumentRequests; 1 to {most} are answered (ITI TF-2 3.43.4.1.2)",
                     requests.len()
                 ),
             )

@@ -88,6 +88,11 @@ impl Gateway {
         gateway
     }
 
+    /// What is below the listeners.
+    pub fn rooms(&self) -> &chiren::app::Rooms {
+        &self.running().rooms
+    }
+
     fn running(&self) -> &Running {
         self.running.as_ref().expect("running")
     }
