@@ -190,17 +190,24 @@ async fn busy(t: Transaction) -> (Gateway, Answer) {
         c.database.acquire_timeout_s = 1;
     })
     .await;
+    // A closure over SQLite blocks its thread and never waits; over PostgreSQL it is the other way.
+    let postgres = gateway.config.database.url.starts_with("postgres");
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = Arc::new(Mutex::new(released));
+    let release_postgres = Arc::new(tokio::sync::Notify::new());
     let held = Arc::new(tokio::sync::Notify::new());
     let holder = tokio::spawn({
-        let (db, held) = (gateway.rooms().db.clone(), held.clone());
+        let (db, held, let_go) = (gateway.rooms().db.clone(), held.clone(), release_postgres.clone());
         async move {
             db.read(move |_| {
-                let (released, held) = (released.clone(), held.clone());
+                let (released, held, let_go) = (released.clone(), held.clone(), let_go.clone());
                 Box::pin(async move {
                     held.notify_one();
-                    let _ = released.lock().expect("one holder").recv();
+                    if postgres {
+                        let_go.notified().await;
+                    } else {
+                        let _ = released.lock().expect("one holder").recv();
+                    }
                     Ok::<(), DbError>(())
                 })
             })
@@ -217,7 +224,8 @@ async fn busy(t: Transaction) -> (Gateway, Answer) {
     };
     let letting_go = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        release.send(()).expect("the holder waits");
+        release_postgres.notify_one();
+        let _ = release.send(());
     };
     let (answer, ()) = tokio::join!(asking, letting_go);
     holder.await.expect("the holder ends").expect("it read");
@@ -248,8 +256,7 @@ async fn disk_full(t: Transaction) -> (Gateway, Answer) {
                     )
                     .await?;
                 } else {
-                    let pages: i64 =
-                        tx.fetch_one("PRAGMA max_page_count = 1", &[], |row| row.get(0)).await?;
+                    let pages: i64 = tx.fetch_one("PRAGMA max_page_count = 1", &[], |row| row.get(0)).await?;
                     let most = format!("PRAGMA max_page_count = {}", pages + 6);
                     let _: i64 = tx.fetch_one(most, &[], |row| row.get(0)).await?;
                 }

@@ -79,7 +79,9 @@ async fn every_patient_by_a_code() {
 async fn every_document_of_everybody_is_not_to_be_had() {
     let gateway = two_patients().await;
     let soap = gateway.soap();
-    for request in [documents(vec![]), documents(vec![list("$XDSDocumentEntryTypeCode", &[CODE])]), folders(vec![])] {
+    for request in
+        [documents(vec![]), documents(vec![list("$XDSDocumentEntryTypeCode", &[CODE])]), folders(vec![])]
+    {
         soap.query_multi_patient(&request).await.assert_failure(&["XDSStoredQueryMissingParam"]);
     }
     let mut without_status = documents(vec![list("$XDSDocumentEntryPatientId", &[PATIENT])]);
@@ -108,6 +110,7 @@ async fn more_than_the_registry_returns() {
 #[tokio::test]
 async fn every_patient_shown_is_in_the_audit_record() {
     let gateway = two_patients().await;
+    gateway.tick();
     let by_code = documents(vec![list("$XDSDocumentEntryClassCode", &[CODE])]);
     gateway.soap().query_multi_patient(&by_code).await.assert_success();
     let records = gateway.audit().await;

@@ -6,7 +6,6 @@ use chiren::model::audit::Outcome;
 use chiren::model::metadata::{EntryType, Submission};
 use chiren::model::transaction::Transaction;
 use chiren::wire::ebxml::response::ResponseStatus;
-use chiren::wire::mtom::write::Multipart;
 
 use crate::support::samples::*;
 use crate::support::soap::{SIMPLE, envelope, include, inline, mtom, provide_and_register};
@@ -134,7 +133,8 @@ async fn several_documents_find_their_entries() {
     let gateway = Gateway::start().await;
     let s = with_documents(4);
     // In another order than their entries.
-    let documents: [(&str, &[u8]); 4] = [("DE3", b"three"), ("DE", b"one"), ("DE4", b"four"), ("DE2", b"two")];
+    let documents: [(&str, &[u8]); 4] =
+        [("DE3", b"three"), ("DE", b"one"), ("DE4", b"four"), ("DE2", b"two")];
     gateway.soap().provide(&s, &documents).await.assert_success();
     for (n, text) in ["one", "two", "three", "four"].iter().enumerate() {
         assert_eq!(stored(&gateway, &s, n).await, text.as_bytes());
@@ -288,8 +288,7 @@ async fn a_part_that_is_not_there() {
 async fn a_part_included_twice() {
     let gateway = Gateway::start().await;
     let s = with_documents(2);
-    let body =
-        provide_and_register(&s, &[include("DE", "one@test"), include("DE2", "one@test")].concat());
+    let body = provide_and_register(&s, &[include("DE", "one@test"), include("DE2", "one@test")].concat());
     let answer = gateway.soap().send(Transaction::Iti41, &body, &[("one@test", b"test")]).await;
     assert_eq!(answer.status, 400);
     assert!(answer.fault().0.ends_with("Sender"));
@@ -313,8 +312,10 @@ async fn a_refused_submission_leaves_no_files_but_bytes_to_sweep() {
     let answer = gateway.soap().provide(&s, &[("DE", &bytes(300_000))]).await;
     is_refused(&answer, "XDSUnknownPatientId", "SS/SubmissionSet.patientId");
     nothing_there(&gateway, &s).await;
-    let (content_type, message) =
-        mtom(&envelope(ACTION, &provide_and_register(&s, &include("DE", "a@b"))), &[("a@b", &bytes(300_000))]);
+    let (content_type, message) = mtom(
+        &envelope(ACTION, &provide_and_register(&s, &include("DE", "a@b"))),
+        &[("a@b", &bytes(300_000))],
+    );
     let cut = message[..message.len() - 100].to_vec();
     let answer = gateway.soap().post(PATH, &content_type, cut).await;
     assert!(answer.fault().0.ends_with("Sender"));
@@ -352,8 +353,6 @@ async fn a_content_id_in_percent_escapes() {
     let gateway = Gateway::start().await;
     let s = provided();
     let body = provide_and_register(&s, &include("DE", "a%2Bb%40test"));
-    let multipart = Multipart::fresh();
-    assert!(multipart.content_type(None).contains("multipart/related"));
     gateway.soap().send(Transaction::Iti41, &body, &[("a+b@test", b"test")]).await.assert_success();
     assert_eq!(stored(&gateway, &s, 0).await, b"test");
 }
@@ -363,6 +362,7 @@ async fn each_submission_is_audited_once() {
     let gateway = Gateway::start().await;
     let good = with_documents(2);
     gateway.soap().provide(&good, &[("DE", b"test"), ("DE2", b"two")]).await.assert_success();
+    gateway.tick();
     let bad = provided();
     gateway.soap().provide(&bad, &[]).await.assert_failure(&["XDSMissingDocument"]);
     let records = gateway.audit().await;
@@ -403,7 +403,7 @@ async fn registered_elsewhere() {
     assert_eq!(entry.repository_unique_id.as_deref(), Some(REPOSITORY));
     let records = repository.audit().await;
     assert_eq!((records.len(), records[0].outcome), (2, Outcome::Success));
-    assert_eq!(registry.audit().await[0].transaction, "ITI-42");
+    assert!(registry.audit().await.iter().any(|r| r.transaction == "ITI-42"));
 }
 
 #[tokio::test]
@@ -443,6 +443,7 @@ async fn the_registry_elsewhere_is_down() {
     let before = provided();
     repository.soap().provide(&before, &[("DE", b"test")]).await.assert_success();
     registry.stop().await;
+    repository.tick();
     let s = provided();
     let answer = repository.soap().provide(&s, &[("DE", b"test")]).await;
     is_refused(&answer, "XDSRegistryNotAvailable", "");

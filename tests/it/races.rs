@@ -63,7 +63,8 @@ async fn addenda_while_their_document_is_replaced() {
     for _ in 0..4 {
         let first = submission();
         gateway.soap().register(&first).await.assert_success();
-        let by_id = |unique_id: &str| query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryUniqueId", &[unique_id])]);
+        let by_id =
+            |unique_id: &str| query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryUniqueId", &[unique_id])]);
         let found = gateway.soap().query(&by_id(&first.document_entries[0].unique_id)).await.entries();
         let old = &found[0].entry_uuid;
         let mut submissions: Vec<Submission> =

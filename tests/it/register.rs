@@ -106,8 +106,10 @@ fn rich() -> Submission {
     e.legal_authenticator = Some("110^医師^一郎^^^^^^&1.2.392.100495.20.3.41.11312345670&ISO".into());
     e.source_patient_info.push("PID-5|試験^太郎^^^^^L^I".into());
     e.uri = vec!["urn.pdf".into()];
-    e.reference_id_list =
-        vec!["12^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:accession".into(), "13^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:order".into()];
+    e.reference_id_list = vec![
+        "12^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:accession".into(),
+        "13^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:order".into(),
+    ];
     e.extra = extra();
     let set = &mut s.submission_set;
     set.title = texts();
@@ -215,8 +217,8 @@ async fn results_carry_lid_version_and_status() {
     let gateway = Gateway::start().await;
     gateway.soap().register(&submission_with_folder()).await.assert_success();
     let answer = gateway.soap().query(&get_all(PATIENT)).await;
-    assert_eq!(answer.envelope.matches("versionName=\"1\"").count(), 2, "{}", answer.envelope);
-    assert_eq!(answer.envelope.matches(" lid=\"urn:uuid:").count(), 6, "{}", answer.envelope);
+    assert_eq!(answer.envelope.matches("versionName=\"1\"").count(), 3, "{}", answer.envelope);
+    assert_eq!(answer.envelope.matches(" lid=\"urn:uuid:").count(), 7, "{}", answer.envelope);
     let entry = &answer.entries()[0];
     assert_eq!(entry.logical_id.as_ref(), Some(&entry.entry_uuid));
     assert_eq!(answer.folders()[0].last_update_time.as_deref(), Some("20261122030000"));
@@ -262,11 +264,15 @@ async fn the_registry_decides_the_status() {
 #[tokio::test]
 async fn every_problem_is_in_one_answer() {
     let gateway = Gateway::start().await;
-    gateway.soap().register(&{
-        let mut s = submission();
-        s.submission_set.unique_id = "2.999.392.5.1".into();
-        s
-    }).await.assert_success();
+    gateway
+        .soap()
+        .register(&{
+            let mut s = submission();
+            s.submission_set.unique_id = "2.999.392.5.1".into();
+            s
+        })
+        .await
+        .assert_success();
     let mut s = submission_with_folder();
     s.submission_set.unique_id = "2.999.392.5.1".into();
     s.submission_set.source_id = "no oid".into();
@@ -422,7 +428,15 @@ async fn an_unknown_patient_is_accepted_where_so_configured() {
     assert_eq!(found.len(), 7);
     // Objects can be reached by id too.
     let id = found[1].id().to_owned();
-    assert_eq!(gateway.soap().query(&query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryEntryUUID", &[&id])])).await.entries().len(), 1);
+    assert_eq!(
+        gateway
+            .soap()
+            .query(&query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryEntryUUID", &[&id])]))
+            .await
+            .entries()
+            .len(),
+        1
+    );
     // Of another authority nothing is taken on trust.
     let foreign = of_patient(submission(), "1^^^&2.999.1&ISO");
     gateway.soap().register(&foreign).await.assert_failure(&["XDSUnknownPatientId"]);
@@ -526,12 +540,16 @@ async fn an_on_demand_entry() {
 async fn two_submission_sets() {
     let gateway = Gateway::start().await;
     let one = submit_objects(&submission());
-    let package = &one[one.find("<rim:RegistryPackage").unwrap()..one.find("</rim:RegistryPackage>").unwrap() + 22];
+    let package =
+        &one[one.find("<rim:RegistryPackage").unwrap()..one.find("</rim:RegistryPackage>").unwrap() + 22];
     let again = package.replace("\"SS\"", "\"SS2\"").replace("SS-", "SS2-");
     let body = one.replacen(package, &format!("{package}{again}"), 1);
     let answer = gateway.soap().send(Transaction::Iti42, &body, &[]).await;
     let (_, errors) = answer.registry();
-    assert!(errors.contains(&("XDSRegistryMetadataError".into(), "SubmitObjectsRequest/SubmissionSet".into())), "{errors:?}");
+    assert!(
+        errors.contains(&("XDSRegistryMetadataError".into(), "SubmitObjectsRequest/SubmissionSet".into())),
+        "{errors:?}"
+    );
     assert_eq!(everything(&gateway).await, []);
 }
 
@@ -591,6 +609,7 @@ async fn each_registration_is_audited_once() {
     let gateway = Gateway::start().await;
     let good = submission();
     gateway.soap().register(&good).await.assert_success();
+    gateway.tick();
     let bad = of_patient(submission(), OTHER_PATIENT);
     gateway.soap().register(&bad).await.assert_failure(&["XDSUnknownPatientId"]);
     let records = gateway.audit().await;

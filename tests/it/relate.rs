@@ -66,7 +66,10 @@ async fn each_kind_of_relationship() {
         assert_eq!(status(&gateway, &new).await, Approved, "{kind:?}");
         let found = query(
             GET_RELATED,
-            vec![single("$XDSDocumentEntryEntryUUID", &old.entry_uuid), list("$AssociationTypes", &[kind.urn()])],
+            vec![
+                single("$XDSDocumentEntryEntryUUID", &old.entry_uuid),
+                list("$AssociationTypes", &[kind.urn()]),
+            ],
         );
         assert_eq!(gateway.soap().query(&found).await.objects().len(), 3, "{kind:?}");
     }
@@ -172,7 +175,12 @@ async fn a_document_and_its_addendum_replaced_together() {
     let mut s = related(AssociationType::Replace, &old.entry_uuid);
     s.document_entries.push(document_entry("DE2"));
     s.associations.push(original("A-DE2", "DE2"));
-    s.associations.push(Association::new(AssociationType::Replace, "A-2".into(), "DE2", &addendum.entry_uuid));
+    s.associations.push(Association::new(
+        AssociationType::Replace,
+        "A-2".into(),
+        "DE2",
+        &addendum.entry_uuid,
+    ));
     s.associations.push(Association::new(AssociationType::Append, "A-3".into(), "DE2", "DE"));
     gateway.soap().register(&s).await.assert_success();
     assert_eq!(status(&gateway, &old).await, Deprecated);
@@ -204,7 +212,8 @@ async fn a_new_document_takes_the_old_ones_place_in_its_folders() {
         .find(|a| a.source_object == folder.entry_uuid && a.target_object == new.entry_uuid)
         .expect("a membership");
     let holder = all.iter().find(|a| a.target_object == member.entry_uuid).expect("an SS-HM");
-    let in_set = all.iter().find(|a| a.target_object == new.entry_uuid && a.source_object == holder.source_object);
+    let in_set =
+        all.iter().find(|a| a.target_object == new.entry_uuid && a.source_object == holder.source_object);
     assert!(in_set.is_some(), "the SS-HM starts at the new SubmissionSet");
 }
 
@@ -356,7 +365,8 @@ async fn a_reference_to_another_patients_document() {
     };
     assert_eq!(refers(&associations(&gateway, PATIENT).await), 1);
     // It is found from the document too.
-    let answer = gateway.soap().query(&query(GET_ASSOCIATIONS, vec![list("$uuid", &[&theirs.entry_uuid])])).await;
+    let answer =
+        gateway.soap().query(&query(GET_ASSOCIATIONS, vec![list("$uuid", &[&theirs.entry_uuid])])).await;
     let found: Vec<Association> = answer
         .objects()
         .into_iter()

@@ -122,8 +122,7 @@ async fn another_community() {
     let elsewhere = "urn:oid:2.999.392.2";
     let answer = ask(&gateway, &[request(Some(elsewhere), REPOSITORY, &ids[0])]).await;
     answer.assert_failure(&["XDSUnknownCommunity"]);
-    let requests =
-        [request(Some(elsewhere), REPOSITORY, &ids[0]), request(Some(HOME), REPOSITORY, &ids[0])];
+    let requests = [request(Some(elsewhere), REPOSITORY, &ids[0]), request(Some(HOME), REPOSITORY, &ids[0])];
     assert_eq!(ask(&gateway, &requests).await.registry().0, ResponseStatus::PartialSuccess);
 }
 
@@ -190,8 +189,11 @@ async fn documents_survive_a_restart() {
 #[tokio::test]
 async fn each_retrieval_is_audited_once() {
     let (gateway, ids) = holding(&[b"test"]).await;
+    gateway.tick();
     gateway.soap().retrieve(REPOSITORY, &[&ids[0]]).await.assert_success();
+    gateway.tick();
     gateway.soap().retrieve(REPOSITORY, &[&ids[0], "2.999.1.404"]).await;
+    gateway.tick();
     gateway.soap().retrieve(REPOSITORY, &["2.999.1.404"]).await;
     let records = gateway.audit().await;
     assert_eq!(records.len(), 4, "one of ITI-41 and three of ITI-43");

@@ -94,7 +94,9 @@ impl World {
         let (hit, misses) = match p.name {
             n if n.ends_with("PatientId") || n == "$patientId" => one(PATIENT, OTHER_PATIENT),
             n if n.ends_with("Status") => one(status::APPROVED, status::DEPRECATED),
-            "$XDSDocumentEntryClassCode" | "$XDSDocumentEntryTypeCode" | "$XDSSubmissionSetContentType"
+            "$XDSDocumentEntryClassCode"
+            | "$XDSDocumentEntryTypeCode"
+            | "$XDSSubmissionSetContentType"
             | "$XDSFolderCodeList" => coded("57133-1", LOINC),
             "$XDSDocumentEntryPracticeSettingCode" => coded("01", "1.2.392.200250.2.2.2"),
             "$XDSDocumentEntryHealthcareFacilityTypeCode" => coded("1", "1.2.392.100495.20.3.22"),
@@ -169,7 +171,11 @@ impl World {
             let found = self.ask(row, self.slots(row, &hit), ReturnType::LeafClass).await;
             found.assert_success();
             let objects = found.objects();
-            assert!(objects.iter().any(|o| o.id() == object || object.is_empty()), "{name}: {}", found.envelope);
+            assert!(
+                objects.iter().any(|o| o.id() == object || object.is_empty()),
+                "{name}: {}",
+                found.envelope
+            );
             let refs = self.ask(row, self.slots(row, &hit), ReturnType::ObjectRef).await;
             let QueryResult::Refs(refs) = refs.found() else { panic!("{name}: no references") };
             let refs: Vec<&str> = refs.iter().map(|r| r.id.as_str()).collect();
@@ -250,7 +256,11 @@ async fn what_each_query_shows() {
             [0, 0, 1, 0],
         ),
         (GET_ALL, get_all(PATIENT).slots, [2, 2, 1, 6]),
-        (GET_DOCUMENTS, vec![list("$XDSDocumentEntryEntryUUID", &[&w.document, &w.transformation])], [0, 2, 0, 0]),
+        (
+            GET_DOCUMENTS,
+            vec![list("$XDSDocumentEntryEntryUUID", &[&w.document, &w.transformation])],
+            [0, 2, 0, 0],
+        ),
         (GET_FOLDERS, vec![list("$XDSFolderEntryUUID", &[&w.folder])], [0, 0, 1, 0]),
         (GET_ASSOCIATIONS, vec![list("$uuid", &[&w.document])], [0, 0, 0, 3]),
         (
@@ -312,10 +322,7 @@ async fn times_nobody_stated_and_ranges() {
     // The transformation has no service times, so the parameter is ignored for it.
     assert_eq!(finds(&w, vec![bare("$XDSDocumentEntryServiceStartTimeFrom", "20260101")]).await, 1);
     let range = |from: &str, to: &str| {
-        vec![
-            bare("$XDSDocumentEntryCreationTimeFrom", from),
-            bare("$XDSDocumentEntryCreationTimeTo", to),
-        ]
+        vec![bare("$XDSDocumentEntryCreationTimeFrom", from), bare("$XDSDocumentEntryCreationTimeTo", to)]
     };
     assert_eq!(finds(&w, range("2025", "2026")).await, 2);
     assert_eq!(finds(&w, range("20250401", "20250401")).await, 0);
@@ -439,7 +446,9 @@ async fn too_many_values() {
 async fn queries_nobody_knows() {
     let gateway = Gateway::start().await;
     let mut request = find_documents(PATIENT);
-    for id in ["urn:uuid:00000000-0000-4000-8000-000000000000", "", "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f"] {
+    for id in
+        ["urn:uuid:00000000-0000-4000-8000-000000000000", "", "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f"]
+    {
         request.id = id.into();
         gateway.soap().query(&request).await.assert_failure(&["XDSUnknownStoredQuery"]);
     }
@@ -460,7 +469,8 @@ async fn return_types_nobody_knows() {
 #[tokio::test]
 async fn values_that_cannot_be_read() {
     let gateway = Gateway::start().await;
-    let bad = |name: &str, value: &str| Slot { name: name.into(), slot_type: None, values: vec![value.into()] };
+    let bad =
+        |name: &str, value: &str| Slot { name: name.into(), slot_type: None, values: vec![value.into()] };
     for slot in [
         bad("$XDSDocumentEntryClassCode", "('57133-1^^')"),
         bad("$XDSDocumentEntryClassCode", "('57133-1')"),
@@ -558,10 +568,17 @@ async fn a_patient_nobody_knows() {
 async fn each_query_is_audited_once() {
     let w = World::new().await;
     let before = w.gateway.audit().await.len();
+    w.gateway.tick();
     w.gateway.soap().query(&find_documents(PATIENT)).await.assert_success();
     let by_id = query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryEntryUUID", &[&w.document])]);
+    w.gateway.tick();
     w.gateway.soap().query(&by_id).await.assert_success();
-    w.gateway.soap().query(&query(GET_DOCUMENTS, vec![])).await.assert_failure(&["XDSStoredQueryMissingParam"]);
+    w.gateway.tick();
+    w.gateway
+        .soap()
+        .query(&query(GET_DOCUMENTS, vec![]))
+        .await
+        .assert_failure(&["XDSStoredQueryMissingParam"]);
     let records = w.gateway.audit().await.split_off(before);
     assert_eq!(records.len(), 3);
     for (record, outcome, patients, id) in [

@@ -316,6 +316,10 @@ impl Judge<'_, '_> {
             }
             self.effects.references.push((a.entry_uuid.clone(), known.patient_key));
         }
+        if same_patient && self.claim == Claim::Take {
+            // Whoever relates to or replaces the same document waits for us, or we for them.
+            put::hold_entry(self.tx, known.patient_key, id).await?;
+        }
         refs::entry_state(self.tx, known.patient_key, id).await
     }
 
