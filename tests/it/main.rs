@@ -5,4 +5,12 @@
 mod support;
 
 mod corpus_xds;
+mod errors;
+mod multi_patient;
+mod provide;
+mod races;
+mod register;
+mod relate;
+mod retrieve;
 mod schema_validation;
+mod stored_query;

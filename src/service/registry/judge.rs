@@ -35,9 +35,9 @@ pub struct Effects {
     pub new_memberships: Vec<(String, String)>,
     /// Folders already registered whose membership changes.
     pub touched_folders: Vec<String>,
-    /// Memberships by reference of another patient's document: association id, that patient's key.
-    /// Their rows stand under both patients, so that either side finds them.
-    pub shared_memberships: Vec<(String, i64)>,
+    /// HasMember by reference to another patient's document, with that patient's key: it is kept
+    /// under both, so that it is found from either end.
+    pub references: Vec<(String, i64)>,
 }
 
 pub struct Verdict {
@@ -71,13 +71,6 @@ pub async fn judge(
         }
     }
     Ok(Verdict { patient_key, problems: judge.problems, effects: judge.effects })
-}
-
-/// A DocumentEntry already in the registry.
-struct Registered {
-    patient_key: i64,
-    status: AvailabilityStatus,
-    entry_type: EntryType,
 }
 
 struct Judge<'j, 'c> {
@@ -298,7 +291,7 @@ impl Judge<'_, '_> {
         end: &str,
         id: &str,
         same_patient: bool,
-    ) -> Result<Option<Registered>, DbError> {
+    ) -> Result<Option<(AvailabilityStatus, EntryType)>, DbError> {
         let attribute = format!("Association.{end}");
         let Some(known) = refs::object(self.tx, id).await? else {
             self.unresolved(a, &attribute, id);
@@ -316,16 +309,18 @@ impl Judge<'_, '_> {
             );
             return Ok(None);
         }
-        if same_patient && self.patient_key.is_some_and(|key| key != known.patient_key) {
-            self.other_patient(a, &attribute, id);
-            return Ok(None);
+        if self.is_other_patient(known.patient_key) {
+            if same_patient {
+                self.other_patient(a, &attribute, id);
+                return Ok(None);
+            }
+            self.effects.references.push((a.entry_uuid.clone(), known.patient_key));
         }
-        let state = refs::entry_state(self.tx, known.patient_key, id).await?;
-        Ok(state.map(|(status, entry_type)| Registered {
-            patient_key: known.patient_key,
-            status,
-            entry_type,
-        }))
+        if same_patient && self.claim == Claim::Take {
+            // Whoever relates to or replaces the same document waits for us, or we for them.
+            put::hold_entry(self.tx, known.patient_key, id).await?;
+        }
+        refs::entry_state(self.tx, known.patient_key, id).await
     }
 
     fn unresolved(&mut self, a: &Association, attribute: &str, id: &str) {
@@ -337,6 +332,11 @@ impl Judge<'_, '_> {
             "is neither in this submission nor in the registry",
             REFERENCES,
         );
+    }
+
+    /// A patient not known yet owns nothing, so whatever is registered is another's.
+    fn is_other_patient(&self, key: i64) -> bool {
+        !self.plan.patient_id.is_empty() && self.patient_key != Some(key)
     }
 
     fn other_patient(&mut self, a: &Association, attribute: &str, id: &str) {
@@ -370,12 +370,7 @@ impl Judge<'_, '_> {
             || self.plan.holds_association(target);
         if !inside {
             // By reference; the patient may be another (ITI TF-3 4.2.2.1.1).
-            let found = self.registered_entry(a, "targetObject", target, false).await?;
-            if let Some(entry) = found
-                && entry.patient_key != self.key()
-            {
-                self.effects.shared_memberships.push((a.entry_uuid.clone(), entry.patient_key));
-            }
+            self.registered_entry(a, "targetObject", target, false).await?;
         }
         Ok(())
     }
@@ -399,7 +394,7 @@ impl Judge<'_, '_> {
                         MEMBERSHIP,
                     );
                 }
-                Some(known) if self.patient_key.is_some_and(|key| key != known.patient_key) => {
+                Some(known) if self.is_other_patient(known.patient_key) => {
                     self.other_patient(a, "Association.sourceObject", folder);
                 }
                 Some(known) => {
@@ -414,8 +409,8 @@ impl Judge<'_, '_> {
         }
         let target = &a.target_object;
         if !self.plan.holds_entry(target)
-            && let Some(entry) = self.registered_entry(a, "targetObject", target, true).await?
-            && entry.status == AvailabilityStatus::Deprecated
+            && let Some((AvailabilityStatus::Deprecated, _)) =
+                self.registered_entry(a, "targetObject", target, true).await?
         {
             self.deprecated(a, "Association.targetObject", target, MEMBERSHIP);
         }
@@ -430,9 +425,7 @@ impl Judge<'_, '_> {
             }
             return Ok(());
         }
-        let Some(Registered { status, entry_type, .. }) =
-            self.registered_entry(a, "targetObject", target, true).await?
-        else {
+        let Some((status, entry_type)) = self.registered_entry(a, "targetObject", target, true).await? else {
             return Ok(());
         };
         if status == AvailabilityStatus::Deprecated {
@@ -440,7 +433,9 @@ impl Judge<'_, '_> {
             return Ok(());
         }
         let on_demand = entry_type == EntryType::OnDemand;
-        if on_demand != (a.association_type == AssociationType::IsSnapshotOf) {
+        if on_demand != (a.association_type == AssociationType::IsSnapshotOf)
+            && (on_demand || a.association_type == AssociationType::IsSnapshotOf)
+        {
             self.problem(
                 ErrorCode::XDSRegistryMetadataError,
                 &a.entry_uuid,

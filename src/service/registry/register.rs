@@ -140,13 +140,16 @@ async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> R
 }
 
 async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects) -> Result<(), Stop> {
-    for id in &effects.deprecated {
-        // The judge saw the replaced document Approved; what hangs on it may be Deprecated already.
-        let direct = plan
+    for (n, id) in effects.deprecated.iter().enumerate() {
+        // The judge saw a replaced document Approved; what hangs on one may be Deprecated already, or
+        // be replaced beside it.
+        let replaced = plan
             .associations
             .iter()
-            .any(|a| a.association.association_type.replaces() && &a.association.target_object == id);
-        if !put::deprecate_entry(tx, patient_key, id).await? && direct {
+            .filter(|a| a.association.association_type.replaces() && &a.association.target_object == id)
+            .count();
+        let fallen_with_another = replaced == 1 && effects.deprecated.iter().take(n).any(|other| other == id);
+        if !put::deprecate_entry(tx, patient_key, id).await? && replaced > 0 && !fallen_with_another {
             return Err(Stop::Rejected(vec![
                 RegistryError::new(
                     ErrorCode::XDSRegistryDeprecatedDocumentError,
@@ -165,9 +168,7 @@ async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects
     }
     for row in &plan.associations {
         put::association(tx, patient_key, row, plan.at).await?;
-        for (_, other) in
-            effects.shared_memberships.iter().filter(|(id, _)| *id == row.association.entry_uuid)
-        {
+        for (_, other) in effects.references.iter().filter(|(id, _)| *id == row.association.entry_uuid) {
             put::association(tx, *other, row, plan.at).await?;
         }
     }

@@ -192,6 +192,16 @@ impl<'c> Tx<'c> {
         self.failed.as_ref()
     }
 
+    /// Several transactions write at once here, so rows that are decided on must be locked.
+    pub fn is_postgres(&self) -> bool {
+        match self.conn {
+            #[cfg(feature = "sqlite")]
+            Conn::Lite(_) => false,
+            #[cfg(feature = "postgres")]
+            Conn::Pg(_) => true,
+        }
+    }
+
     /// Runs a statement; how many rows it changed.
     pub async fn exec(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<u64, DbError> {
         if self.read_only {

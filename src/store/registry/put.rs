@@ -297,6 +297,20 @@ pub async fn association(
     Ok(())
 }
 
+/// Locks a DocumentEntry until the transaction ends, so that what is decided of its status holds. On
+/// SQLite, where one writes at a time, the lock is there already.
+pub async fn hold_entry(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<(), DbError> {
+    if tx.is_postgres() {
+        tx.fetch_opt(
+            "SELECT status FROM document_entry WHERE patient_key = $1 AND id = $2 FOR UPDATE",
+            &[Val::I64(patient_key), Val::Text(id)],
+            |row| row.get::<i64>(0),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
 /// Deprecates an Approved DocumentEntry; false if it is not Approved any more. Two submissions that
 /// replace one document meet here, and the second loses.
 pub async fn deprecate_entry(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<bool, DbError> {

@@ -88,6 +88,16 @@ impl Gateway {
         gateway
     }
 
+    /// Moves the clock a second on, so that what follows sorts after what was.
+    pub fn tick(&self) {
+        self.clock.advance(jiff::SignedDuration::from_secs(1));
+    }
+
+    /// What is below the listeners.
+    pub fn rooms(&self) -> &chiren::app::Rooms {
+        &self.running().rooms
+    }
+
     fn running(&self) -> &Running {
         self.running.as_ref().expect("running")
     }
