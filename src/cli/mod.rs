@@ -3,6 +3,7 @@
 //! To add one: a file with `Args` and `run`, a variant of [`Command`] carrying its help, and an arm
 //! in [`run`].
 
+mod bench;
 mod check;
 mod log;
 mod send;
@@ -69,6 +70,10 @@ enum Command {
     /// Send one request to a registry or repository, ours or another's
     #[command(after_help = send::EXAMPLES)]
     Send(send::Arguments),
+
+    /// Load a registry or repository and check its answers
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Arguments),
 }
 
 /// Where the configuration is.
@@ -118,6 +123,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments, lang),
         Command::Check(arguments) => check::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
 
