@@ -53,7 +53,7 @@ impl Run {
 
     fn common(&self, transaction: Transaction, n: u64) -> Common {
         let message_id = format!("urn:uuid:{:08x}-0000-4000-8000-{n:012x}", self.id);
-        Common { transaction, message_id, parse: n % PARSED == 0 }
+        Common { transaction, message_id, parse: n.is_multiple_of(PARSED) }
     }
 
     fn patient(&self, name: &str) -> String {
