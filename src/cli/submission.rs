@@ -302,7 +302,8 @@ pub fn publish_all(entries: Vec<DocumentEntry>, set: SubmissionSet) -> Submissio
     Submission { submission_set: set, document_entries: entries, folders: vec![], associations }
 }
 
-fn relate(submission: &mut Submission, kind: AssociationType, target: &str) {
+/// Relates each document of the submission to one that is registered.
+pub fn relate(submission: &mut Submission, kind: AssociationType, target: &str) {
     for entry in &submission.document_entries {
         submission.associations.push(Association::new(kind, fresh_id(), &entry.entry_uuid, target));
     }
