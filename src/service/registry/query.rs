@@ -49,10 +49,7 @@ impl Registry {
             refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
             query: request.query,
         });
-        let one_statement = matches!(
-            question.query,
-            StoredQuery::FindDocuments(_) | StoredQuery::FindSubmissionSets(_) | StoredQuery::FindFolders(_)
-        ) && !question.refuse_unknown_patients;
+        let one_statement = !find::needs_snapshot(&question.query) && !question.refuse_unknown_patients;
         // Several statements must see one state of the registry.
         let found = if one_statement {
             self.db
