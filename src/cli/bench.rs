@@ -278,7 +278,8 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
                 for (sentence, count) in &provided.errors {
                     eprintln!("error ({count}): {}", table::line(sentence));
                 }
-                return Err(Failure::NotReached("the documents to retrieve could not be provided".into()));
+                eprintln!("error: the documents to retrieve could not be provided");
+                return Ok(false);
             }
             let target = target(&load.endpoint, Transaction::Iti43)?;
             let run = Run { url: target.url.clone(), ..run };
