@@ -3,6 +3,7 @@
 //! To add one: a file with `Args` and `run`, a variant of [`Command`] carrying its help, and an arm
 //! in [`run`].
 
+mod bench;
 mod check;
 mod demo;
 mod log;
@@ -86,6 +87,10 @@ enum Command {
     /// Send one request to a registry or repository, ours or another's
     #[command(after_help = send::EXAMPLES)]
     Send(send::Arguments),
+
+    /// Load a registry or repository and check its answers
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Arguments),
 }
 
 /// Where the configuration is.
@@ -138,6 +143,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Patient(arguments) => patient::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
 

@@ -6,6 +6,7 @@ mod query;
 mod retrieve;
 pub mod table;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -78,6 +79,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// To standard output, whose reader may have gone: `| head` is no error.
+fn write_out(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// Errors and warnings, one to a line.

@@ -56,12 +56,17 @@ impl Endpoint {
         }
     }
 
+    /// The same server's endpoint for another transaction.
+    pub fn beside(&self, transaction: Transaction) -> Endpoint {
+        Endpoint { url: sibling(&self.url, transaction), ..self.clone() }
+    }
+
     /// A ready command line for another transaction at the same place. `more` is quoted where the
     /// shell needs it.
     pub fn command(&self, transaction: Transaction, more: &[&str]) -> String {
         let name = name(transaction);
         let mut words = vec!["chiren".to_owned(), "send".to_owned(), name.to_owned(), "--url".to_owned()];
-        words.push(quoted(&sibling(&self.url, transaction)));
+        words.push(quoted(&self.beside(transaction).url));
         let mut file = |option: &str, path: &Path| {
             words.push(option.to_owned());
             words.push(quoted(&path.display().to_string()));

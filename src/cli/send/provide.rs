@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use sha1::{Digest, Sha1};
 
 use super::endpoint::{Endpoint, Failure, Messages, Session, read_file};
-use super::{Ending, refusals, table};
+use super::{Ending, refusals, table, write_out};
 use crate::cli::submission::{self, Facts, Metadata};
 use crate::model::metadata::Submission;
 use crate::model::transaction::Transaction;
@@ -20,9 +20,6 @@ use crate::wire::ebxml::submit;
 
 #[derive(Debug, Args)]
 pub struct Iti41 {
-    #[command(flatten)]
-    endpoint: Endpoint,
-
     /// The document
     #[arg(long, value_name = "FILE", required_unless_present = "raw")]
     file: Option<PathBuf>,
@@ -35,14 +32,14 @@ pub struct Iti41 {
     metadata: Metadata,
 
     #[command(flatten)]
+    endpoint: Endpoint,
+
+    #[command(flatten)]
     messages: Messages,
 }
 
 #[derive(Debug, Args)]
 pub struct Iti42 {
-    #[command(flatten)]
-    endpoint: Endpoint,
-
     /// repositoryUniqueId of the repository that has the document
     #[arg(long, value_name = "OID", required_unless_present = "raw")]
     repository: Option<String>,
@@ -61,6 +58,9 @@ pub struct Iti42 {
 
     #[command(flatten)]
     metadata: Metadata,
+
+    #[command(flatten)]
+    endpoint: Endpoint,
 
     #[command(flatten)]
     messages: Messages,
@@ -130,7 +130,7 @@ fn facts_of(path: &Path) -> Result<Facts, Failure> {
 
 fn show(submission: &Submission) {
     for (name, value) in submission::summary(submission) {
-        println!("  {name:<28}{}", table::line(&value));
+        write_out(&format!("  {name:<28}{}\n", table::line(&value)));
     }
 }
 
@@ -139,15 +139,15 @@ fn outcome(session: &Session<'_>, answer: &SoapAnswer) -> Result<Ending, Failure
     let code = session.transaction.code();
     let ending = match status {
         ResponseStatus::Success => {
-            println!("{code} Success: the submission is registered");
+            write_out(&format!("{code} Success: the submission is registered\n"));
             Ending::Success
         }
         _ => {
-            println!("{code} {status:?}: the submission was refused");
+            write_out(&format!("{code} {status:?}: the submission was refused\n"));
             Ending::Refused
         }
     };
-    print!("{}", refusals(&errors));
+    write_out(&refusals(&errors));
     Ok(ending)
 }
 
@@ -156,7 +156,7 @@ fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending) {
     if ending != Ending::Success {
         return;
     }
-    let line = |name: &str, value: &str| println!("  {name:<28}{value}");
+    let line = |name: &str, value: &str| write_out(&format!("  {name:<28}{value}\n"));
     for entry in &submission.document_entries {
         line("DocumentEntry.entryUUID", &entry.entry_uuid);
         line("DocumentEntry.uniqueId", &entry.unique_id);
@@ -166,5 +166,5 @@ fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending) {
     }
     line("SubmissionSet.uniqueId", &submission.submission_set.unique_id);
     let patient = ["--patient", submission.submission_set.patient_id.as_str()];
-    println!("\nFind it with:\n  {}", endpoint.command(Transaction::Iti18, &patient));
+    write_out(&format!("\nFind it with:\n  {}\n", endpoint.command(Transaction::Iti18, &patient)));
 }

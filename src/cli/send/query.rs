@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::endpoint::{Endpoint, Failure, Messages, Session};
-use super::{Ending, refusals, table};
+use super::{Ending, refusals, table, write_out};
 use crate::model::ebrim::{Slot, first_text};
 use crate::model::error::RegistryError;
 use crate::model::metadata::{AvailabilityStatus, Code, EntryType, MetadataObject};
@@ -15,9 +15,6 @@ use crate::wire::ebxml::response::ResponseStatus;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    endpoint: Endpoint,
-
     /// The patient, 'ID^^^&OID&ISO', for queries by patient; several with ITI-51
     #[arg(long, value_name = "CX")]
     patient: Vec<String>,
@@ -47,6 +44,9 @@ pub struct Arguments {
     json: bool,
 
     #[command(flatten)]
+    endpoint: Endpoint,
+
+    #[command(flatten)]
     messages: Messages,
 }
 
@@ -62,11 +62,12 @@ pub async fn run(arguments: &Arguments, transaction: Transaction) -> Result<Endi
     };
     let (status, found, errors) = answer.body(read_response)?;
     if arguments.json {
-        print!("{}", json(status, &found, &errors));
+        write_out(&json(status, &found, &errors));
     } else {
-        println!("{} {status:?}: {} object(s)", transaction.code(), found.len());
-        print!("{}{}", refusals(&errors), shown(&found));
-        print!("{}", next(&arguments.endpoint, &found));
+        write_out(&format!("{} {status:?}: {} object(s)\n", transaction.code(), found.len()));
+        write_out(&refusals(&errors));
+        write_out(&shown(&found));
+        write_out(&next(&arguments.endpoint, &found));
     }
     Ok(if status == ResponseStatus::Success { Ending::Success } else { Ending::Refused })
 }

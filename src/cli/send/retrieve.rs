@@ -19,9 +19,6 @@ use crate::wire::ebxml::retrieve::{
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    #[command(flatten)]
-    endpoint: Endpoint,
-
     /// uniqueId of a document; may be repeated
     #[arg(long, value_name = "UNIQUE-ID", required_unless_present = "raw")]
     document: Vec<String>,
@@ -37,6 +34,9 @@ pub struct Arguments {
     /// Where to write the document, - for standard output; with several, use --save
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    #[command(flatten)]
+    endpoint: Endpoint,
 
     #[command(flatten)]
     messages: Messages,

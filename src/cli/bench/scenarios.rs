@@ -1,0 +1,467 @@
+//! What the driver asks: one type per scenario, each rendering its requests from a template.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use jiff::civil::date;
+
+use super::checks::{Common, Found, PARSED, Registered, Retrieved};
+use super::connection::Pieces;
+use super::drive::{Ask, Scenario};
+use super::template::{Documents, Template, mark};
+use crate::cli::submission::{publish_all, synthetic_objects};
+use crate::model::metadata::{AvailabilityStatus, DocumentEntry, Submission};
+use crate::model::query::{QUERIES, ReturnType};
+use crate::model::transaction::Transaction;
+use crate::peer::soap::{SOAP_TYPE, write_provide};
+use crate::synthetic::{NETWORK_OID, Network, SplitMix64};
+use crate::wire::ebxml::query::{AdhocQueryRequest, write_request as write_query};
+use crate::wire::ebxml::retrieve::{Content, DocumentRequest, write_request as write_retrieve};
+use crate::wire::ebxml::submit;
+use crate::wire::mtom::write::Multipart;
+use crate::wire::soap::write_request;
+use crate::wire::xml::XmlWriter;
+
+/// The holes of a request.
+const MESSAGE: usize = 0;
+/// The number in patient ids and uniqueIds.
+const PATIENT: usize = 1;
+/// The number in uniqueIds that makes a submission unlike all others.
+const NUMBER: usize = 2;
+const HOLES: usize = 3;
+
+/// What all scenarios of a run share.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Random: no two runs use the same ids.
+    pub id: u32,
+    pub seed: u64,
+    pub url: String,
+    /// Assigning authority of the patients.
+    pub authority: String,
+    /// repositoryUniqueId.
+    pub repository: String,
+}
+
+impl Run {
+    /// `holes` in an envelope of `transaction`.
+    fn template(&self, transaction: Transaction, body: impl FnOnce(&mut XmlWriter<'static>)) -> Template {
+        let message = mark(MESSAGE);
+        Template::new(&write_request(transaction.row().request_action, &message, &self.url, body), HOLES)
+    }
+
+    fn common(&self, transaction: Transaction, n: u64) -> Common {
+        let message_id = format!("urn:uuid:{:08x}-0000-4000-8000-{n:012x}", self.id);
+        Common { transaction, message_id, parse: n.is_multiple_of(PARSED) }
+    }
+
+    fn patient(&self, name: &str) -> String {
+        format!("{name}{}^^^&{}&ISO", mark(PATIENT), self.authority)
+    }
+
+    /// A submission of `entries` synthetic documents, of one patient; ids by [`NUMBER`] or, for
+    /// data sets that must be the same each time, by `stem`.
+    fn submission(&self, entries: u32, patient: &str, stem: &str) -> Submission {
+        let network = Network::generate(self.seed, 100, date(2026, 4, 1));
+        let documents: Vec<_> = network.documents(u64::from(entries)).collect();
+        let mut set = documents.first().map(|d| synthetic_objects(d).1).unwrap_or_default();
+        set.unique_id = format!("{stem}0");
+        set.patient_id = patient.to_owned();
+        let entries = documents
+            .iter()
+            .zip(1..)
+            .map(|(document, n)| DocumentEntry {
+                entry_uuid: format!("Document{n:03}"),
+                unique_id: format!("{stem}{n}"),
+                patient_id: patient.to_owned(),
+                repository_unique_id: Some(self.repository.clone()),
+                hash: Some("da39a3ee5e6b4b0d3255bfef95601890afd80709".to_owned()),
+                size: Some(document.bytes.len().to_string()),
+                ..synthetic_objects(document).0
+            })
+            .collect();
+        publish_all(entries, set)
+    }
+}
+
+/// uniqueIds that no other run makes.
+fn fresh_stem(run: &Run) -> String {
+    format!("{NETWORK_OID}.8.{}.{}.", run.id, mark(NUMBER))
+}
+
+/// Patients that take what ITI-41 and ITI-42 write.
+const WRITTEN: &str = "BENCH-W";
+
+fn simple() -> HeaderValue {
+    HeaderValue::from_static(SOAP_TYPE)
+}
+
+/// ITI-42, one DocumentEntry each.
+pub struct Register {
+    run: Run,
+    template: Template,
+    patients: u64,
+}
+
+impl Register {
+    /// `bytes`: the request is filled up to about this size by eventCodeList.
+    pub fn new(run: Run, patients: u64, bytes: usize) -> Self {
+        let mut submission = run.submission(1, &run.patient(WRITTEN), &fresh_stem(&run));
+        let render = |s: &Submission| run.template(Transaction::Iti42, |w| submit::write(w, s));
+        let mut template = render(&submission);
+        for n in 0.. {
+            let size = template.fill(b"", &[""; HOLES], b"").len();
+            if size >= bytes {
+                break;
+            }
+            for entry in &mut submission.document_entries {
+                let mut code = entry.type_code.clone().unwrap_or_default();
+                code.code = format!("BENCH{n}");
+                entry.event_code_list.push(code);
+            }
+            template = render(&submission);
+        }
+        Self { run, template, patients: patients.max(1) }
+    }
+}
+
+impl Scenario for Register {
+    type Check = Registered;
+
+    fn ask(&self, n: u64) -> Option<(Ask, Registered)> {
+        let common = self.run.common(Transaction::Iti42, n);
+        let (patient, number) = ((n % self.patients).to_string(), n.to_string());
+        let body = self.template.fill(b"", &[&common.message_id, &patient, &number], b"");
+        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
+    }
+}
+
+/// ITI-41, one document each.
+pub struct Provide {
+    run: Run,
+    template: Template,
+    head: Bytes,
+    /// Between envelope and document.
+    between: Bytes,
+    tail: Bytes,
+    content_type: HeaderValue,
+    documents: Arc<Documents>,
+    patients: u64,
+    /// Stop after this many.
+    limit: u64,
+}
+
+/// Above this the document is sent in slices rather than copied behind its envelope.
+const COPIED: u64 = 256 << 10;
+
+impl Provide {
+    pub fn new(run: Run, patients: u64, documents: Arc<Documents>, limit: u64) -> Result<Self, String> {
+        let mut submission = run.submission(1, &run.patient(WRITTEN), &fresh_stem(&run));
+        for entry in &mut submission.document_entries {
+            // The repository's to say.
+            (entry.repository_unique_id, entry.hash, entry.size) = (None, None, None);
+        }
+        let multipart = Multipart::fresh();
+        let id = multipart.document_id(1);
+        let template = run.template(Transaction::Iti41, |w| {
+            write_provide(w, &submission, &[("Document001", Content::Include(id.clone()))]);
+        });
+        let mime = submission.document_entries.first().map_or("", |e| &e.mime_type);
+        Ok(Self {
+            template,
+            head: multipart.root_head(),
+            between: [multipart.part_end(), multipart.part_head(&id, mime)].concat().into(),
+            tail: [multipart.part_end(), multipart.closing()].concat().into(),
+            content_type: HeaderValue::from_str(&multipart.content_type(None)).map_err(|e| e.to_string())?,
+            documents,
+            patients: patients.max(1),
+            limit,
+            run,
+        })
+    }
+
+    /// uniqueId of the document of number `n`.
+    pub fn unique_id(run: &Run, n: u64) -> String {
+        format!("{NETWORK_OID}.8.{}.{n}.1", run.id)
+    }
+}
+
+impl Scenario for Provide {
+    type Check = Registered;
+
+    fn ask(&self, n: u64) -> Option<(Ask, Registered)> {
+        if n >= self.limit {
+            return None;
+        }
+        let common = self.run.common(Transaction::Iti41, n);
+        let (patient, number) = ((n % self.patients).to_string(), n.to_string());
+        let envelope =
+            self.template.fill(&self.head, &[&common.message_id, &patient, &number], &self.between);
+        let document = self.documents.pieces(n);
+        let body = match self.documents.size <= COPIED {
+            true => {
+                let pieces: Vec<Bytes> =
+                    [envelope].into_iter().chain(document).chain([self.tail.clone()]).collect();
+                Pieces::new([Bytes::from(pieces.concat())])
+            }
+            false => Pieces::new([envelope].into_iter().chain(document).chain([self.tail.clone()])),
+        };
+        let ask = Ask { content_type: self.content_type.clone(), body };
+        Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
+    }
+}
+
+/// ITI-43, one document each, at random among those [`Provide`] gave under the same run.
+pub struct Retrieve {
+    run: Run,
+    template: Template,
+    content_type: HeaderValue,
+    head: Bytes,
+    tail: Bytes,
+    documents: Arc<Documents>,
+    count: u64,
+}
+
+impl Retrieve {
+    pub fn new(run: Run, documents: Arc<Documents>, count: u64) -> Result<Self, String> {
+        let multipart = Multipart::fresh();
+        let request = DocumentRequest {
+            home_community_id: None,
+            repository_unique_id: run.repository.clone(),
+            document_unique_id: mark(NUMBER),
+        };
+        Ok(Self {
+            template: run.template(Transaction::Iti43, |w| write_retrieve(w, &[request])),
+            content_type: HeaderValue::from_str(&multipart.content_type(None)).map_err(|e| e.to_string())?,
+            head: multipart.root_head(),
+            tail: [multipart.part_end(), multipart.closing()].concat().into(),
+            documents,
+            count: count.max(1),
+            run,
+        })
+    }
+}
+
+impl Scenario for Retrieve {
+    type Check = Retrieved;
+
+    fn ask(&self, n: u64) -> Option<(Ask, Retrieved)> {
+        let common = self.run.common(Transaction::Iti43, n);
+        let document = SplitMix64::derived(self.run.seed, 3, n).below(self.count);
+        let unique_id = Provide::unique_id(&self.run, document);
+        let body = self.template.fill(&self.head, &[&common.message_id, "", &unique_id], &self.tail);
+        let ask = Ask { content_type: self.content_type.clone(), body: Pieces::new([body]) };
+        let check = Retrieved {
+            common,
+            documents: self.documents.clone(),
+            n: document,
+            unique_id,
+            reader: None,
+            events: vec![],
+            offset: 0,
+            count: 0,
+        };
+        Some((ask, check))
+    }
+}
+
+/// A data set that queries know: `per_patient` documents for each of `patients` patients, the same
+/// ids each time it is loaded.
+#[derive(Debug, Clone, Copy)]
+pub struct DataSet {
+    /// Data sets of different numbers share nothing.
+    pub number: u32,
+    pub patients: u64,
+    pub per_patient: u32,
+}
+
+impl DataSet {
+    fn patient_name(self) -> String {
+        format!("BENCH-{}-", self.number)
+    }
+
+    fn stem(self, patient: &str) -> String {
+        format!("{NETWORK_OID}.7.{}.{patient}.", self.number)
+    }
+}
+
+/// ITI-42, a patient's documents in one submission.
+pub struct Load {
+    run: Run,
+    template: Template,
+    set: DataSet,
+    /// The first patient.
+    from: u64,
+}
+
+impl Load {
+    pub fn new(run: Run, set: DataSet, from: u64) -> Self {
+        let submission =
+            run.submission(set.per_patient, &run.patient(&set.patient_name()), &set.stem(&mark(PATIENT)));
+        let template = run.template(Transaction::Iti42, |w| submit::write(w, &submission));
+        Self { run, template, set, from }
+    }
+}
+
+impl Scenario for Load {
+    type Check = Registered;
+
+    fn ask(&self, n: u64) -> Option<(Ask, Registered)> {
+        let patient = self.from + n;
+        if patient >= self.set.patients {
+            return None;
+        }
+        let common = self.run.common(Transaction::Iti42, n);
+        let body = self.template.fill(b"", &[&common.message_id, &patient.to_string()], b"");
+        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
+    }
+}
+
+/// ITI-18 FindDocuments, LeafClass, for a random patient of a [`DataSet`].
+pub struct Find {
+    run: Run,
+    template: Template,
+    set: DataSet,
+}
+
+impl Find {
+    pub fn new(run: Run, set: DataSet) -> Self {
+        let patient = run.patient(&set.patient_name());
+        let slot = |name: &str, value: String| crate::model::ebrim::Slot {
+            name: name.to_owned(),
+            slot_type: None,
+            values: vec![value],
+        };
+        let request = AdhocQueryRequest {
+            return_type: ReturnType::LeafClass,
+            id: QUERIES.first().map_or("", |q| q.urn).to_owned(),
+            home: None,
+            slots: vec![
+                slot("$XDSDocumentEntryPatientId", format!("'{patient}'")),
+                slot("$XDSDocumentEntryStatus", format!("('{}')", AvailabilityStatus::Approved.urn())),
+            ],
+        };
+        let template = run.template(Transaction::Iti18, |w| write_query(w, &request));
+        Self { run, template, set }
+    }
+}
+
+impl Scenario for Find {
+    type Check = Found;
+
+    fn ask(&self, n: u64) -> Option<(Ask, Found)> {
+        let common = self.run.common(Transaction::Iti18, n);
+        let patient = SplitMix64::derived(self.run.seed, 2, n).below(self.set.patients).to_string();
+        let body = self.template.fill(b"", &[&common.message_id, &patient], b"");
+        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        let check = Found {
+            common,
+            body: BytesMut::with_capacity(self.set.per_patient as usize * 9000),
+            unique_id_stem: self.set.stem(&patient),
+            hits: self.set.per_patient,
+        };
+        Some((ask, check))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Body;
+
+    use super::*;
+    use crate::model::codes::{CodeCheck, Vocabulary};
+    use crate::model::error::ErrorCode;
+    use crate::model::query::{QueryId, StoredQuery};
+    use crate::model::rules::{self, Column, Profile, Rules};
+    use crate::wire::ebxml::query;
+    use crate::wire::soap;
+    use crate::wire::xml::tree;
+
+    fn run() -> Run {
+        Run {
+            id: 7,
+            seed: 1,
+            url: "http://h/x".into(),
+            authority: "2.999.1".into(),
+            repository: "2.999.2".into(),
+        }
+    }
+
+    /// The whole request as text.
+    fn sent(ask: Ask) -> String {
+        let mut body = Box::pin(ask.body);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut all = vec![];
+        while let std::task::Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut cx) {
+            all.extend_from_slice(&frame.into_data().unwrap());
+        }
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    fn strictly(xml: &str) -> Submission {
+        let doc = tree::parse(xml).unwrap();
+        let body = soap::read(&doc, &|_| false).unwrap().body;
+        let vocabulary = Vocabulary::japan(CodeCheck::Strict).unwrap();
+        let rules =
+            Rules { column: Column::DocumentRepository, profile: Profile::Jahis, vocabulary: &vocabulary };
+        let mut draft = submit::read(body, Some(&rules));
+        let duplicate = ErrorCode::XDSRegistryDuplicateUniqueIdInMessage;
+        rules::submission::check(&draft.submission, duplicate, &mut draft.problems);
+        assert_eq!(draft.problems, []);
+        draft.submission
+    }
+
+    #[test]
+    fn what_is_registered_keeps_the_rules_and_is_of_the_size_asked() {
+        let register = Register::new(run(), 10, 12_000);
+        let (first, check) = register.ask(0).unwrap();
+        let first = sent(first);
+        assert!((12_000..12_600).contains(&first.len()), "{}", first.len());
+        assert!(first.contains(&check.common.message_id) && !first.contains("@@"));
+        let first = strictly(&first);
+        let second = strictly(&sent(register.ask(1).unwrap().0));
+        assert_ne!(first.document_entries[0].unique_id, second.document_entries[0].unique_id);
+        assert_ne!(first.submission_set.unique_id, second.submission_set.unique_id);
+        assert_ne!(first.submission_set.patient_id, second.submission_set.patient_id);
+    }
+
+    #[test]
+    fn a_data_set_is_what_its_queries_expect() {
+        let set = DataSet { number: 1, patients: 3, per_patient: 25 };
+        let load = Load::new(run(), set, 0);
+        let submission = strictly(&sent(load.ask(2).unwrap().0));
+        assert_eq!(submission.document_entries.len(), 25);
+        assert!(load.ask(3).is_none());
+        let (ask, check) = Find::new(run(), set).ask(5).unwrap();
+        let xml = sent(ask);
+        let doc = tree::parse(&xml).unwrap();
+        let request = query::read_request(soap::read(&doc, &|_| false).unwrap().body, false).unwrap();
+        assert_eq!(request.query.id(), QueryId::FindDocuments);
+        let StoredQuery::FindDocuments(find) = request.query else { unreachable!() };
+        let patient: u64 = check.unique_id_stem.rsplit('.').nth(1).unwrap().parse().unwrap();
+        assert_eq!(find.patient_ids, [format!("BENCH-1-{patient}^^^&2.999.1&ISO")]);
+        let loaded = strictly(&sent(load.ask(patient).unwrap().0));
+        assert_eq!(loaded.submission_set.patient_id, find.patient_ids[0]);
+        assert_eq!(loaded.document_entries[24].unique_id, format!("{}25", check.unique_id_stem));
+    }
+
+    #[test]
+    fn what_is_provided_can_be_retrieved() {
+        for size in [100, COPIED + 1] {
+            let documents = Arc::new(Documents::new(7, size));
+            let provide = Provide::new(run(), 10, documents.clone(), 2).unwrap();
+            let text = sent(provide.ask(1).unwrap().0);
+            let unique_id = Provide::unique_id(&run(), 1);
+            let envelope = text.split_once("</soap:Envelope>").unwrap().0;
+            assert!(envelope.contains(&unique_id) && !envelope.contains("@@"));
+            assert!(text.contains(&String::from_utf8_lossy(&documents.pieces(1)[0]).into_owned()));
+            assert!(provide.ask(2).is_none());
+            let retrieve = Retrieve::new(run(), documents, 2).unwrap();
+            let (ask, check) = retrieve.ask(0).unwrap();
+            assert!(sent(ask).contains(&check.unique_id));
+        }
+    }
+}
