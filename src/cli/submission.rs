@@ -309,14 +309,8 @@ pub fn relate(submission: &mut Submission, kind: AssociationType, target: &str) 
     }
 }
 
-/// The submission that publishes a synthetic document, under symbolic ids: the same document gives
-/// the same submission.
-pub fn of_synthetic(document: &SyntheticDocument) -> Submission {
-    let (entry, set) = synthetic_objects(document);
-    publish(entry, set)
-}
-
-/// DocumentEntry and SubmissionSet of a synthetic document, apart.
+/// DocumentEntry and SubmissionSet of a synthetic document, under symbolic ids: the same document
+/// gives the same objects, for [`publish`] or [`publish_all`] to put together.
 pub fn synthetic_objects(document: &SyntheticDocument) -> (DocumentEntry, SubmissionSet) {
     let author = Author {
         author_person: vec![document.author_person.clone()],
@@ -531,7 +525,8 @@ mod tests {
         let mut seen = std::collections::HashSet::new();
         for document in network.documents(200) {
             seen.insert(document.kind);
-            assert_eq!(problems(&of_synthetic(&document), Column::DocumentSource), [], "{:?}", document.kind);
+            let (entry, set) = synthetic_objects(&document);
+            assert_eq!(problems(&publish(entry, set), Column::DocumentSource), [], "{:?}", document.kind);
         }
         assert_eq!(seen.len(), KINDS.len());
     }
