@@ -84,22 +84,31 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
         language: lang.unwrap_or_default(),
     };
     let shown = lang.map_or(vec![Language::En, Language::Ja], |lang| vec![lang]);
-    let ended = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(show(&options, &shown)));
+    let ended = Folder::open(options.data.as_deref()).and_then(|(folder, found)| {
+        let runtime = runtime().context("the runtime cannot start")?;
+        let ended = runtime.block_on(show(&options, &folder, found, &shown));
+        // Waits for what still writes into the folder, which may be removed next.
+        drop(runtime);
+        ended.map(|()| guide::ended(&folder, &shown))
+    });
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(text) => print(&text),
         Err(error) => failed(&error),
     }
 }
 
 /// Serves, says what to try as soon as it can be tried, and waits for the signal to end. Most
 /// documents arrive after that.
-async fn show(options: &Options, languages: &[Language]) -> anyhow::Result<()> {
+async fn show(
+    options: &Options,
+    folder: &Folder,
+    found: Option<State>,
+    languages: &[Language],
+) -> anyhow::Result<()> {
     let began = Instant::now();
     let metrics = Metrics::install();
     let mut signals = Signals::new()?;
-    let demo = Demo::start(options, Clock::System, metrics).await?;
+    let demo = Demo::start(options, folder, found, Clock::System, metrics).await?;
     for (wanted, got) in &demo.moved {
         print(&guide::moved(*wanted, *got, languages));
     }
@@ -126,9 +135,7 @@ async fn show(options: &Options, languages: &[Language]) -> anyhow::Result<()> {
             }
         }
     }
-    let Demo { running, folder, .. } = demo;
-    running.drain().await;
-    print(&guide::ended(&folder, languages));
+    demo.running.drain().await;
     Ok(())
 }
 
@@ -150,9 +157,9 @@ struct Options {
 }
 
 /// A demonstration serving.
-struct Demo {
+struct Demo<'f> {
     running: Running,
-    folder: Folder,
+    folder: &'f Folder,
     config: Config,
     certificates: Option<Certificates>,
     state: State,
@@ -161,10 +168,15 @@ struct Demo {
     moved: Vec<(u16, SocketAddr)>,
 }
 
-impl Demo {
-    /// Opens folder, stores and doors; nothing is seeded yet.
-    async fn start(options: &Options, clock: Clock, metrics: Option<Metrics>) -> anyhow::Result<Self> {
-        let (folder, found) = Folder::open(options.data.as_deref())?;
+impl<'f> Demo<'f> {
+    /// Opens stores and doors; nothing is seeded yet. `found` is what an earlier one left in the folder.
+    async fn start(
+        options: &Options,
+        folder: &'f Folder,
+        found: Option<State>,
+        clock: Clock,
+        metrics: Option<Metrics>,
+    ) -> anyhow::Result<Self> {
         let state = match found {
             Some(state) => state,
             None => {
@@ -185,7 +197,7 @@ impl Demo {
             false => None,
         };
         let (ports, taken) = free(options.ports);
-        let mut config = config(&folder, certificates.as_ref(), ports, options.language)?;
+        let mut config = config(folder, certificates.as_ref(), ports, options.language)?;
         let running = Running::start(&config, clock, metrics).await?;
         for (listener, (.., address)) in config.listener.iter_mut().zip(&running.listening.listeners) {
             listener.address = *address;
@@ -214,13 +226,13 @@ impl Demo {
 
     /// What there is to say; writes the files it names.
     fn guide(&self) -> anyhow::Result<Guide<'_>> {
-        let example = Example::prepare(&self.network, self.state.documents, &self.folder)?;
+        let example = Example::prepare(&self.network, self.state.documents, self.folder)?;
         let config = toml::to_string(&self.config).context("the configuration cannot be written")?;
         self.folder.write("chiren.toml", config)?;
         let listeners = self.running.listening.listeners.clone();
         Ok(Guide {
             listeners,
-            folder: &self.folder,
+            folder: self.folder,
             certificates: self.certificates.as_ref(),
             network: &self.network,
             documents: self.state.documents,

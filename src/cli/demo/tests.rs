@@ -32,7 +32,7 @@ fn clock() -> Clock {
 }
 
 /// The prepared ITI-18 request, sent to the plain listener.
-async fn found(demo: &Demo) -> Vec<MetadataObject> {
+async fn found(demo: &Demo<'_>) -> Vec<MetadataObject> {
     let row = Transaction::Iti18.row();
     let url = format!("http://{}{}", demo.running.listening.address(Role::Soap).unwrap(), row.path);
     let client = Client::new(&PeerConfig { url, ..PeerConfig::default() }).unwrap();
@@ -54,7 +54,8 @@ async fn found(demo: &Demo) -> Vec<MetadataObject> {
 async fn a_network_is_seeded_once_and_answers() {
     let dir = tempfile::tempdir().unwrap();
     let options = options(&dir.path().join("network"));
-    let demo = Demo::start(&options, clock(), None).await.unwrap();
+    let (folder, earlier) = Folder::open(options.data.as_deref()).unwrap();
+    let demo = Demo::start(&options, &folder, earlier, clock(), None).await.unwrap();
     let refused: Vec<Fault> = demo.config.check().into_iter().filter(Fault::refuses).collect();
     assert_eq!(refused, []);
     let ready = Arc::new(Notify::new());
@@ -82,11 +83,10 @@ async fn a_network_is_seeded_once_and_answers() {
     drop(guide);
     let events = demo.running.rooms.audit.since(0, 1000).await.unwrap();
     assert_eq!(events.iter().filter(|e| e.transaction == "ITI-41").count() as u64, DOCUMENTS);
-    let Demo { running, folder, .. } = demo;
-    running.drain().await;
-    drop(folder);
+    demo.running.drain().await;
 
-    let again = Demo::start(&options, clock(), None).await.unwrap();
+    let (folder, earlier) = Folder::open(options.data.as_deref()).unwrap();
+    let again = Demo::start(&options, &folder, earlier, clock(), None).await.unwrap();
     again.seed(clock(), Arc::new(Notify::new())).await.unwrap();
     assert!(again.state.complete);
     assert_eq!(found(&again).await.len(), current);

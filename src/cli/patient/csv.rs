@@ -86,8 +86,11 @@ pub fn read<const N: usize>(
     Ok(rows)
 }
 
-/// Records that hold anything, each with the line it begins on.
-fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, (usize, CsvFault)> {
+/// The line a record begins on, and its values.
+type Record = (usize, Vec<String>);
+
+/// Records that hold anything.
+fn records(text: &str) -> Result<Vec<Record>, (usize, CsvFault)> {
     let (mut records, mut record, mut value) = (vec![], vec![], String::new());
     let (mut line, mut begun) = (1, 1);
     let (mut quoted, mut closed) = (false, false);
