@@ -36,14 +36,11 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(draft.submission, plain.submission);
         assert!(plain.problems.iter().all(|p| draft.problems.contains(p)));
         let mut problems = draft.problems;
-        submission::check(
-            &draft.submission,
-            ErrorCode::XDSRegistryDuplicateUniqueIdInMessage,
-            &mut problems,
-        );
+        submission::check(&draft.submission, ErrorCode::XDSRegistryDuplicateUniqueIdInMessage, &mut problems);
         if problems.iter().any(RegistryError::is_error) {
             continue;
         }
+        identified(&draft.submission);
         let written = write(&draft.submission);
         let doc = tree::parse(&written).expect("a request is well-formed");
         let again = submit::read(doc.root_element(), Some(&rules));
@@ -55,6 +52,17 @@ fuzz_target!(|data: &[u8]| {
 
 fn limits() -> XmlLimits {
     XmlLimits { envelope_bytes: 32 << 10, elements: 400, attributes: 16, depth: 16, ..XmlLimits::default() }
+}
+
+/// What the rules require of everybody is there.
+fn identified(s: &Submission) {
+    assert!(!s.submission_set.source_id.is_empty() && s.submission_set.submission_time.is_some());
+    let ids = std::iter::once((&s.submission_set.entry_uuid, &s.submission_set.unique_id))
+        .chain(s.document_entries.iter().map(|d| (&d.entry_uuid, &d.unique_id)))
+        .chain(s.folders.iter().map(|f| (&f.entry_uuid, &f.unique_id)));
+    for (id, unique_id) in ids {
+        assert!(!id.is_empty() && !unique_id.is_empty());
+    }
 }
 
 fn write(submission: &Submission) -> String {
