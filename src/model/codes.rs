@@ -47,10 +47,10 @@ impl Code {
     }
 }
 
-/// First value of the codingScheme slot of a code Classification.
+/// First value of the codingScheme slot of a code Classification that is not blank.
 pub fn coding_scheme(classification: &Classification) -> Option<&str> {
-    let slot = classification.slots.iter().find(|s| s.name == uuids::slot::CODING_SCHEME)?;
-    slot.values.first().map(String::as_str).filter(|v| !v.is_empty())
+    let slots = classification.slots.iter().filter(|s| s.name == uuids::slot::CODING_SCHEME);
+    slots.flat_map(|s| &s.values).map(String::as_str).find(|v| !v.trim().is_empty())
 }
 
 /// What to do with a code the vocabulary does not know.

@@ -198,11 +198,16 @@ impl Reader<'_> {
     }
 
     fn patient(&mut self, name: &'static str) -> String {
-        self.single(name).map(|v| v.trim().to_owned()).unwrap_or_default()
+        self.patients(name).into_iter().next().unwrap_or_default()
     }
 
+    /// A blank is no patient: dropping it could widen a query to every patient.
     fn patients(&mut self, name: &'static str) -> Vec<String> {
-        self.list(name).iter().map(|v| v.trim().to_owned()).collect()
+        let patients: Vec<String> = self.list(name).iter().map(|v| v.trim().to_owned()).collect();
+        if patients.iter().any(String::is_empty) {
+            self.problem(ErrorCode::XDSStoredQueryMissingParam, name, None, "names no patient");
+        }
+        patients
     }
 
     /// Unknown statuses are dropped; none left is a missing parameter.
@@ -466,6 +471,18 @@ mod tests {
             codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)),
             [ErrorCode::XDSStoredQueryParamNumber]
         );
+    }
+
+    #[test]
+    fn a_patient_without_a_name() {
+        let missing = [ErrorCode::XDSStoredQueryMissingParam];
+        let mut slots = good();
+        slots[0].values = vec!["''".into()];
+        assert_eq!(codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)), missing);
+        let urn = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f";
+        slots[0].values = vec!["('1001^^^&1.2.3&ISO',' ')".into()];
+        slots.push(slot("$XDSDocumentEntryClassCode", &["('a^^b')"]));
+        assert_eq!(codes(StoredQuery::from_slots(urn, true, &slots)), missing);
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl Checker<'_> {
                 let message = "has neither classificationScheme nor classificationNode";
                 self.error(&attribute, None, message, CLASSIFICATIONS);
             }
+            // Counted as both, it would be read as one and the other would be lost.
+            if scheme.is_some() && node.is_some() {
+                let message =
+                    "has both classificationScheme, as codes have, and classificationNode, as markers have";
+                self.error(&attribute, node, message, CLASSIFICATIONS);
+            }
             if node.is_some_and(|n| is_foreign_marker(object.kind, n)) {
                 let message = "marks the object as another kind than it is";
                 self.error(&attribute, node, message, "ITI TF-3 4.2.1");

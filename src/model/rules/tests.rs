@@ -331,6 +331,13 @@ fn classifications_are_whole() {
     let mut entry = samples::document_entry();
     entry.classifications.push(samples::marker("DE1", ""));
     assert_eq!(errors(&entry), ["DE1/DocumentEntry.Classification"]);
+    // A code that is a marker as well would be read as one of the two.
+    let mut set = samples::submission_set();
+    set.classifications.retain(|c| c.node.is_none());
+    for code in set.classifications.iter_mut().filter(|c| !c.name.is_empty()) {
+        code.node = Some(submission_set::MARKER.into());
+    }
+    assert_eq!(errors(&set), ["SS1/SubmissionSet.contentTypeCode"]);
     // Of a scheme we do not know: kept.
     let mut entry = samples::document_entry();
     entry.classifications.push(samples::code(

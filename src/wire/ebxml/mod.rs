@@ -11,6 +11,7 @@ pub mod retrieve;
 mod submission_set;
 pub mod submit;
 
+use crate::model::codes::coding_scheme;
 use crate::model::ebrim::{ExternalIdentifier, LocalizedString, RegistryObject, Slot};
 use crate::model::metadata::{Author, Code, Extra, MetadataObject};
 use crate::model::uuids;
@@ -35,13 +36,14 @@ pub fn write_object(w: &mut XmlWriter<'static>, object: &MetadataObject, form: F
     }
 }
 
-/// Takes attributes out of a [`RegistryObject`]; what nobody takes becomes [`Extra`].
+/// Takes attributes out of a [`RegistryObject`]; what nobody takes becomes [`Extra`]. A value that
+/// is present and empty counts as absent (ITI TF-3 4.3.1.1), as it does for `model::rules`.
 struct Taker(RegistryObject);
 
 impl Taker {
     fn values(&mut self, slot: &str) -> Vec<String> {
         match self.0.slots.iter().position(|s| s.name == slot) {
-            Some(i) => self.0.slots.remove(i).values,
+            Some(i) => filled(self.0.slots.remove(i).values),
             None => vec![],
         }
     }
@@ -55,17 +57,10 @@ impl Taker {
         self.classified(scheme)
             .into_iter()
             .map(|c| {
-                let mut coding_scheme = String::new();
+                let scheme = coding_scheme(&c).unwrap_or_default().to_owned();
                 let mut extra_slots = c.slots;
-                if let Some(i) = extra_slots.iter().position(|s| s.name == "codingScheme") {
-                    coding_scheme = extra_slots.remove(i).values.into_iter().next().unwrap_or_default();
-                }
-                Code {
-                    code: c.node_representation.unwrap_or_default(),
-                    scheme: coding_scheme,
-                    display: c.name,
-                    extra_slots,
-                }
+                extra_slots.retain(|s| s.name != uuids::slot::CODING_SCHEME);
+                Code { code: c.node_representation.unwrap_or_default(), scheme, display: c.name, extra_slots }
             })
             .collect()
     }
@@ -81,11 +76,11 @@ impl Taker {
                 let mut author = Author::default();
                 for slot in c.slots {
                     match slot.name.as_str() {
-                        "authorPerson" => author.author_person = slot.values,
-                        "authorInstitution" => author.author_institution = slot.values,
-                        "authorRole" => author.author_role = slot.values,
-                        "authorSpecialty" => author.author_specialty = slot.values,
-                        "authorTelecommunication" => author.author_telecommunication = slot.values,
+                        "authorPerson" => author.author_person = filled(slot.values),
+                        "authorInstitution" => author.author_institution = filled(slot.values),
+                        "authorRole" => author.author_role = filled(slot.values),
+                        "authorSpecialty" => author.author_specialty = filled(slot.values),
+                        "authorTelecommunication" => author.author_telecommunication = filled(slot.values),
                         _ => author.extra_slots.push(slot),
                     }
                 }
@@ -109,10 +104,13 @@ impl Taker {
     }
 
     fn identifier(&mut self, scheme: &str) -> String {
-        match self.0.external_identifiers.iter().position(|e| e.scheme == scheme) {
+        let found = |e: &ExternalIdentifier| e.scheme == scheme && !e.value.trim().is_empty();
+        let value = match self.0.external_identifiers.iter().position(found) {
             Some(i) => self.0.external_identifiers.remove(i).value.trim().to_owned(),
             None => String::new(),
-        }
+        };
+        self.0.external_identifiers.retain(|e| e.scheme != scheme || !e.value.trim().is_empty());
+        value
     }
 
     fn extra(self) -> Extra {
@@ -122,6 +120,11 @@ impl Taker {
             external_identifiers: self.0.external_identifiers,
         }
     }
+}
+
+fn filled(mut values: Vec<String>) -> Vec<String> {
+    values.retain(|v| !v.trim().is_empty());
+    values
 }
 
 /// Writes the parts all objects share, in schema order, and numbers the classifications.
@@ -238,6 +241,11 @@ impl<'w> ObjectWriter<'w> {
     }
 
     fn identifier(&mut self, scheme: &str, name: &str, value: &str) {
+        self.open_identifier(scheme, value);
+        self.w.open("rim:Name").empty("rim:LocalizedString", &[("value", name)]).close().close();
+    }
+
+    fn open_identifier(&mut self, scheme: &str, value: &str) {
         let id = self.child_id();
         self.w
             .open("rim:ExternalIdentifier")
@@ -245,17 +253,14 @@ impl<'w> ObjectWriter<'w> {
             .attr("objectType", uuids::object_type::EXTERNAL_IDENTIFIER)
             .attr("registryObject", self.id)
             .attr("identificationScheme", scheme)
-            .attr("value", value)
-            .open("rim:Name")
-            .empty("rim:LocalizedString", &[("value", name)])
-            .close()
-            .close();
+            .attr("value", value);
     }
 
     fn extra_identifiers(&mut self, identifiers: &[ExternalIdentifier]) {
         for e in identifiers {
-            let name = e.name.first().map(|n| n.value.as_str()).unwrap_or_default();
-            self.identifier(&e.scheme, name, &e.value);
+            self.open_identifier(&e.scheme, &e.value);
+            self.localized("rim:Name", &e.name);
+            self.w.close();
         }
     }
 
@@ -271,5 +276,77 @@ impl<'w> ObjectWriter<'w> {
             return format!("{head}{:04x}", last ^ self.children);
         }
         format!("{}-{}", self.id, self.children)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ebrim::ObjectKind;
+    use crate::model::rules::samples;
+    use crate::wire::xml::tree;
+
+    #[test]
+    fn the_first_value_that_is_not_blank() {
+        let mut set = samples::submission_set();
+        set.slots = vec![samples::slot("submissionTime", &["", "20250401013000"])];
+        let set = submission_set::from_object(set);
+        assert_eq!(set.submission_time.as_deref(), Some("20250401013000"));
+    }
+
+    #[test]
+    fn the_first_coding_scheme_that_is_not_blank() {
+        let mut folder = samples::folder();
+        for code in folder.classifications.iter_mut().filter(|c| c.scheme.is_some()) {
+            code.slots =
+                vec![samples::slot("codingScheme", &[]), samples::slot("codingScheme", &["", "1.2.3"])];
+        }
+        let folder = folder::from_object(folder);
+        assert_eq!(folder.code_list[0].scheme, "1.2.3");
+        assert!(folder.code_list[0].extra_slots.is_empty());
+    }
+
+    #[test]
+    fn a_blank_identifier_does_not_hide_the_one_behind_it() {
+        let mut folder = samples::folder();
+        let right = folder.external_identifier(uuids::folder::UNIQUE_ID).unwrap().clone();
+        folder.external_identifiers.insert(0, ExternalIdentifier { value: " ".into(), ..right.clone() });
+        let folder = folder::from_object(folder);
+        assert_eq!(folder.unique_id, right.value);
+        assert!(folder.extra.external_identifiers.is_empty());
+    }
+
+    #[test]
+    fn blank_values_of_authors_are_absent() {
+        let mut set = samples::submission_set();
+        for author in set.classifications.iter_mut().filter(|c| c.scheme.is_some()) {
+            author.slots.push(samples::slot("authorSpecialty", &["", "内科"]));
+        }
+        let set = submission_set::from_object(set);
+        assert_eq!(set.author[0].author_specialty, ["内科"]);
+    }
+
+    #[test]
+    fn extra_identifiers_keep_every_name() {
+        let mut folder = samples::folder();
+        for (scheme, mut name) in [("urn:x:a", samples::text("名")), ("urn:x:b", vec![])] {
+            name.extend(name.clone());
+            let extra = ExternalIdentifier { name, ..samples::identifier("FD1", scheme, "v", "") };
+            folder.external_identifiers.push(extra);
+        }
+        let folder = folder::from_object(folder);
+        let mut w = XmlWriter::new();
+        w.open("list").attr("xmlns:rim", crate::model::namespace::NS_RIM);
+        folder::write(&mut w, &folder, Form::Request);
+        let written = w.finish();
+        let doc = tree::parse(&written).unwrap();
+        let node = tree::elements(doc.root_element()).next().unwrap();
+        let mut problems = vec![];
+        let again = folder::from_object(object::read(node, ObjectKind::Folder, &mut problems));
+        assert_eq!(problems, []);
+        let named = |f: &crate::model::metadata::Folder| {
+            f.extra.external_identifiers.iter().map(|e| e.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&again), named(&folder));
     }
 }

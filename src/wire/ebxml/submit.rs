@@ -1,6 +1,6 @@
 //! `lcm:SubmitObjectsRequest`: the registry objects of a submission. ITI TF-2 3.42.4.1.2.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use roxmltree::Node;
 
@@ -88,7 +88,8 @@ pub fn read_objects(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Ve
 /// Every object of a `RegistryObjectList`; packages are told apart by their marker, which may
 /// stand inside the package or beside it (ITI TF-3 4.2.3.1.2).
 fn read_raw(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Vec<RegistryObject> {
-    let mut beside: HashMap<String, Vec<Classification>> = HashMap::new();
+    // In order of id, so that a message earns the same list of problems each time.
+    let mut beside: BTreeMap<String, Vec<Classification>> = BTreeMap::new();
     for node in tree::children(list, NS_RIM, "Classification") {
         let c = object::classification(node, problems);
         beside.entry(c.classified_object.clone()).or_default().push(c);
@@ -176,4 +177,25 @@ pub fn write(w: &mut XmlWriter<'static>, submission: &Submission) {
         association::write(w, a, Form::Request);
     }
     w.close().close();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_come_in_the_same_order_each_time() {
+        let stray = |id: &str| {
+            format!(r#"<Classification id="c{id}" classifiedObject="{id}" classificationNode="n"/>"#)
+        };
+        let strays: String = ["D", "B", "E", "A", "C"].map(stray).concat();
+        let xml = format!(
+            r#"<l:SubmitObjectsRequest xmlns:l="{NS_LCM}" xmlns="{NS_RIM}"><RegistryObjectList>{strays}</RegistryObjectList></l:SubmitObjectsRequest>"#
+        );
+        let doc = tree::parse(&xml).unwrap();
+        let problems = read(doc.root_element(), None).problems;
+        let places: Vec<_> = problems.iter().filter_map(|p| p.location.as_deref()?.split_once('/')).collect();
+        let objects: Vec<_> = places.into_iter().map(|(object, _)| object).collect();
+        assert_eq!(objects, ["A", "B", "C", "D", "E", "SubmitObjectsRequest"]);
+    }
 }
