@@ -4,9 +4,15 @@
 //! in [`run`].
 
 mod check;
+mod demo;
 mod log;
+mod migrate;
+mod patient;
+mod send;
 mod serve;
+mod submission;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +32,7 @@ pub const EX_CONFIG: u8 = 78;
     version,
     propagate_version = true,
     after_help = "Examples:
+  chiren demo                              see it work, with invented hospitals and patients
   chiren check --example > chiren.toml     begin a configuration
   chiren check --config chiren.toml        see what is wrong with it
   chiren serve --config chiren.toml        run"
@@ -63,6 +70,22 @@ enum Command {
     /// Check a configuration, or print the example
     #[command(after_help = check::EXAMPLES)]
     Check(check::Arguments),
+
+    /// Bring the database to this program's schema
+    #[command(after_help = migrate::EXAMPLES)]
+    Migrate(migrate::Arguments),
+
+    /// Add patients to the registry, or list them
+    #[command(after_help = patient::EXAMPLES)]
+    Patient(patient::Arguments),
+
+    /// Run a whole invented network on this machine, and show what to try
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Arguments),
+
+    /// Send one request to a registry or repository, ours or another's
+    #[command(after_help = send::EXAMPLES)]
+    Send(send::Arguments),
 }
 
 /// Where the configuration is.
@@ -111,12 +134,28 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(arguments) => serve::run(arguments, lang),
         Command::Check(arguments) => check::run(arguments, lang),
+        Command::Migrate(arguments) => migrate::run(arguments, lang),
+        Command::Patient(arguments) => patient::run(arguments, lang),
+        Command::Demo(arguments) => demo::run(arguments, lang),
+        Command::Send(arguments) => send::run(&arguments),
     }
 }
 
 /// The runtime commands run on.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("chiren").build()
+}
+
+/// Writes what a command found to standard output. A reader that has seen enough (`| head`) is no
+/// failure.
+fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            failed(&anyhow::Error::new(error).context("standard output"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// A failure that is not the configuration's, in one line with its causes.

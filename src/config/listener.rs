@@ -45,7 +45,7 @@ section! {
         certificate: Option<PathBuf> = None; example "\"/etc/chiren/tls/gateway.pem\"",
         /// PEM file of its private key (PKCS#8, SEC1 or PKCS#1).
         private_key: Option<PathBuf> = None; example "\"/etc/chiren/tls/gateway.key\"",
-        /// PEM files of the authorities (or very certificates) of the clients we trust.
+        /// PEM files of the authorities of the clients we trust.
         client_ca: Vec<PathBuf> = vec![]; example "[\"/etc/chiren/tls/nodes-ca.pem\"]",
         /// `jp-high`: TLS 1.3 only (CRYPTREC 高セキュリティ型); `jp-high-12`: TLS 1.2 too, for
         /// systems that cannot yet; `atna-bcp195`: TLS 1.2 with the suites of ITI-19's BCP195 option.

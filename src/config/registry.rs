@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, Faults, unreadable};
 use super::section::section;
 
+use crate::model::codes::Vocabulary;
+
 pub use crate::model::codes::CodeCheck;
 pub use crate::model::rules::Profile;
 
@@ -52,11 +54,19 @@ impl RegistryConfig {
             return;
         }
         let mut faults = Faults::of("registry", list);
+        let mut texts = vec![];
         for (i, path) in self.vocabularies.iter().enumerate() {
-            if let Err(e) = std::fs::read_to_string(path) {
-                let fault = unreadable(&faults.key(&format!("vocabularies[{i}]")), path, e);
-                faults.push(fault);
+            match std::fs::read_to_string(path) {
+                Ok(text) => texts.push((path.display().to_string(), text)),
+                Err(e) => {
+                    let fault = unreadable(&faults.key(&format!("vocabularies[{i}]")), path, e);
+                    faults.push(fault);
+                }
             }
+        }
+        let named = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        if let Err(e) = Vocabulary::parse(self.codes, named) {
+            faults.add("vocabularies", e.to_string(), format!("語彙ファイルに誤りがあります: {e}"));
         }
     }
 }

@@ -82,16 +82,6 @@ constants! {
     }
 }
 
-/// The association types that relate one document to another: source and target are DocumentEntries.
-pub const RELATIONSHIPS: &[&str] = &[
-    association_type::APND,
-    association_type::XFRM,
-    association_type::RPLC,
-    association_type::XFRM_RPLC,
-    association_type::SIGNS,
-    association_type::IS_SNAPSHOT_OF,
-];
-
 constants! {
     /// `@objectType`. The first two tell stable from on-demand DocumentEntries (ITI TF-3 4.2.3.2.30).
     object_type {

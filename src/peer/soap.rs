@@ -22,6 +22,7 @@ use crate::model::metadata::Submission;
 use crate::model::namespace::{NS_XDS, NS_XOP};
 use crate::model::transaction::{Packaging, Transaction};
 use crate::wire::ebxml::response::ResponseStatus;
+use crate::wire::ebxml::retrieve::Content;
 use crate::wire::ebxml::{response, submit};
 use crate::wire::mtom::cid::{self, Reference};
 use crate::wire::mtom::write::Multipart;
@@ -320,14 +321,21 @@ impl SoapAnswer {
 }
 
 /// Writes `xds:ProvideAndRegisterDocumentSetRequest`: the submission, then for each document the
-/// id of its DocumentEntry and the Content-ID it travels under. ITI TF-2 3.41.4.1.2.
-pub fn write_provide(w: &mut XmlWriter<'static>, submission: &Submission, documents: &[(&str, &str)]) {
+/// id of its DocumentEntry and where its bytes are. ITI TF-2 3.41.4.1.2.
+pub fn write_provide(w: &mut XmlWriter<'static>, submission: &Submission, documents: &[(&str, Content)]) {
     w.open("xds:ProvideAndRegisterDocumentSetRequest").attr("xmlns:xds", NS_XDS);
     submit::write(w, submission);
-    for (entry, content_id) in documents {
-        let href = cid::href(content_id);
+    for (entry, content) in documents {
         w.open("xds:Document").attr("id", entry);
-        w.empty("xop:Include", &[("xmlns:xop", NS_XOP), ("href", &href)]).close();
+        match content {
+            Content::Include(content_id) => {
+                let href = cid::href(content_id);
+                w.empty("xop:Include", &[("xmlns:xop", NS_XOP), ("href", &href)]).close();
+            }
+            Content::Base64(text) => {
+                w.text(text).close();
+            }
+        }
     }
     w.close();
 }

@@ -114,6 +114,22 @@ impl Network {
     /// The document of number `index`, or nothing when the network has no patients. Some patients have many
     /// documents, most have few.
     pub fn document(&self, index: u64) -> Option<SyntheticDocument> {
+        self.write(index, index, false)
+    }
+
+    /// The patient of the document of number `index`: the index into [`Network::patients`].
+    pub fn patient_of(&self, index: u64) -> Option<usize> {
+        let mut rng = SplitMix64::derived(self.seed, DOCUMENTS, index);
+        usize::try_from(rng.skewed(self.patients.len() as u64)).ok()
+    }
+
+    /// The document of number `index` as its author corrected it two hours later; it bears the number `number`. For
+    /// submissions that replace (RPLC).
+    pub fn correction(&self, index: u64, number: u64) -> Option<SyntheticDocument> {
+        self.write(index, number, true)
+    }
+
+    fn write(&self, index: u64, number: u64, corrected: bool) -> Option<SyntheticDocument> {
         let mut rng = SplitMix64::derived(self.seed, DOCUMENTS, index);
         let at = usize::try_from(rng.skewed(self.patients.len() as u64)).ok()?;
         let patient = self.patients.get(at)?;
@@ -131,8 +147,9 @@ impl Network {
         let written = day.at(rng.range(8, 18) as i8, rng.range(0, 59) as i8, rng.range(0, 59) as i8, 0);
         let stay = if row.kind == Kind::DischargeSummary { rng.range(2, 40) } else { 0 };
         let admitted = day.saturating_sub(Span::new().days(stay));
-        let title = format!("{}（{}年{}月{}日）", row.title, day.year(), day.month(), day.day());
-        let unique_id = format!("{NETWORK_OID}.4.{}.{}", local.hospital + 1, index + 1);
+        let version = if corrected { "訂正版" } else { "" };
+        let title = format!("{}{version}（{}年{}月{}日）", row.title, day.year(), day.month(), day.day());
+        let unique_id = format!("{NETWORK_OID}.4.{}.{}", local.hospital + 1, number + 1);
         let order = format!("{}{:07}", day.strftime("%Y%m%d"), index % 10_000_000);
         let recipient = matches!(row.kind, Kind::Referral | Kind::FhirReferral)
             .then(|| self.hospitals.get((local.hospital + 1) % self.hospitals.len()))
@@ -222,7 +239,7 @@ impl Network {
             practice_setting,
             event_codes: if row.kind == Kind::ImagingReport { vec![codes::CT] } else { Vec::new() },
             language: "ja-JP",
-            creation_time: utc(written),
+            creation_time: utc(written.saturating_add(Span::new().hours(2 * i64::from(corrected)))),
             service_start,
             service_stop,
             unique_id,
@@ -333,6 +350,23 @@ mod tests {
         assert_ne!(a.patients, other.patients);
         assert!(!a.documents(10).eq(other.documents(10)));
         assert_eq!(Network::generate(42, 0, UNTIL).document(0), None);
+    }
+
+    #[test]
+    fn a_correction_is_of_the_same_care_under_its_own_number() {
+        let network = network();
+        for index in 0..20 {
+            let (first, corrected) = (network.document(index), network.correction(index, 900 + index));
+            let (Some(first), Some(corrected)) = (first, corrected) else { panic!("no document") };
+            assert_eq!(
+                (first.kind, first.patient, first.hospital),
+                (corrected.kind, corrected.patient, corrected.hospital)
+            );
+            assert_eq!(network.patient_of(index), Some(first.patient));
+            assert_eq!(first.service_start, corrected.service_start);
+            assert!(corrected.creation_time > first.creation_time && corrected.title.contains("訂正版"));
+            assert!(corrected.unique_id.ends_with(&format!(".{}", 901 + index)));
+        }
     }
 
     #[test]

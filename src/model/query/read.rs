@@ -21,16 +21,6 @@ impl StoredQuery {
     /// Reads the query `urn` from `slots`. `multi_patient` says whether the request came as ITI-51.
     /// Parameters the query does not know are ignored (ITI TF-2 3.18.4.1.2.3.4).
     pub fn from_slots(urn: &str, multi_patient: bool, slots: &[Slot]) -> Result<StoredQuery, QueryProblems> {
-        Self::from_slots_within(urn, multi_patient, slots, MAX_VALUES)
-    }
-
-    /// The same with another limit on the values of one parameter.
-    pub fn from_slots_within(
-        urn: &str,
-        multi_patient: bool,
-        slots: &[Slot],
-        most: usize,
-    ) -> Result<StoredQuery, QueryProblems> {
         let row = match QueryId::by_urn(urn) {
             Some(row) if row.multi_patient == multi_patient => row,
             Some(row) => {
@@ -53,7 +43,7 @@ impl StoredQuery {
                 )]);
             }
         };
-        let mut reader = Reader { row, slots, most, problems: vec![] };
+        let mut reader = Reader { row, slots, problems: vec![] };
         reader.check_presence();
         let query = reader.build();
         if reader.problems.is_empty() { Ok(query) } else { Err(reader.problems) }
@@ -63,8 +53,6 @@ impl StoredQuery {
 struct Reader<'a> {
     row: &'static QueryRow,
     slots: &'a [Slot],
-    /// Most values of one parameter.
-    most: usize,
     problems: QueryProblems,
 }
 
@@ -165,14 +153,14 @@ impl Reader<'_> {
                 &format!("takes exactly one value, {} given", items.len()),
             );
         }
-        if items.len() > self.most {
+        if items.len() > MAX_VALUES {
             self.problem(
                 ErrorCode::XDSStoredQueryParamNumber,
                 param.name,
                 None,
-                &format!("{} values given, {} is the limit here", items.len(), self.most),
+                &format!("{} values given, {MAX_VALUES} is the limit here", items.len()),
             );
-            items.truncate(self.most);
+            items.truncate(MAX_VALUES);
         }
         if param.kind == ValueKind::Code {
             for item in &items {

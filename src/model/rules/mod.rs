@@ -3,7 +3,7 @@
 //! [`table`] holds the rules as rows; [`check_object`] walks the rows of one object and then looks at what
 //! no row can say (structure of ebRIM, attributes that must agree, the domain profile). It reports every
 //! problem it finds and stops at none. What concerns several objects at once, or the registry's content,
-//! is decided by the registry service; [`check_ends`] helps it with associations.
+//! is decided in [`submission`] and by the registry service.
 //!
 //! Every problem is raised as `XDSRegistryMetadataError`. A receiver that must answer
 //! `XDSRepositoryMetadataError` (an XDR recipient) maps the code.
@@ -18,7 +18,6 @@ pub mod table;
 #[cfg(test)]
 pub mod samples;
 
-pub use association::{Target, check_ends};
 pub use table::{AttributeRule, Column, DataType, Place, Presence, rules};
 
 use crate::model::codes::{CodeCheck, CodedAttribute, Membership, Vocabulary, coding_scheme};

@@ -147,7 +147,7 @@ async fn documents_stream_both_ways() {
     let document = Outgoing::of_file("text/plain", file.path()).await.unwrap();
     let id = document.content_id.clone();
     let call = Call::new(&client, Transaction::Iti41, vec![document], |w| {
-        write_provide(w, &Submission::default(), &[("DE1", &id)]);
+        write_provide(w, &Submission::default(), &[("DE1", Content::Include(id.clone()))]);
     });
     let mut kept = Kept::default();
     let answer = call.send(&client, &mut kept).await.unwrap();

@@ -12,6 +12,7 @@ use crate::model::error::{Error, Fault, clip};
 use crate::model::namespace::NS_WSSE;
 use crate::model::transaction::{Packaging, Transaction};
 use crate::server::http::{GuardedBody, Request, RespBody};
+use crate::server::metrics::Outcome;
 use crate::service::context::Context;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::soap;
@@ -76,8 +77,12 @@ impl SoapFace {
         let Reply { body, audited, outcome } =
             dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await.map_err(refused)?;
         if let Err(e) = self.audit.settle(audited).await {
-            // No durable record, no answer.
-            return Err(refused(unrecorded(e, &id)));
+            let fault = unrecorded(e, &id);
+            // Without a durable record nothing is shown. A refusal shows nothing, and its reason may be
+            // the same full disk that the record found.
+            if matches!(outcome, Outcome::Success | Outcome::Warning | Outcome::Partial) {
+                return Err(refused(fault));
+            }
         }
         let audited = crate::service::audit::Audited::Written;
         Ok(reply::encode(Reply { body, audited, outcome }, mtom, row.response_action, row.code))

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use crate::config::registry::UnknownPatientQuery;
 use crate::model::consent::{Permit, Purpose};
 use crate::model::error::{Error, ErrorCode, RegistryError};
-use crate::model::query::{QueryRequest, QueryResult, StoredQuery};
+use crate::model::query::{QueryRequest, QueryResult, ReturnType, StoredQuery};
 use crate::service::context::Context;
 use crate::service::registry::Registry;
 use crate::service::{access, database};
 use crate::store::db::{DbError, Tx};
 use crate::store::patient;
 use crate::store::registry::find::{self, FindError, FindOptions, FindOutcome};
+
+/// A reference takes a fiftieth of an object's room in an answer.
+const REFS_PER_OBJECT: usize = 50;
 
 /// What was found, and about whom.
 #[derive(Debug)]
@@ -44,15 +47,18 @@ struct Question {
 impl Registry {
     pub async fn query(&self, context: &Context, request: QueryRequest) -> Result<Answer, Error> {
         let question = Arc::new(Question {
-            options: FindOptions { return_type: request.return_type, limit: self.settings.query_results },
+            options: FindOptions {
+                return_type: request.return_type,
+                limit: match request.return_type {
+                    ReturnType::LeafClass => self.settings.query_results,
+                    ReturnType::ObjectRef => self.settings.query_results.saturating_mul(REFS_PER_OBJECT),
+                },
+            },
             permit: access::permit(&context.caller, Purpose::Query),
             refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
             query: request.query,
         });
-        let one_statement = matches!(
-            question.query,
-            StoredQuery::FindDocuments(_) | StoredQuery::FindSubmissionSets(_) | StoredQuery::FindFolders(_)
-        ) && !question.refuse_unknown_patients;
+        let one_statement = !find::needs_snapshot(&question.query) && !question.refuse_unknown_patients;
         // Several statements must see one state of the registry.
         let found = if one_statement {
             self.db

@@ -13,7 +13,8 @@ use crate::config::database::DatabaseConfig;
 
 /// Attempts of a write that collides with others before it is given up as [`DbError::Conflict`].
 const ATTEMPTS: u32 = 8;
-/// Prepared statements kept per connection; behind PgBouncer in transaction mode set it in the URL.
+/// Prepared statements kept per connection. PgBouncer in transaction mode must be told to follow
+/// prepared statements (`max_prepared_statements`).
 const STATEMENTS: usize = 256;
 
 #[derive(Clone)]

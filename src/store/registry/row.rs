@@ -27,11 +27,8 @@ pub struct Table {
     pub alias: &'static str,
     /// Columns an object is read from, in the order the readers below expect.
     pub object: &'static str,
-    /// Columns an ObjectRef is read from.
+    /// Columns an ObjectRef is read from: the first three of the same.
     pub reference: &'static str,
-    /// The one order of answers: by the time that matters to people, then by id. A database that is
-    /// asked twice answers twice the same.
-    pub order: &'static str,
 }
 
 /// The table of a kind of object; see [`Table`].
@@ -40,32 +37,45 @@ pub fn table(kind: ObjectKind) -> &'static Table {
         ObjectKind::DocumentEntry => &Table {
             from: "document_entry d",
             alias: "d",
-            object: "d.patient_key, d.id, d.body, d.status, d.version",
-            reference: "d.patient_key, d.id",
-            order: "d.creation_time NULLS FIRST, d.id",
+            object: "d.patient_key, d.id, d.creation_time, d.body, d.status, d.version",
+            reference: "d.patient_key, d.id, d.creation_time",
         },
         ObjectKind::SubmissionSet => &Table {
             from: "submission_set s",
             alias: "s",
-            object: "s.patient_key, s.id, s.body, s.status",
-            reference: "s.patient_key, s.id",
-            order: "s.submission_time, s.id",
+            object: "s.patient_key, s.id, s.submission_time, s.body, s.status",
+            reference: "s.patient_key, s.id, s.submission_time",
         },
         ObjectKind::Folder => &Table {
             from: "folder f",
             alias: "f",
-            object: "f.patient_key, f.id, f.body, f.status, f.version, f.last_update_time",
-            reference: "f.patient_key, f.id",
-            order: "f.last_update_time, f.id",
+            object: "f.patient_key, f.id, f.last_update_time, f.body, f.status, f.version",
+            reference: "f.patient_key, f.id, f.last_update_time",
         },
         ObjectKind::Association => &Table {
             from: "association a",
             alias: "a",
-            object: "a.patient_key, a.id, a.body, a.status",
-            reference: "a.patient_key, a.id",
-            order: "a.registered_at, a.id",
+            object: "a.patient_key, a.id, a.registered_at, a.body, a.status",
+            reference: "a.patient_key, a.id, a.registered_at",
         },
     }
+}
+
+/// When an object is placed in an answer: by the time that matters to people, entries without one first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Moment {
+    /// creationTime, submissionTime or lastUpdateTime, padded to the second.
+    Time(Option<String>),
+    /// Microseconds since 1970.
+    Instant(i64),
+}
+
+/// Reads [`Table::reference`]'s third column.
+pub fn moment(kind: ObjectKind, row: &Row<'_>) -> Result<Moment, DbError> {
+    Ok(match kind {
+        ObjectKind::Association => Moment::Instant(row.get(2)?),
+        _ => Moment::Time(row.get(2)?),
+    })
 }
 
 /// Reads an object from [`Table::object`].
@@ -78,7 +88,7 @@ pub fn object(kind: ObjectKind, row: &Row<'_>) -> Result<MetadataObject, RowErro
     })
 }
 
-/// `d.patient_key, d.id, d.body, d.status, d.version`
+/// `d.patient_key, d.id, d.creation_time, d.body, d.status, d.version`
 pub fn document_entry(row: &Row<'_>) -> Result<DocumentEntry, RowError> {
     let mut entry: DocumentEntry = body(row)?;
     entry.availability_status = status(row)?;
@@ -86,23 +96,23 @@ pub fn document_entry(row: &Row<'_>) -> Result<DocumentEntry, RowError> {
     Ok(entry)
 }
 
-/// `s.patient_key, s.id, s.body, s.status`
+/// `s.patient_key, s.id, s.submission_time, s.body, s.status`
 pub fn submission_set(row: &Row<'_>) -> Result<SubmissionSet, RowError> {
     let mut set: SubmissionSet = body(row)?;
     set.availability_status = status(row)?;
     Ok(set)
 }
 
-/// `f.patient_key, f.id, f.body, f.status, f.version, f.last_update_time`
+/// `f.patient_key, f.id, f.last_update_time, f.body, f.status, f.version`
 pub fn folder(row: &Row<'_>) -> Result<Folder, RowError> {
     let mut folder: Folder = body(row)?;
     folder.availability_status = status(row)?;
     folder.version = version(row)?;
-    folder.last_update_time = Some(row.get(5)?);
+    folder.last_update_time = Some(row.get(2)?);
     Ok(folder)
 }
 
-/// `a.patient_key, a.id, a.body, a.status`
+/// `a.patient_key, a.id, a.registered_at, a.body, a.status`
 pub fn association(row: &Row<'_>) -> Result<Association, RowError> {
     let mut association: Association = body(row)?;
     association.availability_status = status(row)?;
@@ -110,7 +120,7 @@ pub fn association(row: &Row<'_>) -> Result<Association, RowError> {
 }
 
 fn body<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
-    match serde_json::from_str(row.text(2)?) {
+    match serde_json::from_str(row.text(3)?) {
         Ok(object) => Ok(object),
         Err(_) => Err(corrupt(row)),
     }
@@ -124,9 +134,9 @@ fn corrupt(row: &Row<'_>) -> RowError {
 }
 
 fn status(row: &Row<'_>) -> Result<AvailabilityStatus, RowError> {
-    Ok(AvailabilityStatus::from_i64(row.get(3)?))
+    Ok(AvailabilityStatus::from_i64(row.get(4)?))
 }
 
 fn version(row: &Row<'_>) -> Result<u32, RowError> {
-    u32::try_from(row.get::<i64>(4)?).map_err(|_| corrupt(row))
+    u32::try_from(row.get::<i64>(5)?).map_err(|_| corrupt(row))
 }

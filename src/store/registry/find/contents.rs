@@ -1,5 +1,5 @@
 //! Sub-selects that follow associations from the objects a query names. All yield `patient_key` and
-//! `id`; all follow Approved associations only.
+//! `id`, each pair once; members and holders are those by Approved associations.
 //!
 //! CROSS JOIN is SQLite's way to fix the order of a join: from the named objects (`r`) through
 //! their associations (`h`) to the other end (`o`, which knows its own patient: an entry that
@@ -9,44 +9,70 @@ use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AssociationType;
 use crate::store::registry::kind;
 
-/// Associations with one of `roots` at either end, as a condition on `a`.
+/// One end of an association.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Source,
+    Target,
+}
+
+impl End {
+    pub fn column(self) -> &'static str {
+        match self {
+            End::Source => "source_id",
+            End::Target => "target_id",
+        }
+    }
+
+    fn other(self) -> End {
+        match self {
+            End::Source => End::Target,
+            End::Target => End::Source,
+        }
+    }
+}
+
+/// Associations with one of `roots` at either end.
 pub(super) fn touching(roots: &str) -> String {
-    let half = |end: &str| {
+    let half = |end: End| {
         format!(
             "SELECT h.patient_key, h.id FROM {roots} r CROSS JOIN association h \
-             WHERE h.patient_key = r.patient_key AND h.{end} = r.id"
+             WHERE h.patient_key = r.patient_key AND h.{} = r.id",
+            end.column()
         )
     };
-    format!("(a.patient_key, a.id) IN ({} UNION {})", half("source_id"), half("target_id"))
+    format!("({} UNION {})", half(End::Source), half(End::Target))
 }
 
 /// What `roots` have as members, of one kind.
 pub(super) fn members(roots: &str, of: ObjectKind) -> String {
-    format!(
-        "(SELECT o.patient_key, o.id FROM {roots} r CROSS JOIN association h CROSS JOIN object_id o \
-         WHERE h.patient_key = r.patient_key AND h.source_id = r.id AND h.assoc_type = '{}' \
-         AND h.status = 1 AND o.id = h.target_id AND o.kind = {})",
-        AssociationType::HasMember.urn(),
-        kind::of(of)
-    )
+    across(roots, End::Source, of)
 }
 
 /// What `roots` are members of, of one kind.
 pub(super) fn holders(roots: &str, of: ObjectKind) -> String {
+    across(roots, End::Target, of)
+}
+
+/// From `roots` at one end of HasMember associations to the objects at the other.
+fn across(roots: &str, near: End, of: ObjectKind) -> String {
     format!(
-        "(SELECT o.patient_key, o.id FROM {roots} r CROSS JOIN association h CROSS JOIN object_id o \
-         WHERE h.patient_key = r.patient_key AND h.target_id = r.id AND h.assoc_type = '{}' \
-         AND h.status = 1 AND o.id = h.source_id AND o.kind = {})",
+        "(SELECT DISTINCT o.patient_key, o.id FROM {roots} r CROSS JOIN association h CROSS JOIN object_id o \
+         WHERE h.patient_key = r.patient_key AND h.{} = r.id AND h.assoc_type = '{}' \
+         AND h.status = 1 AND o.id = h.{} AND o.kind = {})",
+        near.column(),
         AssociationType::HasMember.urn(),
+        near.other().column(),
         kind::of(of)
     )
 }
 
-/// HasMember associations out of (`source_id`) or into (`target_id`) `roots`, as a condition on `a`.
-pub(super) fn has_member(roots: &str, end: &str) -> String {
+/// HasMember associations with one of `roots` at one end.
+pub(super) fn has_member(roots: &str, end: End) -> String {
     format!(
-        "(a.patient_key, a.id) IN (SELECT h.patient_key, h.id FROM {roots} r CROSS JOIN association h \
-         WHERE h.patient_key = r.patient_key AND h.{end} = r.id AND h.assoc_type = '{}')",
+        "(SELECT h.patient_key, h.id FROM {roots} r CROSS JOIN association h \
+         WHERE h.patient_key = r.patient_key AND h.{} = r.id AND h.assoc_type = '{}')",
+        end.column(),
         AssociationType::HasMember.urn()
     )
 }

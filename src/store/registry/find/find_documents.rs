@@ -22,8 +22,9 @@ const AUTHOR: &str = "document_author w WHERE w.patient_key = d.patient_key AND 
 
 pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &FindDocuments) -> Result<Vec<Hit>, FindError> {
     let Some(exact) = Exact::of(reading, q).await? else { return Ok(vec![]) };
-    let mut s = reading.select(ObjectKind::DocumentEntry);
-    conditions(&mut s, q);
+    let mut s = Statement::new("SELECT ");
+    s.push(reading.columns(ObjectKind::DocumentEntry));
+    from(&mut s, q, "");
     let (authors, references) = exact.or(q);
     if !authors.is_empty() {
         s.push(" AND EXISTS (SELECT 1 FROM ");
@@ -34,21 +35,29 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &FindDocuments) -> Res
     reading.hits(ObjectKind::DocumentEntry, s).await
 }
 
-/// Everything but authors and referenceIds.
-fn conditions<'q>(s: &mut Statement<'q>, q: &'q FindDocuments) {
+/// ` FROM document_entry d{also} WHERE …`: every condition but authors and referenceIds.
+fn from<'q>(s: &mut Statement<'q>, q: &'q FindDocuments, also: &str) {
+    s.push(" FROM ");
     let mut events = q.event_code_list.as_slice();
+    let other_index = !q.class_code.is_empty() || !q.healthcare_facility_type_code.is_empty();
     match (q.patient_ids.as_slice(), events) {
-        ([], [first, rest @ ..]) if q.class_code.is_empty() && q.healthcare_facility_type_code.is_empty() => {
+        ([], [first, rest @ ..]) if !other_index => {
             // No patient to begin with: begin at the index of events.
-            s.push("(d.patient_key, d.id) IN (SELECT c.patient_key, c.entry_id FROM document_code c");
+            s.push("(SELECT DISTINCT c.patient_key, c.entry_id AS id FROM document_code c");
             s.bind_texts(" WHERE c.attribute = 1 AND c.code IN ", first);
-            s.push(") AND ");
+            s.push(") k CROSS JOIN document_entry d");
+            s.push(also);
+            s.push(" WHERE d.patient_key = k.patient_key AND d.id = k.id AND ");
             events = rest;
         }
-        ([], _) => {}
         (pids, _) => {
-            s.patients("d.patient_key", pids);
-            s.push(" AND ");
+            s.push("document_entry d");
+            s.push(also);
+            s.push(" WHERE ");
+            if !pids.is_empty() {
+                s.patients("d.patient_key", pids);
+                s.push(" AND ");
+            }
         }
     }
     s.bind_list("d.status IN ", q.status.iter().map(|status| status.to_i64().into()));
@@ -95,8 +104,8 @@ impl Exact {
     async fn of(reading: &mut Reading<'_, '_>, q: &FindDocuments) -> Result<Option<Exact>, FindError> {
         let mut exact = Exact { authors: None, references: None };
         if q.author_person.iter().any(|p| like::is_pattern(p)) {
-            let mut s = Statement::new(&["SELECT DISTINCT w.person FROM "]);
-            values(&mut s, "w", "document_author", q);
+            let mut s = Statement::new("SELECT DISTINCT w.person");
+            values(&mut s, "document_author w", q);
             match matching(reading, s, &q.author_person).await? {
                 found if found.is_empty() => return Ok(None),
                 found => exact.authors = Some(found),
@@ -105,8 +114,8 @@ impl Exact {
         if q.reference_id_list.iter().flatten().any(|p| like::is_pattern(p)) {
             let mut groups = vec![];
             for group in &q.reference_id_list {
-                let mut s = Statement::new(&["SELECT DISTINCT w.code FROM "]);
-                values(&mut s, "w", "document_code", q);
+                let mut s = Statement::new("SELECT DISTINCT w.code");
+                values(&mut s, "document_code w", q);
                 s.push(" AND w.attribute = 3");
                 match matching(reading, s, group).await? {
                     found if found.is_empty() => return Ok(None),
@@ -126,15 +135,14 @@ impl Exact {
     }
 }
 
-/// `{table} {alias} WHERE …`: rows of a child table that the query could select.
-fn values<'q>(s: &mut Statement<'q>, alias: &str, table: &str, q: &'q FindDocuments) {
+/// ` FROM {child} WHERE …`: rows of a child table, called `w`, of entries the query could select.
+fn values<'q>(s: &mut Statement<'q>, child: &str, q: &'q FindDocuments) {
     if q.patient_ids.is_empty() {
-        s.push(&format!("document_entry d CROSS JOIN {table} {alias} WHERE "));
-        conditions(s, q);
-        s.push(&format!(" AND {alias}.patient_key = d.patient_key AND {alias}.entry_id = d.id"));
+        from(s, q, &[" CROSS JOIN ", child].concat());
+        s.push(" AND w.patient_key = d.patient_key AND w.entry_id = d.id");
     } else {
-        s.push(&format!("{table} {alias} WHERE "));
-        s.patients(&format!("{alias}.patient_key"), &q.patient_ids);
+        s.push(&[" FROM ", child, " WHERE "].concat());
+        s.patients("w.patient_key", &q.patient_ids);
     }
 }
 
@@ -145,10 +153,8 @@ pub(super) async fn matching(
     patterns: &[String],
 ) -> Result<Vec<String>, FindError> {
     let fits = |value: &str| patterns.iter().any(|p| like::matches(p, value));
-    let found = reading
-        .tx
-        .fetch(s.sql, &s.args, |row| if fits(row.text(0)?) { Ok(Some(row.get(0)?)) } else { Ok(None) })
-        .await?;
+    let found =
+        reading.rows(s, |row| if fits(row.text(0)?) { Ok(Some(row.get(0)?)) } else { Ok(None) }).await?;
     let found: Vec<String> = found.into_iter().flatten().collect();
     if found.len() > LIST_MAX { Err(reading.too_many()) } else { Ok(found) }
 }

@@ -2,28 +2,35 @@
 
 use super::FindError;
 use super::reading::{Hit, Reading};
+use super::statement::Statement;
 use crate::model::ebrim::ObjectKind;
 use crate::model::query::FindFolders;
 
 const CODE: &str = "folder_code c WHERE c.patient_key = f.patient_key AND c.folder_id = f.id AND c.code";
 
 pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &FindFolders) -> Result<Vec<Hit>, FindError> {
-    let mut s = reading.select(ObjectKind::Folder);
-    let mut codes = q.code_list.as_slice();
-    match (q.patient_ids.as_slice(), codes) {
+    let mut s = Statement::default();
+    let codes = match (q.patient_ids.as_slice(), q.code_list.as_slice()) {
         ([], [first, rest @ ..]) => {
             // No patient to begin with: begin at the index of codes.
-            s.push("(f.patient_key, f.id) IN (SELECT c.patient_key, c.folder_id FROM folder_code c");
-            s.bind_texts(" WHERE c.code IN ", first);
-            s.push(") AND ");
-            codes = rest;
-        }
-        ([], []) => {}
-        (pids, _) => {
-            s.patients("f.patient_key", pids);
+            let keys = s.apart(|s| {
+                s.push("(SELECT DISTINCT c.patient_key, c.folder_id AS id FROM folder_code c");
+                s.bind_texts(" WHERE c.code IN ", first);
+                s.push(")");
+            });
+            reading.select_among(&mut s, ObjectKind::Folder, &keys);
             s.push(" AND ");
+            rest
         }
-    }
+        (pids, codes) => {
+            reading.select(&mut s, ObjectKind::Folder);
+            if !pids.is_empty() {
+                s.patients("f.patient_key", pids);
+                s.push(" AND ");
+            }
+            codes
+        }
+    };
     s.bind_list("f.status IN ", q.status.iter().map(|status| status.to_i64().into()));
     s.and_within("f.last_update_time", &q.last_update_time);
     s.and_each_group(CODE, codes);

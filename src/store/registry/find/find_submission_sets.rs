@@ -15,13 +15,14 @@ pub(super) async fn run(
     let patient = std::slice::from_ref(&q.patient_id);
     let authors = match &q.author_person {
         Some(pattern) if like::is_pattern(pattern) => {
-            let mut s = Statement::new(&["SELECT DISTINCT w.person FROM submission_author w WHERE "]);
+            let mut s = Statement::new("SELECT DISTINCT w.person FROM submission_author w WHERE ");
             s.patients("w.patient_key", patient);
             matching(reading, s, std::slice::from_ref(pattern)).await?
         }
         author => author.iter().cloned().collect(),
     };
-    let mut s = reading.select(ObjectKind::SubmissionSet);
+    let mut s = Statement::default();
+    reading.select(&mut s, ObjectKind::SubmissionSet);
     s.patients("s.patient_key", patient);
     s.and_status("s.status", &q.status);
     s.and_one_of("s.source_id", &q.source_id);

@@ -1,6 +1,7 @@
 //! GetAll: all a patient has, each kind by its status. ITI TF-2 3.18.4.1.2.3.7.4.
 
 use super::reading::{Hit, Reading, ids};
+use super::statement::Statement;
 use super::{FindError, find_documents, find_folders, find_submission_sets};
 use crate::model::query::{FindDocuments, FindFolders, FindSubmissionSets, GetAll};
 
@@ -31,8 +32,13 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &GetAll) -> Result<Vec
         return Ok(hits);
     }
     let shown = ids(&hits);
-    let mut s = reading.select_links();
-    s.patients("a.patient_key", std::slice::from_ref(&q.patient_id));
+    let mut s = Statement::default();
+    let keys = s.apart(|s| {
+        s.push("(SELECT h.patient_key, h.id FROM association h WHERE ");
+        s.patients("h.patient_key", std::slice::from_ref(&q.patient_id));
+        s.push(")");
+    });
+    reading.select_links(&mut s, &keys);
     hits.extend(reading.links(s, |source, target| shown.contains(source) || shown.contains(target)).await?);
     Ok(hits)
 }

@@ -3,14 +3,14 @@
 use super::FindError;
 use super::contents::touching;
 use super::reading::{Hit, Reading};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use crate::model::ebrim::ObjectKind;
 
 pub(super) async fn run(reading: &mut Reading<'_, '_>, uuids: &[String]) -> Result<Vec<Hit>, FindError> {
     let ids = Roots::uuids(uuids);
-    let mut s = reading.select(ObjectKind::Association);
+    let mut s = Statement::default();
     let roots = s.roots(None, &ids);
-    s.push("a.status = 1 AND ");
-    s.push(&touching(&roots));
+    reading.select_among(&mut s, ObjectKind::Association, &touching(&roots));
+    s.push(" AND a.status = 1");
     reading.hits(ObjectKind::Association, s).await
 }

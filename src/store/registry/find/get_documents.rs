@@ -2,18 +2,20 @@
 
 use super::FindError;
 use super::reading::{Hit, Reading};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use crate::model::ebrim::ObjectKind;
 
 /// Of any status and type. A uniqueId may select several entries.
 pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Vec<Hit>, FindError> {
-    let mut s = reading.select(ObjectKind::DocumentEntry);
+    let mut s = Statement::default();
     match ids {
-        Roots::UniqueId(ids) => s.bind_texts("d.unique_id IN ", ids),
+        Roots::UniqueId(ids) => {
+            reading.select(&mut s, ObjectKind::DocumentEntry);
+            s.bind_texts("d.unique_id IN ", ids);
+        }
         Roots::Uuid(_) => {
             let roots = s.roots(Some(ObjectKind::DocumentEntry), ids);
-            s.push("(d.patient_key, d.id) IN ");
-            s.push(&roots);
+            reading.select_among(&mut s, ObjectKind::DocumentEntry, &roots);
         }
     }
     reading.hits(ObjectKind::DocumentEntry, s).await

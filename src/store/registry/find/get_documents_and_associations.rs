@@ -3,7 +3,7 @@
 
 use super::contents::touching;
 use super::reading::{Hit, Reading};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use super::{FindError, get_documents};
 use crate::model::ebrim::ObjectKind;
 
@@ -12,10 +12,10 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Ve
     if hits.is_empty() {
         return Ok(hits);
     }
-    let mut s = reading.select(ObjectKind::Association);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::DocumentEntry), ids);
-    s.push("a.status = 1 AND ");
-    s.push(&touching(&roots));
+    reading.select_among(&mut s, ObjectKind::Association, &touching(&roots));
+    s.push(" AND a.status = 1");
     hits.extend(reading.hits(ObjectKind::Association, s).await?);
     Ok(hits)
 }

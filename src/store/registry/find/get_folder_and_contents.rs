@@ -1,9 +1,9 @@
 //! GetFolderAndContents. ITI TF-2 3.18.4.1.2.3.7.11.
 
-use super::contents::{has_member, members};
+use super::contents::{End, has_member, members};
 use super::find_documents::content_filter;
 use super::reading::{Hit, Reading, ids};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use super::{FindError, get_folders};
 use crate::model::ebrim::ObjectKind;
 use crate::model::query::ContentFilter;
@@ -18,17 +18,16 @@ pub(super) async fn run(
     if hits.is_empty() {
         return Ok(hits);
     }
-    let mut s = reading.select(ObjectKind::DocumentEntry);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::Folder), id);
-    s.push("(d.patient_key, d.id) IN ");
-    s.push(&members(&roots, ObjectKind::DocumentEntry));
+    reading.select_among(&mut s, ObjectKind::DocumentEntry, &members(&roots, ObjectKind::DocumentEntry));
     content_filter(&mut s, filter);
     hits.extend(reading.hits(ObjectKind::DocumentEntry, s).await?);
 
     let shown = ids(&hits);
-    let mut s = reading.select_links();
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::Folder), id);
-    s.push(&has_member(&roots, "source_id"));
+    reading.select_links(&mut s, &has_member(&roots, End::Source));
     hits.extend(reading.links(s, |_, target| shown.contains(target)).await?);
     Ok(hits)
 }

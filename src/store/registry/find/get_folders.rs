@@ -2,13 +2,13 @@
 
 use super::FindError;
 use super::reading::{Hit, Reading};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use crate::model::ebrim::ObjectKind;
 
 pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Vec<Hit>, FindError> {
-    let mut s = reading.select(ObjectKind::Folder);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::Folder), ids);
-    s.push("f.status = 1 AND (f.patient_key, f.id) IN ");
-    s.push(&roots);
+    reading.select_among(&mut s, ObjectKind::Folder, &roots);
+    s.push(" AND f.status = 1");
     reading.hits(ObjectKind::Folder, s).await
 }

@@ -3,13 +3,13 @@
 use super::FindError;
 use super::contents::holders;
 use super::reading::{Hit, Reading};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use crate::model::ebrim::ObjectKind;
 
 pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Vec<Hit>, FindError> {
-    let mut s = reading.select(ObjectKind::Folder);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::DocumentEntry), ids);
-    s.push("f.status = 1 AND (f.patient_key, f.id) IN ");
-    s.push(&holders(&roots, ObjectKind::Folder));
+    reading.select_among(&mut s, ObjectKind::Folder, &holders(&roots, ObjectKind::Folder));
+    s.push(" AND f.status = 1");
     reading.hits(ObjectKind::Folder, s).await
 }

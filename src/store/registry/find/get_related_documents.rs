@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::contents::End;
 use super::find_documents::entry_types;
 use super::reading::{Hit, Reading, ids};
 use super::statement::{Roots, Statement};
@@ -18,10 +19,9 @@ pub(super) async fn run(
     types: &[AssociationType],
     others: &[EntryType],
 ) -> Result<Vec<Hit>, FindError> {
-    let mut s = reading.select(ObjectKind::DocumentEntry);
+    let mut s = Statement::default();
     let related = following(&mut s, id, types, ["target_id", "source_id"]);
-    s.push("(d.patient_key, d.id) IN ");
-    s.push(&related);
+    reading.select_among(&mut s, ObjectKind::DocumentEntry, &related);
     entry_types(&mut s, others);
     let others = reading.hits(ObjectKind::DocumentEntry, s).await?;
     if others.is_empty() {
@@ -31,10 +31,9 @@ pub(super) async fn run(
 
     let (others_ids, named_ids) = (ids(&others), ids(&named));
     let mut ends = HashSet::new();
-    let mut s = reading.select_links();
+    let mut s = Statement::default();
     let related = following(&mut s, id, types, ["id", "id"]);
-    s.push("(a.patient_key, a.id) IN ");
-    s.push(&related);
+    reading.select_links(&mut s, &related);
     let links = reading
         .links(s, |source, target| {
             let kept = (named_ids.contains(source) && others_ids.contains(target))
@@ -61,14 +60,13 @@ fn following<'q>(
     [out, into]: [&str; 2],
 ) -> String {
     let roots = s.roots(Some(ObjectKind::DocumentEntry), id);
-    let start = s.sql.len();
-    s.bind_list("", types.iter().map(|t| t.urn().into()));
-    let types = s.sql.split_off(start);
-    let half = |end: &str, column: &str| {
+    let types = s.apart(|s| s.bind_list("", types.iter().map(|t| t.urn().into())));
+    let half = |end: End, column: &str| {
         format!(
-            "SELECT h.patient_key, h.{column} FROM {roots} r CROSS JOIN association h \
-             WHERE h.patient_key = r.patient_key AND h.{end} = r.id AND h.status = 1 AND h.assoc_type IN {types}"
+            "SELECT h.patient_key, h.{column} AS id FROM {roots} r CROSS JOIN association h \
+             WHERE h.patient_key = r.patient_key AND h.{} = r.id AND h.status = 1 AND h.assoc_type IN {types}",
+            end.column()
         )
     };
-    format!("({} UNION {})", half("source_id", out), half("target_id", into))
+    format!("({} UNION {})", half(End::Source, out), half(End::Target, into))
 }

@@ -1,10 +1,10 @@
 //! GetSubmissionSetAndContents. ITI TF-2 3.18.4.1.2.3.7.10.
 
 use super::FindError;
-use super::contents::{has_member, members};
+use super::contents::{End, has_member, members};
 use super::find_documents::content_filter;
 use super::reading::{Hit, Reading, ids};
-use super::statement::Roots;
+use super::statement::{Roots, Statement};
 use crate::model::ebrim::ObjectKind;
 use crate::model::query::ContentFilter;
 
@@ -15,42 +15,43 @@ pub(super) async fn run(
     id: &Roots,
     filter: &ContentFilter,
 ) -> Result<Vec<Hit>, FindError> {
-    let mut s = reading.select(ObjectKind::SubmissionSet);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    s.push("(s.patient_key, s.id) IN ");
-    s.push(&roots);
+    reading.select_among(&mut s, ObjectKind::SubmissionSet, &roots);
     let mut hits = reading.hits(ObjectKind::SubmissionSet, s).await?;
     if hits.is_empty() {
         return Ok(hits);
     }
 
-    let mut s = reading.select(ObjectKind::DocumentEntry);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    s.push("(d.patient_key, d.id) IN ");
-    s.push(&members(&roots, ObjectKind::DocumentEntry));
+    reading.select_among(&mut s, ObjectKind::DocumentEntry, &members(&roots, ObjectKind::DocumentEntry));
     content_filter(&mut s, filter);
     hits.extend(reading.hits(ObjectKind::DocumentEntry, s).await?);
 
-    let mut s = reading.select(ObjectKind::Folder);
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    s.push("f.status = 1 AND (f.patient_key, f.id) IN ");
-    s.push(&members(&roots, ObjectKind::Folder));
+    reading.select_among(&mut s, ObjectKind::Folder, &members(&roots, ObjectKind::Folder));
+    s.push(" AND f.status = 1");
     hits.extend(reading.hits(ObjectKind::Folder, s).await?);
 
     let mut shown = ids(&hits);
-    let mut s = reading.select_links();
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    s.push("((a.patient_key, a.id) IN ");
-    s.push(&members(&roots, ObjectKind::Association));
-    s.push(" OR ");
-    s.push(&has_member(&members(&roots, ObjectKind::Folder), "source_id"));
-    s.push(")");
+    let held = members(&roots, ObjectKind::Association);
+    let foldered = has_member(&members(&roots, ObjectKind::Folder), End::Source);
+    reading.select_links(
+        &mut s,
+        &format!(
+            "(SELECT m.patient_key, m.id FROM {held} m UNION SELECT n.patient_key, n.id FROM {foldered} n)"
+        ),
+    );
     let inner = reading.links(s, |source, target| shown.contains(source) && shown.contains(target)).await?;
     shown.extend(ids(&inner));
 
-    let mut s = reading.select_links();
+    let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    s.push(&has_member(&roots, "source_id"));
+    reading.select_links(&mut s, &has_member(&roots, End::Source));
     hits.extend(reading.links(s, |_, target| shown.contains(target)).await?);
     hits.extend(inner);
     Ok(hits)

@@ -6,7 +6,7 @@
 //! what `$MetadataLevel` 1 shows: Deprecated Folders (unless a status list asks for them) and
 //! Deprecated Associations stay hidden.
 //!
-//! Some queries take several statements: run them inside `Db::snapshot` where these must agree.
+//! Some queries take several statements that must agree; [`needs_snapshot`] tells which.
 
 mod contents;
 mod find_documents;
@@ -99,35 +99,7 @@ pub async fn run(
     _permit: &Permit,
 ) -> Result<FindOutcome, FindError> {
     let mut reading = Reading::new(tx, options);
-    let hits = match query {
-        StoredQuery::FindDocuments(q)
-        | StoredQuery::FindDocumentsByReferenceId(q)
-        | StoredQuery::FindDocumentsForMultiplePatients(q) => find_documents::run(&mut reading, q).await?,
-        StoredQuery::FindSubmissionSets(q) => find_submission_sets::run(&mut reading, q).await?,
-        StoredQuery::FindFolders(q) | StoredQuery::FindFoldersForMultiplePatients(q) => {
-            find_folders::run(&mut reading, q).await?
-        }
-        StoredQuery::GetAll(q) => get_all::run(&mut reading, q).await?,
-        StoredQuery::GetDocuments(ids) => get_documents::run(&mut reading, &ids.into()).await?,
-        StoredQuery::GetFolders(ids) => get_folders::run(&mut reading, &ids.into()).await?,
-        StoredQuery::GetAssociations { uuids } => get_associations::run(&mut reading, uuids).await?,
-        StoredQuery::GetDocumentsAndAssociations(ids) => {
-            get_documents_and_associations::run(&mut reading, &ids.into()).await?
-        }
-        StoredQuery::GetSubmissionSets { uuids } => get_submission_sets::run(&mut reading, uuids).await?,
-        StoredQuery::GetSubmissionSetAndContents { id, contents } => {
-            get_submission_set_and_contents::run(&mut reading, &id.into(), contents).await?
-        }
-        StoredQuery::GetFolderAndContents { id, contents } => {
-            get_folder_and_contents::run(&mut reading, &id.into(), contents).await?
-        }
-        StoredQuery::GetFoldersForDocument(ids) => {
-            get_folders_for_document::run(&mut reading, &ids.into()).await?
-        }
-        StoredQuery::GetRelatedDocuments { id, types, entry_types } => {
-            get_related_documents::run(&mut reading, &id.into(), types, entry_types).await?
-        }
-    };
+    let hits = hits(&mut reading, query).await?;
     let patients = patients(tx, query, options, &hits).await?;
     let result = match options.return_type {
         ReturnType::LeafClass => QueryResult::Objects(hits.into_iter().filter_map(Hit::object).collect()),
@@ -136,6 +108,63 @@ pub async fn run(
         ),
     };
     Ok(FindOutcome { result, patients })
+}
+
+/// Does the query take several statements, to be run in `Db::snapshot`? For the others `Db::read`
+/// does, which saves the round trips of a transaction.
+///
+/// What a LIKE pattern stands for is read a moment before the rest: at worst an entry registered in
+/// between is missed. Keys and ids of patients do not change.
+pub fn needs_snapshot(query: &StoredQuery) -> bool {
+    match query {
+        StoredQuery::FindDocuments(_)
+        | StoredQuery::FindDocumentsByReferenceId(_)
+        | StoredQuery::FindDocumentsForMultiplePatients(_)
+        | StoredQuery::FindSubmissionSets(_)
+        | StoredQuery::FindFolders(_)
+        | StoredQuery::FindFoldersForMultiplePatients(_)
+        | StoredQuery::GetDocuments(_)
+        | StoredQuery::GetFolders(_)
+        | StoredQuery::GetAssociations { .. }
+        | StoredQuery::GetFoldersForDocument(_) => false,
+        StoredQuery::GetAll(_)
+        | StoredQuery::GetDocumentsAndAssociations(_)
+        | StoredQuery::GetSubmissionSets { .. }
+        | StoredQuery::GetSubmissionSetAndContents { .. }
+        | StoredQuery::GetFolderAndContents { .. }
+        | StoredQuery::GetRelatedDocuments { .. } => true,
+    }
+}
+
+/// A new stored query is a file and an arm.
+async fn hits(reading: &mut Reading<'_, '_>, query: &StoredQuery) -> Result<Vec<Hit>, FindError> {
+    match query {
+        StoredQuery::FindDocuments(q)
+        | StoredQuery::FindDocumentsByReferenceId(q)
+        | StoredQuery::FindDocumentsForMultiplePatients(q) => find_documents::run(reading, q).await,
+        StoredQuery::FindSubmissionSets(q) => find_submission_sets::run(reading, q).await,
+        StoredQuery::FindFolders(q) | StoredQuery::FindFoldersForMultiplePatients(q) => {
+            find_folders::run(reading, q).await
+        }
+        StoredQuery::GetAll(q) => get_all::run(reading, q).await,
+        StoredQuery::GetDocuments(ids) => get_documents::run(reading, &ids.into()).await,
+        StoredQuery::GetFolders(ids) => get_folders::run(reading, &ids.into()).await,
+        StoredQuery::GetAssociations { uuids } => get_associations::run(reading, uuids).await,
+        StoredQuery::GetDocumentsAndAssociations(ids) => {
+            get_documents_and_associations::run(reading, &ids.into()).await
+        }
+        StoredQuery::GetSubmissionSets { uuids } => get_submission_sets::run(reading, uuids).await,
+        StoredQuery::GetSubmissionSetAndContents { id, contents } => {
+            get_submission_set_and_contents::run(reading, &id.into(), contents).await
+        }
+        StoredQuery::GetFolderAndContents { id, contents } => {
+            get_folder_and_contents::run(reading, &id.into(), contents).await
+        }
+        StoredQuery::GetFoldersForDocument(ids) => get_folders_for_document::run(reading, &ids.into()).await,
+        StoredQuery::GetRelatedDocuments { id, types, entry_types } => {
+            get_related_documents::run(reading, &id.into(), types, entry_types).await
+        }
+    }
 }
 
 /// Whom the answer is about; refused if it may be about one only and is not.
@@ -157,7 +186,7 @@ async fn patients(
     let keys: Vec<i64> = keys.into_iter().collect();
     let mut pids = Vec::with_capacity(keys.len());
     for some in keys.chunks(LIST_MAX) {
-        let mut s = Statement::new(&["SELECT p.pid FROM patient p WHERE p.patient_key IN "]);
+        let mut s = Statement::new("SELECT p.pid FROM patient p WHERE p.patient_key IN ");
         s.bind_list("", some.iter().map(|key| Val::I64(*key)));
         pids.extend(tx.fetch(s.sql, &s.args, |row| row.get::<String>(0)).await?);
     }

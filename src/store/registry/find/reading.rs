@@ -8,13 +8,14 @@ use super::{FindError, FindOptions};
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::MetadataObject;
 use crate::model::query::ReturnType;
-use crate::store::db::{Row, Tx};
-use crate::store::registry::row::{self, RowError};
+use crate::store::db::{DbError, Row, Tx};
+use crate::store::registry::row::{self, Moment, RowError};
 
 /// One object of the answer; without its body if only ObjectRefs were asked for.
 pub(super) struct Hit {
     pub kind: ObjectKind,
     pub patient_key: i64,
+    moment: Moment,
     found: Found,
 }
 
@@ -53,94 +54,141 @@ pub(super) fn ids(hits: &[Hit]) -> HashSet<String> {
 
 /// A stored query at work.
 pub(super) struct Reading<'t, 'c> {
-    pub tx: &'t mut Tx<'c>,
+    tx: &'t mut Tx<'c>,
     return_type: ReturnType,
     limit: usize,
     /// How many objects the answer may still grow by.
     left: usize,
+    /// How SQLite would run each statement, once somebody wants to know.
+    #[cfg(test)]
+    pub plans: Option<Vec<String>>,
 }
 
 impl<'t, 'c> Reading<'t, 'c> {
     pub fn new(tx: &'t mut Tx<'c>, options: &FindOptions) -> Self {
-        Self { tx, return_type: options.return_type, limit: options.limit, left: options.limit }
+        Self {
+            tx,
+            return_type: options.return_type,
+            limit: options.limit,
+            left: options.limit,
+            #[cfg(test)]
+            plans: None,
+        }
     }
 
     pub fn too_many(&self) -> FindError {
         FindError::TooManyResults(self.limit)
     }
 
-    /// `SELECT … FROM … WHERE `, to be continued with conditions on [`row::Table::alias`].
-    pub fn select<'q>(&self, kind: ObjectKind) -> Statement<'q> {
-        let table = row::table(kind);
-        let columns = match self.return_type {
-            ReturnType::LeafClass => table.object,
-            ReturnType::ObjectRef => table.reference,
-        };
-        Statement::new(&["SELECT ", columns, " FROM ", table.from, " WHERE "])
+    /// Columns of an object in the form asked for.
+    pub fn columns(&self, kind: ObjectKind) -> &'static str {
+        match self.return_type {
+            ReturnType::LeafClass => row::table(kind).object,
+            ReturnType::ObjectRef => row::table(kind).reference,
+        }
+    }
+
+    /// Appends `SELECT … FROM … WHERE `, to be continued with conditions on [`row::Table::alias`].
+    pub fn select(&self, s: &mut Statement<'_>, kind: ObjectKind) {
+        for part in ["SELECT ", self.columns(kind), " FROM ", row::table(kind).from, " WHERE "] {
+            s.push(part);
+        }
+    }
+
+    /// Appends the selection of the objects in `keys`, a sub-select of `patient_key` and `id`, each
+    /// once; to be continued with ` AND …`.
+    ///
+    /// As a join, and CROSS: SQLite then keeps the order, where it would read a whole table
+    /// for `(patient_key, id) IN (…)` over anything but a simple sub-select.
+    pub fn select_among(&self, s: &mut Statement<'_>, kind: ObjectKind, keys: &str) {
+        for part in ["SELECT ", self.columns(kind), " FROM "] {
+            s.push(part);
+        }
+        among(s, kind, keys);
     }
 
     /// Runs a statement of [`select`](Self::select). Every row is part of the answer.
     pub async fn hits(&mut self, kind: ObjectKind, mut s: Statement<'_>) -> Result<Vec<Hit>, FindError> {
         let return_type = self.return_type;
-        s.push(" ORDER BY ");
-        s.push(row::table(kind).order);
+        // One row too many is enough to know. Which rows does not matter then, so we sort and not the
+        // database, which would carry the bodies through its sorter.
         s.bind(" LIMIT ", i64::try_from(self.left).unwrap_or(i64::MAX).saturating_add(1));
-        let rows = self.tx.fetch(s.sql, &s.args, |row| Ok(hit(kind, return_type, row))).await?;
-        self.count(rows.len())?;
-        let mut hits = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
-        if kind == ObjectKind::Association {
-            // An association between two patients' objects may be kept under each of them.
-            let mut seen = HashSet::new();
-            hits.retain(|hit| seen.insert(hit.id().to_owned()));
-        }
-        Ok(hits)
+        let rows = self.rows(s, |row| Ok(hit(kind, return_type, row))).await?;
+        self.take(kind, rows.into_iter())
     }
 
-    /// `SELECT …, source, target FROM association a WHERE a.status = 1 AND `: only Approved
-    /// associations are ever shown.
-    pub fn select_links<'q>(&self) -> Statement<'q> {
-        let table = row::table(ObjectKind::Association);
-        // The ends stand in columns 4 and 5 whatever is asked for.
-        let columns = match self.return_type {
-            ReturnType::LeafClass => table.object,
-            ReturnType::ObjectRef => "a.patient_key, a.id, NULL, NULL",
-        };
-        let ends = ", a.source_id, a.target_id FROM association a WHERE a.status = 1 AND ";
-        Statement::new(&["SELECT ", columns, ends])
+    /// Appends the selection of the Approved associations in `keys`, with their ends: no others are
+    /// ever shown.
+    pub fn select_links(&self, s: &mut Statement<'_>, keys: &str) {
+        let kind = ObjectKind::Association;
+        s.push("SELECT ");
+        s.push(self.columns(kind));
+        // The ends stand in columns 5 and 6 whatever is asked for.
+        s.push(match self.return_type {
+            ReturnType::LeafClass => ", a.source_id, a.target_id FROM ",
+            ReturnType::ObjectRef => ", NULL, NULL, a.source_id, a.target_id FROM ",
+        });
+        among(s, kind, keys);
+        s.push(" AND a.status = 1");
     }
 
     /// Runs a statement of [`select_links`](Self::select_links) and takes those associations into the
     /// answer that `keep` says yes to, given source and target. Bodies of others are not read.
-    pub async fn links<K>(&mut self, mut s: Statement<'_>, mut keep: K) -> Result<Vec<Hit>, FindError>
+    pub async fn links<K>(&mut self, s: Statement<'_>, mut keep: K) -> Result<Vec<Hit>, FindError>
     where
         K: FnMut(&str, &str) -> bool + Send,
     {
         let kind = ObjectKind::Association;
         let (return_type, most) = (self.return_type, self.left);
-        s.push(" ORDER BY ");
-        s.push(row::table(kind).order);
-        let mut seen = HashSet::new();
+        let mut kept = 0;
         let rows = self
-            .tx
-            .fetch(s.sql, &s.args, |row| {
-                if seen.len() > most
-                    || !keep(row.text(4)?, row.text(5)?)
-                    || !seen.insert(row.get::<String>(1)?)
-                {
+            .rows(s, |row| {
+                if kept > most || !keep(row.text(5)?, row.text(6)?) {
                     return Ok(None);
                 }
+                kept += 1;
                 Ok(Some(hit(kind, return_type, row)))
             })
             .await?;
-        let hits = rows.into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
-        self.count(hits.len())?;
-        Ok(hits)
+        self.take(kind, rows.into_iter().flatten())
     }
 
-    fn count(&mut self, more: usize) -> Result<(), FindError> {
-        self.left = self.left.checked_sub(more).ok_or(FindError::TooManyResults(self.limit))?;
-        Ok(())
+    /// Runs any statement.
+    pub async fn rows<T, M>(&mut self, s: Statement<'_>, map: M) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        #[cfg(test)]
+        if let Some(plans) = &mut self.plans {
+            let explain = ["EXPLAIN QUERY PLAN ", &s.sql].concat();
+            plans.extend(self.tx.fetch(explain, &s.args, |row| row.get::<String>(3)).await?);
+        }
+        self.tx.fetch(s.sql, &s.args, map).await
     }
+
+    /// Counts, sorts and removes doubles: an association between two patients' objects may be kept under
+    /// each of them.
+    fn take(
+        &mut self,
+        kind: ObjectKind,
+        rows: impl Iterator<Item = Result<Hit, RowError>>,
+    ) -> Result<Vec<Hit>, FindError> {
+        let mut hits = rows.collect::<Result<Vec<_>, _>>()?;
+        self.left = self.left.checked_sub(hits.len()).ok_or(FindError::TooManyResults(self.limit))?;
+        hits.sort_unstable_by(|a, b| (&a.moment, a.id()).cmp(&(&b.moment, b.id())));
+        if kind == ObjectKind::Association {
+            hits.dedup_by(|a, b| a.id() == b.id());
+        }
+        Ok(hits)
+    }
+}
+
+fn among(s: &mut Statement<'_>, kind: ObjectKind, keys: &str) {
+    let row::Table { from, alias, .. } = row::table(kind);
+    s.push(&format!(
+        "{keys} k CROSS JOIN {from} WHERE {alias}.patient_key = k.patient_key AND {alias}.id = k.id"
+    ));
 }
 
 fn hit(kind: ObjectKind, return_type: ReturnType, row: &Row<'_>) -> Result<Hit, RowError> {
@@ -148,5 +196,5 @@ fn hit(kind: ObjectKind, return_type: ReturnType, row: &Row<'_>) -> Result<Hit, 
         ReturnType::LeafClass => Found::Object(row::object(kind, row)?),
         ReturnType::ObjectRef => Found::Reference(row.get(1)?),
     };
-    Ok(Hit { kind, patient_key: row.get(0)?, found })
+    Ok(Hit { kind, patient_key: row.get(0)?, moment: row::moment(kind, row)?, found })
 }

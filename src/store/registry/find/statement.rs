@@ -15,17 +15,16 @@ use crate::store::registry::kind;
 /// Longest list bound to one statement: both engines take four times as many values.
 pub(super) const LIST_MAX: usize = 8192;
 
+#[derive(Default)]
 pub(super) struct Statement<'q> {
     pub sql: String,
     pub args: Vec<Val<'q>>,
 }
 
 impl<'q> Statement<'q> {
-    pub fn new(parts: &[&str]) -> Self {
+    pub fn new(head: &str) -> Self {
         let mut sql = String::with_capacity(768);
-        for part in parts {
-            sql.push_str(part);
-        }
+        sql.push_str(head);
         Self { sql, args: Vec::with_capacity(16) }
     }
 
@@ -60,6 +59,14 @@ impl<'q> Statement<'q> {
 
     pub fn bind_texts(&mut self, text: &str, values: &'q [String]) {
         self.bind_list(text, values.iter().map(Val::from));
+    }
+
+    /// Text made by `write`, taken out again to be used elsewhere and as often as needed; the values
+    /// it binds stay.
+    pub fn apart(&mut self, write: impl FnOnce(&mut Self)) -> String {
+        let start = self.sql.len();
+        write(self);
+        self.sql.split_off(start)
     }
 
     /// ` AND {column} IN (…)`, or nothing if the parameter was not given.
@@ -119,27 +126,28 @@ impl<'q> Statement<'q> {
         self.push(")");
     }
 
-    /// Binds the objects a query starts from; the answer is the text of a sub-select with the columns
-    /// `patient_key` and `id`, to be used as often as needed.
+    /// Binds the objects a query starts from; the answer is the text of a sub-select of their
+    /// `patient_key` and `id`.
     ///
     /// The way leads through the tables that know the patient of every id, because everything else
     /// is kept by patient.
-    pub fn roots(&mut self, kind: Option<ObjectKind>, ids: &'q Roots) -> String {
-        let start = self.sql.len();
+    pub fn roots(&mut self, of: Option<ObjectKind>, ids: &'q Roots) -> String {
+        let entries = of == Some(ObjectKind::DocumentEntry);
         let (table, values) = match ids {
-            Roots::Uuid(values) => ("object_id x WHERE x.id", values),
-            Roots::UniqueId(values) if kind == Some(ObjectKind::DocumentEntry) => {
-                ("document_entry x WHERE x.unique_id", values)
-            }
-            Roots::UniqueId(values) => ("unique_id x WHERE x.unique_id", values),
+            Roots::Uuid(values) => ("object_id x WHERE x.id IN ", values),
+            Roots::UniqueId(values) if entries => ("document_entry x WHERE x.unique_id IN ", values),
+            Roots::UniqueId(values) => ("unique_id x WHERE x.unique_id IN ", values),
         };
-        let head = ["(SELECT x.patient_key, x.id FROM ", table, " IN "].concat();
-        self.bind_texts(&head, values);
-        if let (Some(of), false) = (kind, table.starts_with("document_entry")) {
-            let _ = write!(self.sql, " AND x.kind = {}", kind::of(of));
-        }
-        self.push(")");
-        self.sql.split_off(start)
+        self.apart(|s| {
+            s.push("(SELECT x.patient_key, x.id FROM ");
+            s.bind_texts(table, values);
+            match (of, ids) {
+                // The table of entries holds nothing else.
+                (None, _) | (Some(ObjectKind::DocumentEntry), Roots::UniqueId(_)) => {}
+                (Some(of), _) => s.push(&format!(" AND x.kind = {}", kind::of(of))),
+            }
+            s.push(")");
+        })
     }
 }
 
@@ -181,7 +189,7 @@ mod tests {
 
     fn list_of(n: usize) -> (String, usize) {
         let values = texts(n);
-        let mut s = Statement::new(&["x IN "]);
+        let mut s = Statement::new("x IN ");
         s.bind_texts("", &values);
         let bound = s.args.len();
         (s.sql, bound)
@@ -203,7 +211,7 @@ mod tests {
     #[test]
     fn roots_leave_the_statement_and_keep_their_values() {
         let ids = Roots::uuids(&["urn:uuid:AB".into(), "urn:uuid:ab".into()]);
-        let mut s = Statement::new(&["y"]);
+        let mut s = Statement::new("y");
         let text = s.roots(Some(ObjectKind::Folder), &ids);
         assert_eq!(text, "(SELECT x.patient_key, x.id FROM object_id x WHERE x.id IN ($1) AND x.kind = 3)");
         assert_eq!(s.sql, "y");

@@ -1,0 +1,249 @@
+//! Patients and documents of the synthetic network, submitted as its hospitals would: metadata
+//! written and read as ITI-41 carries it, held to the configured rules, stored by the repository.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use crate::app::Rooms;
+use crate::cli::submission::{publish, relate, synthetic_objects};
+use crate::model::caller::Caller;
+use crate::model::codes::LOINC;
+use crate::model::ebrim::LocalizedString;
+use crate::model::error::{Error, ErrorCode};
+use crate::model::metadata::{Association, AssociationType, Code, Folder, Submission};
+use crate::model::patient::Patient;
+use crate::model::rules::{Column, submission};
+use crate::model::transaction::Transaction;
+use crate::server::clock::Clock;
+use crate::service::context::Context;
+use crate::service::repository::{ProvidedDocument, Repository};
+use crate::synthetic::{self, NETWORK_OID, Network, SyntheticDocument};
+use crate::wire::ebxml::submit;
+use crate::wire::xml::{XmlWriter, tree};
+
+/// Patients whose documents are submitted at the same time.
+const AT_ONCE: usize = 48;
+/// Of so many documents the last corrects, and replaces, one of the others.
+const CORRECTION_EVERY: u64 = 20;
+const CORRECTED_BEFORE: u64 = 10;
+/// Of so many documents of a patient one lies in the patient's folder.
+const FOLDER_EVERY: usize = 4;
+
+/// The number of the document that document `number` replaces.
+fn corrected_by(number: u64) -> Option<u64> {
+    (number % CORRECTION_EVERY == CORRECTION_EVERY - 1).then(|| number.saturating_sub(CORRECTED_BEFORE))
+}
+
+/// The document of a number, corrections among them.
+pub fn document(network: &Network, number: u64) -> Option<SyntheticDocument> {
+    match corrected_by(number) {
+        Some(original) => network.correction(original, number),
+        None => network.document(number),
+    }
+}
+
+/// Whether a later one of `count` documents replaces this one.
+pub fn is_replaced(number: u64, count: u64) -> bool {
+    let by = number.saturating_add(CORRECTED_BEFORE);
+    by < count && corrected_by(by) == Some(number)
+}
+
+/// The numbers of each patient's documents in the order they are submitted.
+pub fn by_patient(network: &Network, count: u64) -> Vec<Vec<u64>> {
+    let mut numbers = vec![vec![]; network.patients.len()];
+    for number in 0..count {
+        let patient = network.patient_of(corrected_by(number).unwrap_or(number));
+        if let Some(list) = patient.and_then(|at| numbers.get_mut(at)) {
+            list.push(number);
+        }
+    }
+    numbers
+}
+
+/// A synthetic patient as the registry keeps patients.
+fn known(network: &Network, patient: &synthetic::Patient) -> Patient {
+    let name = &patient.name;
+    Patient {
+        patient_id: network.patient_cx(patient),
+        name_kanji: Some(name.kanji()),
+        name_kana: Some(format!("{} {}", name.family_kana, name.given_kana)),
+        name_romaji: Some(format!("{} {}", name.family_romaji(), name.given_romaji())),
+        birth_date: Some(patient.birth_dtm()),
+        sex: Some(patient.sex.hl7().to_owned()),
+    }
+}
+
+/// The first document of the first patient that nothing replaces.
+pub fn example(network: &Network, count: u64) -> Option<u64> {
+    by_patient(network, count).first()?.iter().copied().find(|number| !is_replaced(*number, count))
+}
+
+/// What is to be submitted.
+#[derive(Clone)]
+pub struct Seed {
+    pub network: Arc<Network>,
+    /// Documents, one submission each.
+    pub count: u64,
+    pub clock: Clock,
+    /// A document of special interest, and who is told when it is registered.
+    pub shown: Option<u64>,
+    pub ready: Arc<Notify>,
+}
+
+impl Seed {
+    /// Adds the patients and submits the documents. A patient's documents come in order, for some
+    /// replace others; patients do not wait for each other.
+    pub async fn run(self, rooms: &Rooms) -> anyhow::Result<()> {
+        let patients = self.network.patients.iter().map(|p| known(&self.network, p)).collect();
+        rooms.patients.add(patients, self.clock.now()).await.context("the patients cannot be added")?;
+        let repository = rooms.repository.clone().ok_or_else(|| anyhow!("there is no repository"))?;
+        let tasks = by_patient(&self.network, self.count).into_iter().map(|numbers| {
+            let (seed, repository) = (self.clone(), repository.clone());
+            async move {
+                // Its own task, so that every core writes documents; stopped with us.
+                AbortOnDropHandle::new(tokio::spawn(seed.submit_all(repository, numbers)))
+                    .await
+                    .context("a hospital stopped")?
+            }
+        });
+        stream::iter(tasks).buffer_unordered(AT_ONCE).try_collect::<()>().await
+    }
+
+    /// The documents of one patient.
+    async fn submit_all(self, repository: Repository, numbers: Vec<u64>) -> anyhow::Result<()> {
+        let mut entries: HashMap<u64, String> = HashMap::new();
+        let mut folder = None;
+        for (n, number) in numbers.into_iter().enumerate() {
+            let document = document(&self.network, number).ok_or_else(|| anyhow!("no document {number}"))?;
+            let (mut entry, mut set) = synthetic_objects(&document);
+            entry.entry_uuid = fresh_id();
+            set.entry_uuid = fresh_id();
+            let id = entry.entry_uuid.clone();
+            let mut submission = publish(entry, set);
+            match corrected_by(number).and_then(|original| entries.get(&original)) {
+                // The registry files a replacement with what it replaces.
+                Some(original) => relate(&mut submission, AssociationType::Replace, original),
+                None if n % FOLDER_EVERY == 0 => file(&mut submission, &mut folder, number),
+                None => {}
+            }
+            let context = Context {
+                transaction: Transaction::Iti41,
+                caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
+                request_id: format!("demo-{number}"),
+                received_at: self.clock.now(),
+            };
+            provide(&repository, &context, submission, &id, document.bytes)
+                .await
+                .with_context(|| format!("document {number} is refused"))?;
+            if self.shown == Some(number) {
+                self.ready.notify_one();
+            }
+            entries.insert(number, id);
+        }
+        Ok(())
+    }
+}
+
+/// Puts the submission's document into the patient's folder, which the first one makes.
+fn file(submission: &mut Submission, folder: &mut Option<String>, number: u64) {
+    let set = submission.submission_set.entry_uuid.clone();
+    let has_member =
+        |source: &str, target: &str| Association::new(AssociationType::HasMember, fresh_id(), source, target);
+    let folder_id = folder.get_or_insert_with(|| {
+        let id = fresh_id();
+        submission.folders.push(Folder {
+            entry_uuid: id.clone(),
+            unique_id: format!("{NETWORK_OID}.7.{}", number + 1),
+            patient_id: submission.submission_set.patient_id.clone(),
+            code_list: vec![Code {
+                code: "78454-6".into(),
+                scheme: LOINC.into(),
+                display: text("地域連携パス"),
+                extra_slots: vec![],
+            }],
+            title: text("地域連携パス"),
+            ..Folder::default()
+        });
+        submission.associations.push(has_member(&set, &id));
+        id
+    });
+    for entry in &submission.document_entries {
+        let filed = has_member(folder_id, &entry.entry_uuid);
+        submission.associations.push(has_member(&set, &filed.entry_uuid));
+        submission.associations.push(filed);
+    }
+}
+
+fn text(value: &str) -> Vec<LocalizedString> {
+    vec![LocalizedString { value: value.to_owned(), lang: Some("ja-JP".to_owned()), charset: None }]
+}
+
+fn fresh_id() -> String {
+    Uuid::new_v4().urn().to_string()
+}
+
+/// What ITI-41 does behind its envelope: the metadata passes through ebXML, so that it is judged as
+/// a hospital's would be.
+async fn provide(
+    repository: &Repository,
+    context: &Context,
+    submission: Submission,
+    id: &str,
+    bytes: Vec<u8>,
+) -> anyhow::Result<()> {
+    let draft = {
+        let mut w = XmlWriter::new();
+        submit::write(&mut w, &submission);
+        let xml = w.finish();
+        let parsed = tree::parse(&xml).map_err(|e| anyhow!("{e}"))?;
+        let rules = repository.registry().map(|r| r.rules(Column::DocumentSource));
+        let mut draft = submit::read(parsed.root_element(), rules.as_ref());
+        let duplicate = ErrorCode::XDSRepositoryDuplicateUniqueIdInMessage;
+        submission::check(&draft.submission, duplicate, &mut draft.problems);
+        draft
+    };
+    let mut spool = repository.spool();
+    spool.write(Bytes::from(bytes)).await?;
+    let document = ProvidedDocument { id: id.to_owned(), content: spool.finish().await? };
+    match repository.provide(context, draft.submission, vec![document], draft.problems).await {
+        Ok(_) => Ok(()),
+        Err(Error::Rejected(errors)) => {
+            let said: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.code.as_str(), e.context)).collect();
+            Err(anyhow!(said.join("; ")))
+        }
+        Err(Error::Internal(cause)) => Err(cause),
+        Err(e) => Err(anyhow!("{e:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_follows_what_it_replaces_and_has_its_patient() {
+        let network = Network::generate(1, 20, jiff::civil::date(2026, 4, 1));
+        let queues = by_patient(&network, 200);
+        assert_eq!(queues.iter().map(Vec::len).sum::<usize>(), 200);
+        let mut corrections = 0;
+        for (patient, numbers) in queues.iter().enumerate() {
+            assert!(numbers.is_sorted());
+            for number in numbers {
+                assert_eq!(document(&network, *number).unwrap().patient, patient);
+                if let Some(original) = corrected_by(*number) {
+                    corrections += 1;
+                    assert!(numbers.contains(&original) && corrected_by(original).is_none());
+                    assert!(is_replaced(original, 200) && !is_replaced(original, *number));
+                }
+            }
+        }
+        assert_eq!(corrections, 10);
+    }
+}

@@ -1,0 +1,101 @@
+//! `chiren send`: one request to any registry or repository, ours or another's, and what it answered.
+
+pub mod endpoint;
+mod provide;
+mod query;
+mod retrieve;
+pub mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use self::endpoint::Failure;
+use super::{failed, runtime};
+use crate::model::error::{RegistryError, Severity};
+use crate::model::transaction::Transaction;
+
+pub const EXAMPLES: &str = "Exit status: 0 success, 1 refused, 2 usage, 3 not reached (or no usable answer).
+
+Examples:
+  chiren send iti41 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --file letter.pdf
+  chiren send iti18 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO'
+  chiren send iti43 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1 -o out.pdf
+  chiren send iti42 --url https://registry.example.jp/iti42 --ca ca.pem --raw vendor-request.xml --verbose";
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    transaction: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Provide and Register Document Set-b: publish a document
+    Iti41(Box<provide::Iti41>),
+    /// Register Document Set-b: register the metadata of a document that a repository has
+    Iti42(Box<provide::Iti42>),
+    /// Registry Stored Query: find documents
+    Iti18(query::Arguments),
+    /// Retrieve Document Set: fetch documents
+    Iti43(retrieve::Arguments),
+    /// Multi-Patient Stored Query: find documents of several patients
+    Iti51(query::Arguments),
+}
+
+/// How an exchange ended that was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Success,
+    Refused,
+}
+
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let runtime = match runtime().context("the runtime cannot start") {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let ended = runtime.block_on(async {
+        match &arguments.transaction {
+            What::Iti41(arguments) => provide::iti41(arguments).await,
+            What::Iti42(arguments) => provide::iti42(arguments).await,
+            What::Iti18(arguments) => query::run(arguments, Transaction::Iti18).await,
+            What::Iti51(arguments) => query::run(arguments, Transaction::Iti51).await,
+            What::Iti43(arguments) => retrieve::run(arguments).await,
+        }
+    });
+    match ended {
+        Ok(Ending::Success) => ExitCode::SUCCESS,
+        Ok(Ending::Refused) => ExitCode::from(1),
+        Err(failure) => {
+            let kind = match failure {
+                Failure::Refused(_) => "refused",
+                Failure::Usage(_) => "error",
+                Failure::NotReached(_) => "not reached",
+            };
+            eprintln!("{kind}: {}", table::line(&failure.to_string()));
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Errors and warnings, one to a line.
+fn refusals(errors: &[RegistryError]) -> String {
+    errors
+        .iter()
+        .map(|e| {
+            let severity = match e.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let location = e.location.as_deref().map(|l| format!(" [{l}]")).unwrap_or_default();
+            table::line(&format!("  {severity} {}: {}{location}", e.code, e.context)) + "\n"
+        })
+        .collect()
+}
+
+/// Octets as hexadecimal digits.
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|o| format!("{o:02x}")).collect()
+}

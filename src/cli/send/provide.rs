@@ -1,0 +1,170 @@
+//! ITI-41 and ITI-42: publish a document, or register one that a repository has.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use jiff::Timestamp;
+use sha1::{Digest, Sha1};
+
+use super::endpoint::{Endpoint, Failure, Messages, Session, read_file};
+use super::{Ending, refusals, table};
+use crate::cli::submission::{self, Facts, Metadata};
+use crate::model::metadata::Submission;
+use crate::model::transaction::Transaction;
+use crate::peer::soap::{Call, Discard, Outgoing, SoapAnswer, write_provide};
+use crate::wire::ebxml::response::ResponseStatus;
+use crate::wire::ebxml::retrieve::Content;
+use crate::wire::ebxml::submit;
+
+#[derive(Debug, Args)]
+pub struct Iti41 {
+    #[command(flatten)]
+    endpoint: Endpoint,
+
+    /// The document
+    #[arg(long, value_name = "FILE", required_unless_present = "raw")]
+    file: Option<PathBuf>,
+
+    /// Send the document as base64 text in the envelope rather than as a part behind it
+    #[arg(long)]
+    inline: bool,
+
+    #[command(flatten)]
+    metadata: Metadata,
+
+    #[command(flatten)]
+    messages: Messages,
+}
+
+#[derive(Debug, Args)]
+pub struct Iti42 {
+    #[command(flatten)]
+    endpoint: Endpoint,
+
+    /// repositoryUniqueId of the repository that has the document
+    #[arg(long, value_name = "OID", required_unless_present = "raw")]
+    repository: Option<String>,
+
+    /// The document, to take name, hash and size from; it is not sent
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// SHA-1 of the document
+    #[arg(long, value_name = "HEX", required_unless_present_any = ["raw", "file"])]
+    hash: Option<String>,
+
+    /// Size of the document in octets
+    #[arg(long, value_name = "OCTETS", required_unless_present_any = ["raw", "file"])]
+    size: Option<u64>,
+
+    #[command(flatten)]
+    metadata: Metadata,
+
+    #[command(flatten)]
+    messages: Messages,
+}
+
+pub async fn iti41(arguments: &Iti41) -> Result<Ending, Failure> {
+    let session = Session::new(&arguments.endpoint, Transaction::Iti41, &arguments.messages)?;
+    if let Some(answer) = session.raw(&mut Discard).await? {
+        return outcome(&session, &answer);
+    }
+    // clap asks for one of --raw and --file.
+    let path = arguments.file.as_deref().unwrap_or(Path::new(""));
+    let facts = facts_of(path)?;
+    let submission = arguments.metadata.submission(&facts, Timestamp::now()).map_err(Failure::Usage)?;
+    show(&submission);
+    let mime = submission.document_entries.first().map_or("", |e| &e.mime_type);
+    let (documents, content) = if arguments.inline {
+        (vec![], Content::Base64(STANDARD.encode(read_file(path)?)))
+    } else {
+        let document = Outgoing::of_file(mime, path).await.map_err(|e| Failure::file(path, &e))?;
+        let content = Content::Include(document.content_id.clone());
+        (vec![document], content)
+    };
+    let call = Call::new(&session.client, Transaction::Iti41, documents, |w| {
+        let id = submission.document_entries.first().map_or("", |e| &e.entry_uuid);
+        write_provide(w, &submission, &[(id, content)]);
+    });
+    let answer = session.exchange(call, &mut Discard).await?;
+    let ending = outcome(&session, &answer)?;
+    next(&arguments.endpoint, &submission, ending);
+    Ok(ending)
+}
+
+pub async fn iti42(arguments: &Iti42) -> Result<Ending, Failure> {
+    let session = Session::new(&arguments.endpoint, Transaction::Iti42, &arguments.messages)?;
+    if let Some(answer) = session.raw(&mut Discard).await? {
+        return outcome(&session, &answer);
+    }
+    let mut facts = Facts::default();
+    if let Some(path) = &arguments.file {
+        facts = facts_of(path)?;
+        let bytes = read_file(path)?;
+        facts.hash = Some(super::hex(&Sha1::digest(&bytes)));
+        facts.size = Some(bytes.len() as u64);
+    }
+    facts.repository_unique_id = arguments.repository.clone();
+    facts.hash = arguments.hash.clone().or(facts.hash);
+    facts.size = arguments.size.or(facts.size);
+    let submission = arguments.metadata.submission(&facts, Timestamp::now()).map_err(Failure::Usage)?;
+    show(&submission);
+    let call = Call::new(&session.client, Transaction::Iti42, vec![], |w| submit::write(w, &submission));
+    let answer = session.exchange(call, &mut Discard).await?;
+    let ending = outcome(&session, &answer)?;
+    next(&arguments.endpoint, &submission, ending);
+    Ok(ending)
+}
+
+/// Name and time of a file.
+fn facts_of(path: &Path) -> Result<Facts, Failure> {
+    let metadata = std::fs::metadata(path).map_err(|e| Failure::file(path, &e))?;
+    Ok(Facts {
+        file_name: path.file_name().map(|n| n.to_string_lossy().into_owned()),
+        changed: metadata.modified().ok().and_then(|at| Timestamp::try_from(at).ok()),
+        ..Facts::default()
+    })
+}
+
+fn show(submission: &Submission) {
+    for (name, value) in submission::summary(submission) {
+        println!("  {name:<28}{}", table::line(&value));
+    }
+}
+
+fn outcome(session: &Session<'_>, answer: &SoapAnswer) -> Result<Ending, Failure> {
+    let (status, errors) = answer.registry_response()?;
+    let code = session.transaction.code();
+    let ending = match status {
+        ResponseStatus::Success => {
+            println!("{code} Success: the submission is registered");
+            Ending::Success
+        }
+        _ => {
+            println!("{code} {status:?}: the submission was refused");
+            Ending::Refused
+        }
+    };
+    print!("{}", refusals(&errors));
+    Ok(ending)
+}
+
+/// The ids of what was registered, and how to find it.
+fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending) {
+    if ending != Ending::Success {
+        return;
+    }
+    let line = |name: &str, value: &str| println!("  {name:<28}{value}");
+    for entry in &submission.document_entries {
+        line("DocumentEntry.entryUUID", &entry.entry_uuid);
+        line("DocumentEntry.uniqueId", &entry.unique_id);
+    }
+    for folder in &submission.folders {
+        line("Folder.entryUUID", &folder.entry_uuid);
+    }
+    line("SubmissionSet.uniqueId", &submission.submission_set.unique_id);
+    let patient = ["--patient", submission.submission_set.patient_id.as_str()];
+    println!("\nFind it with:\n  {}", endpoint.command(Transaction::Iti18, &patient));
+}
