@@ -65,8 +65,6 @@ section! {
         /// Objects a query may return in full (LeafClass) before XDSTooManyResults. Of references
         /// (ObjectRef), which are fifty times smaller, fifty times as many.
         query_results: usize = 10_000,
-        /// Values of one query parameter.
-        query_values: usize = 500,
         /// Documents one retrieve may ask for.
         retrieve_documents: usize = 256,
     }
@@ -138,7 +136,6 @@ impl LimitsConfig {
             ("xml_text_kib", self.xml_text_kib, 1, 1 << 20),
             ("concurrent_requests", self.concurrent_requests, 0, 100_000),
             ("query_results", self.query_results, 1, 10_000_000),
-            ("query_values", self.query_values, 1, 100_000),
             ("retrieve_documents", self.retrieve_documents, 1, 100_000),
         ] {
             faults.range(key, value as u64, least, most);

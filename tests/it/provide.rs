@@ -450,7 +450,7 @@ async fn the_registry_elsewhere_is_down() {
     nothing_there(&repository, &s).await;
     assert_eq!(stored(&repository, &before, 0).await, b"test");
     let records = repository.audit().await;
-    let failure = records.iter().filter(|r| r.transaction == "ITI-41").next_back().unwrap();
+    let failure = records.iter().rfind(|r| r.transaction == "ITI-41").unwrap();
     assert_eq!(failure.outcome, Outcome::SeriousFailure);
     assert_eq!(failure.errors, ["XDSRegistryNotAvailable"]);
 }

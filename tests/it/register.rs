@@ -621,7 +621,7 @@ async fn each_registration_is_audited_once() {
     ] {
         assert_eq!(record.transaction, "ITI-42");
         assert_eq!(record.outcome, outcome);
-        assert_eq!(record.patients, [s.submission_set.patient_id.clone()]);
+        assert_eq!(record.patients, std::slice::from_ref(&s.submission_set.patient_id));
         assert_eq!(record.submission_set.as_ref(), Some(&s.submission_set.unique_id));
         assert_eq!(record.documents, [s.document_entries[0].unique_id.clone()]);
         assert_eq!(record.errors, errors);

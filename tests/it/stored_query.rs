@@ -499,14 +499,6 @@ async fn more_than_the_registry_returns() {
 }
 
 #[tokio::test]
-async fn more_values_than_one_parameter_may_have() {
-    let gateway = Gateway::start_with(|c| c.limits.query_values = 2).await;
-    let ids = |ids: &[&str]| query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryUniqueId", ids)]);
-    gateway.soap().query(&ids(&["1.1", "1.2"])).await.assert_success();
-    gateway.soap().query(&ids(&["1.1", "1.2", "1.3"])).await.assert_failure(&["XDSStoredQueryParamNumber"]);
-}
-
-#[tokio::test]
 async fn several_patients_in_one_answer() {
     let w = World::new().await;
     let theirs = of_patient(submission_with_folder(), OTHER_PATIENT);

@@ -21,16 +21,6 @@ impl StoredQuery {
     /// Reads the query `urn` from `slots`. `multi_patient` says whether the request came as ITI-51.
     /// Parameters the query does not know are ignored (ITI TF-2 3.18.4.1.2.3.4).
     pub fn from_slots(urn: &str, multi_patient: bool, slots: &[Slot]) -> Result<StoredQuery, QueryProblems> {
-        Self::from_slots_within(urn, multi_patient, slots, MAX_VALUES)
-    }
-
-    /// The same with another limit on the values of one parameter.
-    pub fn from_slots_within(
-        urn: &str,
-        multi_patient: bool,
-        slots: &[Slot],
-        most: usize,
-    ) -> Result<StoredQuery, QueryProblems> {
         let row = match QueryId::by_urn(urn) {
             Some(row) if row.multi_patient == multi_patient => row,
             Some(row) => {
@@ -53,7 +43,7 @@ impl StoredQuery {
                 )]);
             }
         };
-        let mut reader = Reader { row, slots, most, problems: vec![] };
+        let mut reader = Reader { row, slots, problems: vec![] };
         reader.check_presence();
         let query = reader.build();
         if reader.problems.is_empty() { Ok(query) } else { Err(reader.problems) }
@@ -63,8 +53,6 @@ impl StoredQuery {
 struct Reader<'a> {
     row: &'static QueryRow,
     slots: &'a [Slot],
-    /// Most values of one parameter.
-    most: usize,
     problems: QueryProblems,
 }
 
@@ -165,14 +153,14 @@ impl Reader<'_> {
                 &format!("takes exactly one value, {} given", items.len()),
             );
         }
-        if items.len() > self.most {
+        if items.len() > MAX_VALUES {
             self.problem(
                 ErrorCode::XDSStoredQueryParamNumber,
                 param.name,
                 None,
-                &format!("{} values given, {} is the limit here", items.len(), self.most),
+                &format!("{} values given, {MAX_VALUES} is the limit here", items.len()),
             );
-            items.truncate(self.most);
+            items.truncate(MAX_VALUES);
         }
         if param.kind == ValueKind::Code {
             for item in &items {
@@ -198,16 +186,11 @@ impl Reader<'_> {
     }
 
     fn patient(&mut self, name: &'static str) -> String {
-        self.patients(name).into_iter().next().unwrap_or_default()
+        self.single(name).map(|v| v.trim().to_owned()).unwrap_or_default()
     }
 
-    /// A blank is no patient: dropping it could widen a query to every patient.
     fn patients(&mut self, name: &'static str) -> Vec<String> {
-        let patients: Vec<String> = self.list(name).iter().map(|v| v.trim().to_owned()).collect();
-        if patients.iter().any(String::is_empty) {
-            self.problem(ErrorCode::XDSStoredQueryMissingParam, name, None, "names no patient");
-        }
-        patients
+        self.list(name).iter().map(|v| v.trim().to_owned()).collect()
     }
 
     /// Unknown statuses are dropped; none left is a missing parameter.
@@ -471,18 +454,6 @@ mod tests {
             codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)),
             [ErrorCode::XDSStoredQueryParamNumber]
         );
-    }
-
-    #[test]
-    fn a_patient_without_a_name() {
-        let missing = [ErrorCode::XDSStoredQueryMissingParam];
-        let mut slots = good();
-        slots[0].values = vec!["''".into()];
-        assert_eq!(codes(StoredQuery::from_slots(FIND_DOCUMENTS, false, &slots)), missing);
-        let urn = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f";
-        slots[0].values = vec!["('1001^^^&1.2.3&ISO',' ')".into()];
-        slots.push(slot("$XDSDocumentEntryClassCode", &["('a^^b')"]));
-        assert_eq!(codes(StoredQuery::from_slots(urn, true, &slots)), missing);
     }
 
     #[test]

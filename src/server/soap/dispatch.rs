@@ -26,11 +26,11 @@ pub fn read(
     documents: Documents,
 ) -> Result<Asked, Fault> {
     Ok(match transaction {
-        Transaction::Iti18 => Asked::Query(iti18::read(body, false, face.limits.query_values)),
-        Transaction::Iti51 => Asked::Query(iti18::read(body, true, face.limits.query_values)),
+        Transaction::Iti18 => Asked::Query(iti18::read(body, false)),
+        Transaction::Iti51 => Asked::Query(iti18::read(body, true)),
         Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
         Transaction::Iti42 => Asked::Register(iti42::read(face, body)),
-        Transaction::Iti43 => Asked::Retrieve(iti43::read(body, face.limits.retrieve_documents)),
+        Transaction::Iti43 => Asked::Retrieve(iti43::read(face, body)),
     })
 }
 

@@ -24,10 +24,9 @@ pub struct Asked {
 const OBJECT: usize = 6 * 1024;
 const REF: usize = 100;
 
-/// `most` is `limits.query_values`.
-pub fn read(body: Node<'_, '_>, multi_patient: bool, most: usize) -> Asked {
+pub fn read(body: Node<'_, '_>, multi_patient: bool) -> Asked {
     let text = body.document().input_text()[body.range()].to_owned();
-    Asked { request: query::read_request(body, multi_patient, most), text }
+    Asked { request: query::read_request(body, multi_patient), text }
 }
 
 pub async fn answer(

@@ -20,9 +20,8 @@ pub struct Asked {
     requests: Result<Vec<DocumentRequest>, Vec<RegistryError>>,
 }
 
-/// `most` is `limits.retrieve_documents`.
-pub fn read(body: Node<'_, '_>, most: usize) -> Asked {
-    let requests = retrieve::read_request(body, most).map(|list| {
+pub fn read(face: &SoapFace, body: Node<'_, '_>) -> Asked {
+    let requests = retrieve::read_request(body, face.limits.retrieve_documents).map(|list| {
         list.into_iter()
             .map(|r| DocumentRequest {
                 home_community_id: r.home_community_id,

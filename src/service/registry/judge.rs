@@ -35,9 +35,9 @@ pub struct Effects {
     pub new_memberships: Vec<(String, String)>,
     /// Folders already registered whose membership changes.
     pub touched_folders: Vec<String>,
-    /// HasMember by reference to another patient's document, with that patient's key: it is kept
-    /// under both, so that it is found from either end.
-    pub references: Vec<(String, i64)>,
+    /// Memberships by reference of another patient's document: association id, that patient's key.
+    /// Their rows stand under both patients, so that either side finds them.
+    pub shared_memberships: Vec<(String, i64)>,
 }
 
 pub struct Verdict {
@@ -71,6 +71,13 @@ pub async fn judge(
         }
     }
     Ok(Verdict { patient_key, problems: judge.problems, effects: judge.effects })
+}
+
+/// A DocumentEntry already in the registry.
+struct Registered {
+    patient_key: i64,
+    status: AvailabilityStatus,
+    entry_type: EntryType,
 }
 
 struct Judge<'j, 'c> {
@@ -291,7 +298,7 @@ impl Judge<'_, '_> {
         end: &str,
         id: &str,
         same_patient: bool,
-    ) -> Result<Option<(AvailabilityStatus, EntryType)>, DbError> {
+    ) -> Result<Option<Registered>, DbError> {
         let attribute = format!("Association.{end}");
         let Some(known) = refs::object(self.tx, id).await? else {
             self.unresolved(a, &attribute, id);
@@ -309,18 +316,20 @@ impl Judge<'_, '_> {
             );
             return Ok(None);
         }
-        if self.is_other_patient(known.patient_key) {
-            if same_patient {
-                self.other_patient(a, &attribute, id);
-                return Ok(None);
-            }
-            self.effects.references.push((a.entry_uuid.clone(), known.patient_key));
+        if same_patient && self.is_other_patient(known.patient_key) {
+            self.other_patient(a, &attribute, id);
+            return Ok(None);
         }
         if same_patient && self.claim == Claim::Take {
             // Whoever relates to or replaces the same document waits for us, or we for them.
             put::hold_entry(self.tx, known.patient_key, id).await?;
         }
-        refs::entry_state(self.tx, known.patient_key, id).await
+        let state = refs::entry_state(self.tx, known.patient_key, id).await?;
+        Ok(state.map(|(status, entry_type)| Registered {
+            patient_key: known.patient_key,
+            status,
+            entry_type,
+        }))
     }
 
     fn unresolved(&mut self, a: &Association, attribute: &str, id: &str) {
@@ -370,7 +379,12 @@ impl Judge<'_, '_> {
             || self.plan.holds_association(target);
         if !inside {
             // By reference; the patient may be another (ITI TF-3 4.2.2.1.1).
-            self.registered_entry(a, "targetObject", target, false).await?;
+            let found = self.registered_entry(a, "targetObject", target, false).await?;
+            if let Some(entry) = found
+                && entry.patient_key != self.key()
+            {
+                self.effects.shared_memberships.push((a.entry_uuid.clone(), entry.patient_key));
+            }
         }
         Ok(())
     }
@@ -409,8 +423,8 @@ impl Judge<'_, '_> {
         }
         let target = &a.target_object;
         if !self.plan.holds_entry(target)
-            && let Some((AvailabilityStatus::Deprecated, _)) =
-                self.registered_entry(a, "targetObject", target, true).await?
+            && let Some(entry) = self.registered_entry(a, "targetObject", target, true).await?
+            && entry.status == AvailabilityStatus::Deprecated
         {
             self.deprecated(a, "Association.targetObject", target, MEMBERSHIP);
         }
@@ -425,7 +439,9 @@ impl Judge<'_, '_> {
             }
             return Ok(());
         }
-        let Some((status, entry_type)) = self.registered_entry(a, "targetObject", target, true).await? else {
+        let Some(Registered { status, entry_type, .. }) =
+            self.registered_entry(a, "targetObject", target, true).await?
+        else {
             return Ok(());
         };
         if status == AvailabilityStatus::Deprecated {
@@ -433,9 +449,7 @@ impl Judge<'_, '_> {
             return Ok(());
         }
         let on_demand = entry_type == EntryType::OnDemand;
-        if on_demand != (a.association_type == AssociationType::IsSnapshotOf)
-            && (on_demand || a.association_type == AssociationType::IsSnapshotOf)
-        {
+        if on_demand != (a.association_type == AssociationType::IsSnapshotOf) {
             self.problem(
                 ErrorCode::XDSRegistryMetadataError,
                 &a.entry_uuid,

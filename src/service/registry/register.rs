@@ -168,7 +168,9 @@ async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects
     }
     for row in &plan.associations {
         put::association(tx, patient_key, row, plan.at).await?;
-        for (_, other) in effects.references.iter().filter(|(id, _)| *id == row.association.entry_uuid) {
+        for (_, other) in
+            effects.shared_memberships.iter().filter(|(id, _)| *id == row.association.entry_uuid)
+        {
             put::association(tx, *other, row, plan.at).await?;
         }
     }

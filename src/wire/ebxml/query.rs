@@ -19,15 +19,10 @@ pub struct AdhocQueryRequest {
     pub slots: Vec<Slot>,
 }
 
-/// Reads the request and the stored query in it, no parameter with more than `most` values; every
-/// problem is reported.
-pub fn read_request(
-    node: Node<'_, '_>,
-    multi_patient: bool,
-    most: usize,
-) -> Result<QueryRequest, Vec<RegistryError>> {
+/// Reads the request and the stored query in it; every problem is reported.
+pub fn read_request(node: Node<'_, '_>, multi_patient: bool) -> Result<QueryRequest, Vec<RegistryError>> {
     let raw = read_raw(node)?;
-    let query = StoredQuery::from_slots_within(&raw.id, multi_patient, &raw.slots, most)?;
+    let query = StoredQuery::from_slots(&raw.id, multi_patient, &raw.slots)?;
     Ok(QueryRequest { query, return_type: raw.return_type, home: raw.home })
 }
 

@@ -41,7 +41,7 @@ impl Default for Content {
     }
 }
 
-/// Reads a request for at most `most` documents; every problem is reported.
+/// Reads the request; more than `most` documents in one are refused.
 pub fn read_request(node: Node<'_, '_>, most: usize) -> Result<Vec<DocumentRequest>, Vec<RegistryError>> {
     let mut problems = vec![];
     let mut requests = vec![];
