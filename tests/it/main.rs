@@ -5,4 +5,8 @@
 mod support;
 
 mod corpus_xds;
+mod restart;
 mod schema_validation;
+mod security_corpus;
+mod soap_faults;
+mod tls;
