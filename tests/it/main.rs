@@ -4,9 +4,16 @@
 
 mod support;
 
+mod catalogue;
+mod cli;
+mod config;
 mod corpus_xds;
+mod http_door;
+mod layers;
+mod operation;
 mod restart;
 mod schema_validation;
 mod security_corpus;
 mod soap_faults;
 mod tls;
+mod wsdl;

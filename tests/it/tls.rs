@@ -65,9 +65,9 @@ async fn optional_and_server_tls_let_everybody_in() {
     let pki = Pki::new();
     let optional = gateway(&pki, TlsMode::Optional, TlsProfile::JpHigh).await;
     served(&optional, &pki.client(None)).await.expect("no certificate");
-    assert_eq!(optional.audit().await.pop().unwrap().caller.certificate, None);
+    assert!(optional.audit().await.iter().all(|e| e.caller.certificate.is_none()));
     served(&optional, &pki.client(Some("node"))).await.expect("a node");
-    assert!(optional.audit().await.pop().unwrap().caller.certificate.is_some());
+    assert!(optional.audit().await.iter().any(|e| e.caller.certificate.is_some()));
     let stranger = Client { ca: pki.path("ca"), ..Pki::new().client(None) };
     served(&optional, &stranger).await.expect("nobody in particular");
 
