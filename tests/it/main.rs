@@ -4,13 +4,24 @@
 
 mod support;
 
+mod catalogue;
+mod cli;
+mod config;
 mod corpus_xds;
 mod errors;
+mod http_door;
+mod layers;
 mod multi_patient;
+mod operation;
 mod provide;
 mod races;
 mod register;
 mod relate;
+mod restart;
 mod retrieve;
 mod schema_validation;
+mod security_corpus;
+mod soap_faults;
 mod stored_query;
+mod tls;
+mod wsdl;

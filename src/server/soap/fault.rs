@@ -17,7 +17,12 @@ pub fn respond(
     transaction: &'static str,
 ) -> Response<RespBody> {
     let mut response = simple(write_fault(fault, relates_to, request_id));
-    *response.status_mut() = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let status = match fault.code {
+        // SOAP 1.2 Part 2, 7.5.2.2 Table 20: of the codes we send, Sender alone is a 400.
+        FaultCode::VersionMismatch | FaultCode::MustUnderstand => 500,
+        FaultCode::Sender | FaultCode::Receiver => fault.status,
+    };
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
     let outcome = if fault.status == 503 {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         Outcome::Busy

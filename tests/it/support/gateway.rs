@@ -139,7 +139,8 @@ impl Gateway {
     }
 }
 
-fn count(dir: &std::path::Path) -> usize {
+/// Files under a directory.
+pub fn count(dir: &std::path::Path) -> usize {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     entries.flatten().map(|e| if e.path().is_dir() { count(&e.path()) } else { 1 }).sum()
 }

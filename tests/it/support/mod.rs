@@ -1,9 +1,12 @@
 //! A gateway to test against, messages to send it, and judges of what it answers.
 
 pub mod gateway;
+pub mod process;
+pub mod raw;
 pub mod samples;
 pub mod schema;
 pub mod soap;
+pub mod tls;
 
 pub use gateway::Gateway;
 pub use soap::{Answer, Soap};

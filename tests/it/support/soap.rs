@@ -183,7 +183,7 @@ pub fn mtom(envelope: &str, parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
 }
 
 impl Answer {
-    fn read(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
+    pub fn read(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
         let packed = ContentType::parse(kind).and_then(|c| c.packaging());
         let (envelope, parts, mtom) = match packed {
