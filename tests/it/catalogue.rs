@@ -71,7 +71,11 @@ fn synthetic_codes_are_in_the_vocabulary() {
     }
     let network = Network::generate(1, 20, jiff::civil::date(2026, 11, 22));
     for d in network.documents(200) {
-        known(CodedAttribute::ConfidentialityCode, d.confidentiality_code.code, d.confidentiality_code.scheme);
+        known(
+            CodedAttribute::ConfidentialityCode,
+            d.confidentiality_code.code,
+            d.confidentiality_code.scheme,
+        );
         known(CodedAttribute::HealthcareFacilityTypeCode, d.facility_type.code, d.facility_type.scheme);
         known(CodedAttribute::PracticeSettingCode, d.practice_setting.code, d.practice_setting.scheme);
         for event in &d.event_codes {

@@ -89,7 +89,10 @@ async fn serve_refuses_what_check_refuses_and_says_what_it_cannot_open() {
     let output = serve();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("listener soap") && text.contains(&config.listener[0].address.to_string()), "{text}");
+    assert!(
+        text.contains("listener soap") && text.contains(&config.listener[0].address.to_string()),
+        "{text}"
+    );
 
     config.repository.unique_id = String::new();
     write_config(dir.path(), &config);

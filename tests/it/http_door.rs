@@ -46,11 +46,23 @@ async fn heads_that_break_http_are_refused_in_soap_and_closed() {
         ("two lengths", with_lines("Content-Length: 1\r\n"), &[400]),
         ("compressed", with_lines("Content-Encoding: gzip\r\n"), &[415]),
         ("strange expectation", with_lines("Expect: gold\r\n"), &[417]),
-        ("strange coding", "POST /xds/iti18 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".into(), &[501, 400]),
+        (
+            "strange coding",
+            "POST /xds/iti18 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n".into(),
+            &[501, 400],
+        ),
         ("long head", with_lines(&format!("X-Long: {}\r\n", "x".repeat(70_000))), &[431, 400]),
         ("many fields", with_lines(&"X-A: 1\r\n".repeat(200)), &[431, 400]),
         ("bare line feeds", b"POST /xds/iti18 HTTP/1.1\nHost: x\n\n".to_vec(), &[400]),
-        ("too long", format!("POST /xds/iti41 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n", 1u64 << 40).into_bytes(), &[413]),
+        (
+            "too long",
+            format!(
+                "POST /xds/iti41 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+                1u64 << 40
+            )
+            .into_bytes(),
+            &[413],
+        ),
         ("not HTTP", b"hello\r\n\r\n".to_vec(), &[400]),
     ];
     for (what, bytes, statuses) in cases {
@@ -117,7 +129,8 @@ async fn bodies_beyond_the_limits_leave_nothing() {
     assert_eq!(asked(&gateway, &big).await.status, 413);
     // Not announced.
     let text = String::from_utf8_lossy(&big[..head]).into_owned();
-    let text: String = text.lines().filter(|l| !l.starts_with("Content-Length")).map(|l| format!("{l}\r\n")).collect();
+    let text: String =
+        text.lines().filter(|l| !l.starts_with("Content-Length")).map(|l| format!("{l}\r\n")).collect();
     let mut chunked = format!("{text}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
     for chunk in big[head + 4..].chunks(60_000) {
         chunked.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());

@@ -85,7 +85,11 @@ async fn the_log_follows_requests_and_never_names_patients() {
         (row.path, kind.as_str(), multipart[..multipart.len() / 2].to_vec()),
         (row.path, SIMPLE, message.as_bytes()[..message.len() - 9].to_vec()),
         (row.path, SIMPLE, message.replace("urn:ihe:iti:2007:Prov", MARKS[0]).into_bytes()),
-        ("/xds/iti18", SIMPLE, query.replace("</a:MessageID>", &format!("{}</a:MessageID>", MARKS[0])).into_bytes()),
+        (
+            "/xds/iti18",
+            SIMPLE,
+            query.replace("</a:MessageID>", &format!("{}</a:MessageID>", MARKS[0])).into_bytes(),
+        ),
         ("/xds/iti18", SIMPLE, query.replace("('urn:oasis", &format!("('{}", MARKS[0])).into_bytes()),
         ("/xds/iti18", SIMPLE, query.replace("&amp;ISO", "&amp;ISO' OR 'x").into_bytes()),
         ("/xds/iti18", SIMPLE, query.replace("AdhocQueryRequest", MARKS[0]).into_bytes()),
@@ -96,7 +100,8 @@ async fn the_log_follows_requests_and_never_names_patients() {
         let answer = connection.exchange(&post(path, kind, &bytes)).await.expect("an answer");
         ids.push(answer.headers["x-request-id"].to_str().unwrap().to_owned());
     }
-    soap.retrieve("2.999.392.1.3", &[&format!("1.2.{}", MARKS[0]), &good.document_entries[0].unique_id]).await;
+    soap.retrieve("2.999.392.1.3", &[&format!("1.2.{}", MARKS[0]), &good.document_entries[0].unique_id])
+        .await;
     // Cut in the middle of an upload.
     let mut cut = connect(process.address).await;
     let request = post(row.path, &kind, &multipart);

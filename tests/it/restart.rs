@@ -122,7 +122,9 @@ async fn verify(soap: &Soap, round: u64, sent: &[Sent]) -> usize {
                 let twice = documents.insert(d.unique_id.clone(), (d.entry_uuid.clone(), size));
                 assert_eq!(twice, None, "round {round}: document {} stands twice", d.unique_id);
             }
-            MetadataObject::Association(a) => members.push((a.source_object.clone(), a.target_object.clone())),
+            MetadataObject::Association(a) => {
+                members.push((a.source_object.clone(), a.target_object.clone()))
+            }
             MetadataObject::Folder(f) => panic!("round {round}: nobody sent folder {}", f.unique_id),
         }
     }

@@ -143,8 +143,8 @@ async fn every_case_ends_as_its_index_says() {
             }
             stored
         };
-        let accepted =
-            id.starts_with("http-mtom") && answer.is_some_and(|a| a.text().contains("ResponseStatusType:Success"));
+        let accepted = id.starts_with("http-mtom")
+            && answer.is_some_and(|a| a.text().contains("ResponseStatusType:Success"));
         if stored != usize::from(accepted) || gateway.files() != (stored, 0) {
             wrong.push(format!("{id}: {stored} entries, files {:?}", gateway.files()));
         }

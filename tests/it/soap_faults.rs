@@ -79,16 +79,37 @@ async fn spoiled_envelopes() {
         ("nothing", String::new(), 400, "Sender", None, false),
         ("not XML", "patient=1001".into(), 400, "Sender", None, false),
         ("cut short", good()[..good().len() - 20].into(), 400, "Sender", None, false),
-        ("tags crossed", spoiled("</s:Body></s:Envelope>", "</s:Envelope></s:Body>"), 400, "Sender", None, false),
+        (
+            "tags crossed",
+            spoiled("</s:Body></s:Envelope>", "</s:Envelope></s:Body>"),
+            400,
+            "Sender",
+            None,
+            false,
+        ),
         ("two roots", good() + "<x/>", 400, "Sender", None, false),
         ("DTD", doctype(""), 400, "Sender", None, false),
-        ("internal entity", doctype("<!ENTITY e \"x\">").replace("urn:uuid:", "&e;"), 400, "Sender", None, false),
+        (
+            "internal entity",
+            doctype("<!ENTITY e \"x\">").replace("urn:uuid:", "&e;"),
+            400,
+            "Sender",
+            None,
+            false,
+        ),
         ("external entity", doctype("<!ENTITY e SYSTEM \"file:///etc/passwd\">"), 400, "Sender", None, false),
         ("undeclared entity", spoiled("urn:uuid:", "&nbsp;"), 400, "Sender", None, false),
         ("control character", spoiled("urn:uuid:", "&#1;"), 400, "Sender", None, false),
         ("depth", spoiled(&body, &deep), 400, "Sender", None, false),
         ("attributes", spoiled(&body, &format!("<x{attributes}/>")), 400, "Sender", None, false),
-        ("other encoding", format!("<?xml version=\"1.0\" encoding=\"Shift_JIS\"?>{}", good()), 400, "Sender", None, false),
+        (
+            "other encoding",
+            format!("<?xml version=\"1.0\" encoding=\"Shift_JIS\"?>{}", good()),
+            400,
+            "Sender",
+            None,
+            false,
+        ),
         ("SOAP 1.1 namespace", good().replace(soap12, soap11), 500, "VersionMismatch", None, false),
         ("other envelope", good().replace(soap12, "urn:x"), 500, "VersionMismatch", None, false),
         ("no envelope", body.clone(), 400, "Sender", None, false),
@@ -100,13 +121,55 @@ async fn spoiled_envelopes() {
         ("empty Action", spoiled(query, " "), 400, "Sender", required, true),
         ("two Actions", spoiled(action, &action.repeat(2)), 400, "Sender", invalid, true),
         ("unknown Action", spoiled(query, "urn:ihe:iti:2007:Nonsense"), 400, "Sender", unsupported, true),
-        ("Action of elsewhere", spoiled(query, "urn:ihe:iti:2007:RegisterDocumentSet-b"), 400, "Sender", unsupported, true),
-        ("body of elsewhere", spoiled(&body, &submit_objects(&submission())), 400, "Sender", unsupported, true),
+        (
+            "Action of elsewhere",
+            spoiled(query, "urn:ihe:iti:2007:RegisterDocumentSet-b"),
+            400,
+            "Sender",
+            unsupported,
+            true,
+        ),
+        (
+            "body of elsewhere",
+            spoiled(&body, &submit_objects(&submission())),
+            400,
+            "Sender",
+            unsupported,
+            true,
+        ),
         ("unknown body", spoiled(&body, "<x xmlns=\"urn:x\"/>"), 400, "Sender", unsupported, true),
-        ("header not understood", spoiled("<a:MessageID>", "<z:Z xmlns:z=\"urn:z\" s:mustUnderstand=\"true\"/><a:MessageID>"), 500, "MustUnderstand", None, true),
-        ("reply elsewhere", spoiled(ANONYMOUS, "http://10.0.0.1:9/hook"), 400, "Sender", anonymous_only, true),
-        ("reply to nowhere", spoiled(&format!("<a:Address>{ANONYMOUS}</a:Address>"), ""), 400, "Sender", invalid, true),
-        ("two MessageIDs", spoiled("<a:ReplyTo>", "<a:MessageID>urn:x</a:MessageID><a:ReplyTo>"), 400, "Sender", invalid, true),
+        (
+            "header not understood",
+            spoiled("<a:MessageID>", "<z:Z xmlns:z=\"urn:z\" s:mustUnderstand=\"true\"/><a:MessageID>"),
+            500,
+            "MustUnderstand",
+            None,
+            true,
+        ),
+        (
+            "reply elsewhere",
+            spoiled(ANONYMOUS, "http://10.0.0.1:9/hook"),
+            400,
+            "Sender",
+            anonymous_only,
+            true,
+        ),
+        (
+            "reply to nowhere",
+            spoiled(&format!("<a:Address>{ANONYMOUS}</a:Address>"), ""),
+            400,
+            "Sender",
+            invalid,
+            true,
+        ),
+        (
+            "two MessageIDs",
+            spoiled("<a:ReplyTo>", "<a:MessageID>urn:x</a:MessageID><a:ReplyTo>"),
+            400,
+            "Sender",
+            invalid,
+            true,
+        ),
     ];
     for (what, message, status, code, subcode, related) in cases {
         let answer = soap.post("/xds/iti18", SIMPLE, message).await;
@@ -127,7 +190,8 @@ async fn a_header_not_understood_is_named() {
     let (prefix, local) = named.attribute("qname").unwrap().split_once(':').unwrap();
     assert_eq!((named.lookup_namespace_uri(Some(prefix)), local), (Some(wsse), "Security"));
 
-    let lenient = Gateway::start_with(|c| c.soap.security_header = chiren::config::SecurityHeader::Ignore).await;
+    let lenient =
+        Gateway::start_with(|c| c.soap.security_header = chiren::config::SecurityHeader::Ignore).await;
     lenient.soap().post("/xds/iti18", SIMPLE, message).await.assert_success();
 }
 
@@ -137,7 +201,10 @@ async fn lenient_where_the_framework_is() {
     let reply = format!("<a:ReplyTo><a:Address>{ANONYMOUS}</a:Address></a:ReplyTo>");
     for (what, message) in [
         ("no ReplyTo", spoiled(&reply, "")),
-        ("blanks around Action", spoiled("\">urn:ihe", "\">\n  urn:ihe").replace("Query</a:Action>", "Query </a:Action>")),
+        (
+            "blanks around Action",
+            spoiled("\">urn:ihe", "\">\n  urn:ihe").replace("Query</a:Action>", "Query </a:Action>"),
+        ),
         ("a To of another name", spoiled(&reply, &format!("{reply}<a:To>https://proxy.example/x</a:To>"))),
         ("unknown header, not demanded", spoiled(&reply, &format!("{reply}<z xmlns=\"urn:z\"/>"))),
         ("byte order mark", format!("\u{feff}{}", good())),
@@ -237,8 +304,7 @@ async fn spoiled_multiparts_leave_nothing() {
     let many: Vec<(&str, &[u8])> = many.iter().map(|id| (id.as_str(), &b"x"[..])).collect();
     let no_boundary = {
         let (kind, bytes) = good();
-        let kept: Vec<&str> =
-            kind.split(';').filter(|p| !p.trim_start().starts_with("boundary")).collect();
+        let kept: Vec<&str> = kind.split(';').filter(|p| !p.trim_start().starts_with("boundary")).collect();
         (kept.join(";"), bytes)
     };
     let cases = [
@@ -257,7 +323,10 @@ async fn spoiled_multiparts_leave_nothing() {
         ("closing delimiter cut", cut(6)),
         ("cut in the document", cut(60)),
         ("too many parts", provide(&include("DE", "d0@test"), &many)),
-        ("long part header", within("Content-Type: application/octet-stream", &format!("X-A: {}", "a".repeat(9000)))),
+        (
+            "long part header",
+            within("Content-Type: application/octet-stream", &format!("X-A: {}", "a".repeat(9000))),
+        ),
         ("no parts", (good().0, b"just text".to_vec())),
         ("empty", (good().0, vec![])),
         ("SOAP 1.1 in the root", within("type=\"application/soap+xml\"", "type=\"text/xml\"")),

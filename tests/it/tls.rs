@@ -94,8 +94,7 @@ async fn sessions_are_never_resumed_and_h2_never_spoken() {
     let pki = Pki::new();
     let gateway = gateway(&pki, TlsMode::Mutual, TlsProfile::JpHigh12).await;
     for versions in [TLS13, TLS12] {
-        let client =
-            Client { versions, alpn: &["h2", "http/1.1"], ..pki.client(Some("node")) };
+        let client = Client { versions, alpn: &["h2", "http/1.1"], ..pki.client(Some("node")) };
         // One connector: it would keep tickets if it were given any.
         let connector = client.connector();
         for _ in 0..2 {
@@ -117,9 +116,8 @@ async fn certificates_are_replaced_under_open_connections() {
     let client = pki.client(Some("node"));
     let mut open = client.connect(gateway.address).await.unwrap();
     open.exchange(&question()).await.unwrap().soap().assert_success();
-    let shown = |c: &crate::support::tls::Secured| {
-        c.stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
-    };
+    let shown =
+        |c: &crate::support::tls::Secured| c.stream.get_ref().1.peer_certificates().unwrap()[0].to_vec();
     let old = shown(&open);
 
     std::fs::write(pki.path("server-key"), "no key").unwrap();

@@ -62,7 +62,21 @@ pub fn slot(node: Node<'_, '_>, owner: &str, problems: &mut Vec<RegistryError>) 
     }
     let values = tree::child(node, NS_RIM, "ValueList")
         .map(|list| {
-            tree::children(list, NS_RIM, "Value").map(|v| tree::text_of(v).trim().to_owned()).collect()
+            let values = tree::children(list, NS_RIM, "Value");
+            let mut read = |v: Node<'_, '_>| {
+                if let Some(child) = tree::elements(v).next() {
+                    // Skipping it would read another value than the sender wrote.
+                    let found = Some(child.tag_name().name());
+                    problems.push(schema(
+                        owner,
+                        "Value",
+                        found,
+                        "is an element where a Value holds text only",
+                    ));
+                }
+                tree::text_of(v).trim().to_owned()
+            };
+            values.map(&mut read).collect()
         })
         .unwrap_or_default();
     Slot { name, slot_type: tree::attr(node, "slotType").map(str::to_owned), values }

@@ -123,6 +123,7 @@ fn head(held: &mut Vec<u8>) -> Option<(StatusCode, HeaderMap, usize)> {
         headers.append(name, HeaderValue::from_bytes(line.value).expect("a value"));
     }
     held.drain(..end);
-    let length = headers.get(http::header::CONTENT_LENGTH).map_or(0, |v| v.to_str().unwrap().parse().unwrap());
+    let length =
+        headers.get(http::header::CONTENT_LENGTH).map_or(0, |v| v.to_str().unwrap().parse().unwrap());
     Some((status, headers, length))
 }
