@@ -13,6 +13,9 @@ use libfuzzer_sys::fuzz_target;
 
 const REQUEST_ID: &str = "019a0000-0000-7000-8000-000000000000";
 
+/// Documents of a retrieve request, values of a query's parameter.
+const MOST: usize = 4;
+
 fuzz_target!(|data: &[u8]| {
     let (mut guard, mut events) = (Guard::new(limits()), Vec::new());
     let envelope = match guard.push(data, &mut events).and_then(|()| guard.finish()) {
@@ -32,11 +35,12 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(tree::elements(bodies[0]).collect::<Vec<_>>(), [request.body]);
     assert!(!request.action.trim().is_empty());
     assert!(request.message_id.as_ref().is_none_or(|id| !id.trim().is_empty()));
-    if let Ok(documents) = retrieve::read_request(request.body) {
+    if let Ok(documents) = retrieve::read_request(request.body, MOST) {
+        assert!(!documents.is_empty() && documents.len() <= MOST);
         assert!(documents.iter().all(|d| !d.document_unique_id.is_empty()));
     }
     for multi_patient in [false, true] {
-        let _ = query::read_request(request.body, multi_patient);
+        let _ = query::read_request(request.body, multi_patient, MOST);
     }
     answered(&request.action, request.message_id.as_deref());
 });
