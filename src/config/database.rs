@@ -18,7 +18,7 @@ section! {
         max_connections: u32 = 0,
         /// Page cache of the SQLite writer in MiB; each reader gets a quarter of it. SQLite only:
         /// PostgreSQL has its own `shared_buffers`.
-        cache_mib: u32 = 16,
+        cache_mib: u32 = 64,
         /// How much of the SQLite file is read through a memory map, in MiB; 0 turns mapping off.
         /// Mapped pages belong to the system's file cache, but tools count them as memory of the
         /// program.

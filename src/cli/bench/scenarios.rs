@@ -105,25 +105,26 @@ pub struct Register {
 }
 
 impl Register {
-    /// `bytes`: the request is filled up to about this size by eventCodeList.
+    /// `bytes`: the request is filled up to about this size by indentation, as pretty-printing
+    /// senders do.
     pub fn new(run: Run, patients: u64, bytes: usize) -> Self {
-        let mut submission = run.submission(1, &run.patient(WRITTEN), &fresh_stem(&run));
-        let render = |s: &Submission| run.template(Transaction::Iti42, |w| submit::write(w, s));
-        let mut template = render(&submission);
-        for n in 0.. {
-            let size = template.fill(b"", &[""; HOLES], b"").len();
-            if size >= bytes {
-                break;
-            }
-            for entry in &mut submission.document_entries {
-                let mut code = entry.type_code.clone().unwrap_or_default();
-                code.code = format!("BENCH{n}");
-                entry.event_code_list.push(code);
-            }
-            template = render(&submission);
-        }
+        let submission = run.submission(1, &run.patient(WRITTEN), &fresh_stem(&run));
+        let message = mark(MESSAGE);
+        let action = Transaction::Iti42.row().request_action;
+        let text = write_request(action, &message, &run.url, |w| submit::write(w, &submission));
+        let template = Template::new(&indented(&text, bytes), HOLES);
         Self { run, template, patients: patients.max(1) }
     }
+}
+
+/// `xml` with line breaks and blanks between its tags, about `bytes` in all.
+fn indented(xml: &str, bytes: usize) -> String {
+    let joints = xml.matches("><").count().max(1);
+    let each = bytes.saturating_sub(xml.len()) / joints;
+    if each == 0 {
+        return xml.to_owned();
+    }
+    xml.replace("><", &format!(">\n{}<", " ".repeat(each - 1)))
 }
 
 impl Scenario for Register {

@@ -103,9 +103,9 @@ impl Judge<'_, '_> {
         self.problems.push(Problem { code, object, attribute, value, message, clause }.error());
     }
 
-    /// The key our rows will have; a new patient has no rows, so any key finds none.
+    /// The key our rows will have. A new patient has no rows yet, so theirs finds none.
     fn key(&self) -> i64 {
-        self.patient_key.unwrap_or(0)
+        self.patient_key.unwrap_or(self.plan.new_patient_key)
     }
 
     fn patient(&mut self, settings: &Settings) {

@@ -7,6 +7,7 @@ use crate::model::hl7types::Dtm;
 use crate::model::metadata::{AvailabilityStatus, Submission};
 use crate::model::rules::submission::is_uuid;
 use crate::service::context::Context;
+use crate::service::patients;
 use crate::store::audit::AuditRow;
 use crate::store::db::DbError;
 use crate::store::documents::StoredDocument;
@@ -16,6 +17,8 @@ use crate::store::registry::put::{AssociationRow, EntryRow, FolderRow, SetRow};
 #[derive(Debug)]
 pub struct Plan {
     pub patient_id: String,
+    /// The key of the patient should this submission be the one that makes them known.
+    pub new_patient_key: i64,
     pub set: SetRow,
     pub entries: Vec<EntryRow>,
     pub folders: Vec<FolderRow>,
@@ -61,6 +64,7 @@ impl Plan {
         submission.submission_set.home_community_id = None;
         Ok(Self {
             patient_id: submission.submission_set.patient_id.clone(),
+            new_patient_key: patients::new_key(),
             set: SetRow::new(submission.submission_set)?,
             entries: submission.document_entries.into_iter().map(EntryRow::new).collect::<Result<_, _>>()?,
             folders: submission.folders.into_iter().map(FolderRow::new).collect::<Result<_, _>>()?,

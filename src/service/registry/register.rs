@@ -8,10 +8,10 @@ use crate::model::error::{Error, ErrorCode, RegistryError};
 use crate::model::metadata::{Association, AssociationType, Submission};
 use crate::model::patient::{Knowledge, Patient};
 use crate::service::context::{Context, Subject};
+use crate::service::database;
 use crate::service::registry::judge::{Claim, Effects, judge};
 use crate::service::registry::plan::Plan;
 use crate::service::registry::{Registry, Settings};
-use crate::service::{database, patients};
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{DbError, Tx};
 use crate::store::documents::{self, StoredDocument};
@@ -68,13 +68,23 @@ impl Registry {
             merge(&mut problems, found);
             return Err(Error::Rejected(problems));
         }
-        let done = self
-            .db
-            .write(move |tx| {
-                let (plan, settings) = (plan.clone(), settings.clone());
-                Box::pin(async move { store(tx, &plan, &settings).await })
-            })
-            .await;
+        // A conflict is another submission that made the same patient known first; then they are known.
+        let mut attempts = 0;
+        let done = loop {
+            let (plan, settings) = (plan.clone(), settings.clone());
+            let done = self
+                .db
+                .write(move |tx| {
+                    let (plan, settings) = (plan.clone(), settings.clone());
+                    Box::pin(async move { store(tx, &plan, &settings).await })
+                })
+                .await;
+            attempts += 1;
+            match done {
+                Err(Stop::Database(DbError::Conflict)) if attempts < 3 => {}
+                done => break done,
+            }
+        };
         match done {
             Ok(()) => Ok(Registered { warnings: problems }),
             Err(Stop::Rejected(found)) => {
@@ -110,8 +120,8 @@ async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), 
     Ok(())
 }
 
-/// `registry.unknown_patients = "accept"`: the submission makes the patient known. Ids claimed
-/// while the key was unknown are moved to it.
+/// `registry.unknown_patients = "accept"`: the submission makes the patient known, under the key
+/// its ids were claimed with. If another submission was first, all is undone and tried again.
 async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<i64, DbError> {
     let patient = Patient {
         patient_id: plan.patient_id.clone(),
@@ -121,22 +131,10 @@ async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> R
         birth_date: None,
         sex: None,
     };
-    let (key, _) = patient::upsert(
-        tx,
-        &patient,
-        &settings.patient_id_authority,
-        Knowledge::Implied,
-        patients::new_key(),
-        plan.at,
-    )
-    .await?;
-    let entries = plan.entries.iter().map(|e| &e.entry.entry_uuid);
-    let folders = plan.folders.iter().map(|f| &f.folder.entry_uuid);
-    let associations = plan.associations.iter().map(|a| &a.association.entry_uuid);
-    for id in std::iter::once(&plan.set.set.entry_uuid).chain(entries).chain(folders).chain(associations) {
-        put::settle_claim(tx, id, key).await?;
-    }
-    Ok(key)
+    let authority = &settings.patient_id_authority;
+    let key = plan.new_patient_key;
+    let (kept, _) = patient::upsert(tx, &patient, authority, Knowledge::Implied, key, plan.at).await?;
+    if kept == key { Ok(key) } else { Err(DbError::Conflict) }
 }
 
 async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects) -> Result<(), Stop> {

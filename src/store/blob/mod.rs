@@ -71,7 +71,9 @@ impl BlobError {
 /// Turns an `io::Error` into a [`BlobError`] that says what was being done.
 fn doing(what: &'static str) -> impl FnOnce(io::Error) -> BlobError {
     move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => BlobError::NoSpace,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            BlobError::NoSpace
+        }
         _ => BlobError::Io { what, source },
     }
 }

@@ -116,15 +116,6 @@ pub async fn claim_id(tx: &mut Tx<'_>, id: &str, kind: i64, patient_key: i64) ->
     Ok(done == 1)
 }
 
-/// Gives a claimed entryUUID its patient, when the patient was made known only afterwards.
-pub async fn settle_claim(tx: &mut Tx<'_>, id: &str, patient_key: i64) -> Result<(), DbError> {
-    tx.exec("UPDATE object_id SET patient_key = $2 WHERE id = $1", &[Val::Text(id), Val::I64(patient_key)])
-        .await?;
-    tx.exec("UPDATE unique_id SET patient_key = $2 WHERE id = $1", &[Val::Text(id), Val::I64(patient_key)])
-        .await?;
-    Ok(())
-}
-
 /// Claims a uniqueId for the first object that uses it; false if there is one already.
 pub async fn claim_unique_id(
     tx: &mut Tx<'_>,
