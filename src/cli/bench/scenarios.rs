@@ -120,7 +120,7 @@ impl Register {
 /// `xml` with line breaks and blanks between its tags, about `bytes` in all.
 fn indented(xml: &str, bytes: usize) -> String {
     let joints = xml.matches("><").count().max(1);
-    let each = bytes.saturating_sub(xml.len()) / joints;
+    let each = bytes.saturating_sub(xml.len()).div_ceil(joints);
     if each == 0 {
         return xml.to_owned();
     }

@@ -45,10 +45,27 @@ pub fn push_attr(out: &mut String, value: &str) {
     push_escaped(out, value, &ATTRIBUTE);
 }
 
+/// The first byte that is not plain. Most values hold none: blocks are judged without branches,
+/// by a test that may be too strict, and only a block that fails it is looked at byte by byte.
+fn find_special(bytes: &[u8], class: &[u8; 256]) -> Option<usize> {
+    let mut before = 0;
+    for block in bytes.chunks(32) {
+        let mut suspect = false;
+        for &b in block {
+            suspect |= (b < 0x20) | (b == b'&') | (b == b'<') | (b == b'>') | (b == b'"') | (b == 0xEF);
+        }
+        if suspect && let Some(at) = block.iter().position(|b| class[usize::from(*b)] != PLAIN) {
+            return Some(before + at);
+        }
+        before += block.len();
+    }
+    None
+}
+
 fn push_escaped(out: &mut String, value: &str, class: &[u8; 256]) {
     out.reserve(value.len());
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(|b| class[b as usize] != PLAIN) {
+    while let Some(at) = find_special(rest.as_bytes(), class) {
         let (clean, from) = rest.split_at(at);
         out.push_str(clean);
         let mut chars = from.chars();
