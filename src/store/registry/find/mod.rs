@@ -27,8 +27,6 @@ mod reading;
 mod statement;
 
 #[cfg(test)]
-mod measure;
-#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
