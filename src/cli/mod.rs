@@ -147,9 +147,15 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// The runtime commands run on.
+/// The runtime commands run on. Two workers for each core, because up to half of them may stand in
+/// a query or a file (`store::in_place`).
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("chiren").build()
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2 * cores)
+        .enable_all()
+        .thread_name("chiren")
+        .build()
 }
 
 /// Writes what a command found to standard output. A reader that has seen enough (`| head`) is no

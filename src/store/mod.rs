@@ -4,6 +4,7 @@ pub mod audit;
 pub mod blob;
 pub mod db;
 pub mod documents;
+mod in_place;
 pub mod migrate;
 pub mod patient;
 pub mod registry;

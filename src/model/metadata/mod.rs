@@ -6,12 +6,14 @@
 //! framework does not name is kept in `extra_*`, so an answer gives back what was submitted.
 
 mod association;
+mod at_rest;
 mod document_entry;
 mod folder;
 mod submission;
 mod submission_set;
 
 pub use association::{Association, AssociationType, SubmissionSetStatus};
+pub use at_rest::{AtRest, CorruptBody};
 pub use document_entry::{DocumentEntry, EntryType};
 pub use folder::Folder;
 pub use submission::Submission;

@@ -11,7 +11,7 @@ pub mod values;
 pub use params::{Param, QUERIES, QueryRow, ValueKind};
 pub use read::QueryProblems;
 
-use super::metadata::{AssociationType, AvailabilityStatus, EntryType, MetadataObject};
+use super::metadata::{AssociationType, AtRest, AvailabilityStatus, CorruptBody, EntryType, MetadataObject};
 
 /// Names of the stored queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -244,7 +244,26 @@ pub struct ObjectRef {
     pub home_community_id: Option<String>,
 }
 
-/// What a query found, in the form asked for.
+/// What a registry found, in the form asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    Objects(Vec<AtRest>),
+    Refs(Vec<ObjectRef>),
+}
+
+impl Found {
+    /// The same with every object read.
+    pub fn read(self) -> Result<QueryResult, CorruptBody> {
+        Ok(match self {
+            Self::Objects(objects) => {
+                QueryResult::Objects(objects.iter().map(AtRest::read).collect::<Result<_, _>>()?)
+            }
+            Self::Refs(refs) => QueryResult::Refs(refs),
+        })
+    }
+}
+
+/// What an answer shows, in the form asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryResult {
     Objects(Vec<MetadataObject>),

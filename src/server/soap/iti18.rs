@@ -7,7 +7,7 @@ use super::fault::failure;
 use super::reply::{Body, Reply};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::{Error, Fault, RegistryError};
-use crate::model::query::{QueryRequest, QueryResult};
+use crate::model::query::{Found, QueryRequest, QueryResult};
 use crate::server::metrics::Outcome;
 use crate::service::context::{Context, Subject};
 use crate::wire::ebxml::query;
@@ -21,7 +21,7 @@ pub struct Asked {
 }
 
 /// Bytes of an answer to reserve for one object.
-const OBJECT: usize = 6 * 1024;
+const OBJECT: usize = 8 * 1024;
 const REF: usize = 100;
 
 pub fn read(body: Node<'_, '_>, multi_patient: bool) -> Asked {
@@ -46,28 +46,35 @@ pub async fn answer(
             }
         }
     };
-    let (result, errors, outcome, event) = match found {
-        Ok(answer) => {
-            for patient in answer.patients {
-                if !subject.patients.contains(&patient) {
-                    subject.patients.push(patient);
-                }
+    let action = context.transaction.row().response_action;
+    let answered = found.and_then(|answer| {
+        for patient in answer.patients {
+            if !subject.patients.contains(&patient) {
+                subject.patients.push(patient);
             }
-            (answer.result, vec![], Outcome::Success, context.audit(AuditOutcome::Success, subject))
         }
+        let capacity = match &answer.found {
+            Found::Objects(o) => o.len() * OBJECT,
+            Found::Refs(r) => r.len() * REF,
+        };
+        let mut written = Ok(());
+        let envelope = write_response(action, message_id, capacity, |w| {
+            written = query::write_found(w, &answer.found);
+        });
+        written.map(|()| envelope).map_err(|e| Error::Internal(e.into()))
+    });
+    let (envelope, outcome, event) = match answered {
+        Ok(envelope) => (envelope, Outcome::Success, context.audit(AuditOutcome::Success, subject)),
         Err(error) => {
             let subject = subject.with_failure(&error);
             let (errors, outcome) = failure(error, context.transaction, &context.request_id)?;
             let event = context.audit(AuditOutcome::SeriousFailure, subject);
-            (QueryResult::Objects(vec![]), errors, outcome, event)
+            let nothing = QueryResult::Objects(vec![]);
+            let envelope = write_response(action, message_id, REF * errors.len(), |w| {
+                query::write_response(w, &nothing, &errors);
+            });
+            (envelope, outcome, event)
         }
     };
-    let capacity = match &result {
-        QueryResult::Objects(o) => o.len() * OBJECT,
-        QueryResult::Refs(r) => r.len() * REF,
-    };
-    let action = context.transaction.row().response_action;
-    let envelope =
-        write_response(action, message_id, capacity, |w| query::write_response(w, &result, &errors));
     Ok(Reply { body: Body::Envelope(envelope), audited: face.audit.of_query(event), outcome })
 }

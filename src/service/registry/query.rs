@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::registry::UnknownPatientQuery;
 use crate::model::consent::{Permit, Purpose};
 use crate::model::error::{Error, ErrorCode, RegistryError};
-use crate::model::query::{QueryRequest, QueryResult, ReturnType, StoredQuery};
+use crate::model::query::{Found, QueryRequest, ReturnType, StoredQuery};
 use crate::service::context::Context;
 use crate::service::registry::Registry;
 use crate::service::{access, database};
@@ -19,7 +19,7 @@ const REFS_PER_OBJECT: usize = 50;
 /// What was found, and about whom.
 #[derive(Debug)]
 pub struct Answer {
-    pub result: QueryResult,
+    pub found: Found,
     /// Patients the answer shows, as CX text.
     pub patients: Vec<String>,
 }
@@ -60,7 +60,7 @@ impl Registry {
         });
         let one_statement = !find::needs_snapshot(&question.query) && !question.refuse_unknown_patients;
         // Several statements must see one state of the registry.
-        let found = if one_statement {
+        let outcome = if one_statement {
             self.db
                 .read(move |tx| {
                     let question = question.clone();
@@ -75,8 +75,8 @@ impl Registry {
                 })
                 .await
         };
-        match found {
-            Ok(FindOutcome { result, patients }) => Ok(Answer { result, patients }),
+        match outcome {
+            Ok(FindOutcome { found, patients }) => Ok(Answer { found, patients }),
             Err(Stop::Unknown(ids)) => Err(Error::Rejected(
                 ids.into_iter()
                     .map(|id| {
@@ -124,6 +124,6 @@ fn failure(e: FindError) -> Error {
              (ITI TF-2 3.18.4.1.2.3.7)",
         )
         .into(),
-        FindError::Corrupt { .. } => Error::Internal(anyhow::Error::new(e)),
+        FindError::Corrupt(_) => Error::Internal(anyhow::Error::new(e)),
     }
 }

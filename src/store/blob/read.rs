@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{BlobError, BlobKey, doing, task_lost};
+use crate::store::in_place::in_place;
 
 /// Bytes in one item of the stream.
 const CHUNK: u64 = 256 * 1024;
@@ -47,10 +47,7 @@ impl BlobReader {
         };
         // Open and first read are usually served from the file cache in a few microseconds: less
         // than handing them to another thread costs.
-        match Handle::current().runtime_flavor() {
-            RuntimeFlavor::MultiThread => tokio::task::block_in_place(open),
-            _ => spawn_blocking(open).await.map_err(task_lost)?,
-        }
+        in_place(open)
     }
 
     pub fn size(&self) -> u64 {

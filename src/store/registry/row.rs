@@ -1,22 +1,19 @@
-//! How a row becomes an object: the JSON body, with the columns that are authoritative laid over it.
+//! How a row becomes an object: the JSON body, and the columns that are authoritative.
 //!
 //! Each kind of object names its table under one alias, so that statements put together elsewhere and the
 //! readers here agree: `document_entry d`, `submission_set s`, `folder f`, `association a`.
 
 use crate::model::ebrim::ObjectKind;
-use crate::model::metadata::{
-    Association, AvailabilityStatus, DocumentEntry, Folder, MetadataObject, SubmissionSet,
-};
+use crate::model::metadata::{AtRest, AvailabilityStatus, CorruptBody};
 use crate::store::db::{DbError, Row};
 
-/// Why a row gave no object. A body that cannot be read is a defect or damage; the message names the
-/// object only, for the body is patient data.
+/// Why a row gave no object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
     #[error(transparent)]
     Db(#[from] DbError),
-    #[error("the stored body of {id} cannot be read")]
-    Corrupt { id: String },
+    #[error(transparent)]
+    Corrupt(#[from] CorruptBody),
 }
 
 /// Where objects of one kind are kept, and how they are read and ordered.
@@ -79,64 +76,16 @@ pub fn moment(kind: ObjectKind, row: &Row<'_>) -> Result<Moment, DbError> {
 }
 
 /// Reads an object from [`Table::object`].
-pub fn object(kind: ObjectKind, row: &Row<'_>) -> Result<MetadataObject, RowError> {
-    Ok(match kind {
-        ObjectKind::DocumentEntry => MetadataObject::DocumentEntry(Box::new(document_entry(row)?)),
-        ObjectKind::SubmissionSet => MetadataObject::SubmissionSet(Box::new(submission_set(row)?)),
-        ObjectKind::Folder => MetadataObject::Folder(Box::new(folder(row)?)),
-        ObjectKind::Association => MetadataObject::Association(Box::new(association(row)?)),
+pub fn object(kind: ObjectKind, row: &Row<'_>) -> Result<AtRest, RowError> {
+    let id: String = row.get(1)?;
+    let versioned = matches!(kind, ObjectKind::DocumentEntry | ObjectKind::Folder);
+    let version = if versioned { row.get(5)? } else { 1 };
+    Ok(AtRest {
+        kind,
+        body: row.get(3)?,
+        availability_status: AvailabilityStatus::from_i64(row.get(4)?),
+        version: u32::try_from(version).map_err(|_| CorruptBody { id: id.clone() })?,
+        last_update_time: if kind == ObjectKind::Folder { row.get(2)? } else { None },
+        id,
     })
-}
-
-/// `d.patient_key, d.id, d.creation_time, d.body, d.status, d.version`
-pub fn document_entry(row: &Row<'_>) -> Result<DocumentEntry, RowError> {
-    let mut entry: DocumentEntry = body(row)?;
-    entry.availability_status = status(row)?;
-    entry.version = version(row)?;
-    Ok(entry)
-}
-
-/// `s.patient_key, s.id, s.submission_time, s.body, s.status`
-pub fn submission_set(row: &Row<'_>) -> Result<SubmissionSet, RowError> {
-    let mut set: SubmissionSet = body(row)?;
-    set.availability_status = status(row)?;
-    Ok(set)
-}
-
-/// `f.patient_key, f.id, f.last_update_time, f.body, f.status, f.version`
-pub fn folder(row: &Row<'_>) -> Result<Folder, RowError> {
-    let mut folder: Folder = body(row)?;
-    folder.availability_status = status(row)?;
-    folder.version = version(row)?;
-    folder.last_update_time = Some(row.get(2)?);
-    Ok(folder)
-}
-
-/// `a.patient_key, a.id, a.registered_at, a.body, a.status`
-pub fn association(row: &Row<'_>) -> Result<Association, RowError> {
-    let mut association: Association = body(row)?;
-    association.availability_status = status(row)?;
-    Ok(association)
-}
-
-fn body<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> Result<T, RowError> {
-    match serde_json::from_str(row.text(3)?) {
-        Ok(object) => Ok(object),
-        Err(_) => Err(corrupt(row)),
-    }
-}
-
-fn corrupt(row: &Row<'_>) -> RowError {
-    match row.get(1) {
-        Ok(id) => RowError::Corrupt { id },
-        Err(e) => RowError::Db(e),
-    }
-}
-
-fn status(row: &Row<'_>) -> Result<AvailabilityStatus, RowError> {
-    Ok(AvailabilityStatus::from_i64(row.get(4)?))
-}
-
-fn version(row: &Row<'_>) -> Result<u32, RowError> {
-    u32::try_from(row.get::<i64>(5)?).map_err(|_| corrupt(row))
 }

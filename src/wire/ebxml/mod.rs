@@ -128,29 +128,37 @@ fn filled(mut values: Vec<String>) -> Vec<String> {
 }
 
 /// Writes the parts all objects share, in schema order, and numbers the classifications.
+///
+/// An answer to a query is mostly this markup, so it is laid down in long literal pieces rather than
+/// attribute by attribute.
 struct ObjectWriter<'w> {
     w: &'w mut XmlWriter<'static>,
     id: &'w str,
+    /// The id without its last two octets, and those: see [`child_id`](Self::child_id).
+    stem: Option<(&'w str, u16)>,
     children: u16,
 }
 
 impl<'w> ObjectWriter<'w> {
     fn new(w: &'w mut XmlWriter<'static>, id: &'w str) -> Self {
-        Self { w, id, children: 0 }
+        let stem = id
+            .len()
+            .checked_sub(4)
+            .and_then(|at| id.split_at_checked(at))
+            .filter(|(head, _)| head.starts_with("urn:uuid:"))
+            .and_then(|(head, tail)| Some((head, u16::from_str_radix(tail, 16).ok()?)));
+        Self { w, id, stem, children: 0 }
     }
 
-    fn slot<S: AsRef<str>>(&mut self, name: &str, values: &[S]) {
+    fn slot<S: AsRef<str>>(&mut self, name: &'static str, values: &[S]) {
         if values.is_empty() {
             return;
         }
-        self.w.open("rim:Slot").attr("name", name).open("rim:ValueList");
-        for value in values {
-            self.w.leaf("rim:Value", value.as_ref());
-        }
-        self.w.close().close();
+        self.w.raw("<rim:Slot name=\"").raw(name).raw("\"><rim:ValueList>");
+        self.values(values);
     }
 
-    fn slot_opt(&mut self, name: &str, value: Option<&str>) {
+    fn slot_opt(&mut self, name: &'static str, value: Option<&str>) {
         if let Some(value) = value {
             self.slot(name, &[value]);
         }
@@ -158,12 +166,25 @@ impl<'w> ObjectWriter<'w> {
 
     fn extra_slots(&mut self, slots: &[Slot]) {
         for slot in slots {
-            self.w.open("rim:Slot").attr("name", &slot.name).attr_opt("slotType", slot.slot_type.as_deref());
-            self.w.open("rim:ValueList");
-            for value in &slot.values {
-                self.w.leaf("rim:Value", value);
-            }
-            self.w.close().close();
+            self.w.raw("<rim:Slot name=\"").raw_value(&slot.name);
+            self.value_opt("\" slotType=\"", slot.slot_type.as_deref());
+            self.w.raw("\"><rim:ValueList>");
+            self.values(&slot.values);
+        }
+    }
+
+    /// The values of a slot, and its end.
+    fn values<S: AsRef<str>>(&mut self, values: &[S]) {
+        for value in values {
+            self.w.raw("<rim:Value>").text(value.as_ref()).raw("</rim:Value>");
+        }
+        self.w.raw("</rim:ValueList></rim:Slot>");
+    }
+
+    /// `before` and a value, if there is one.
+    fn value_opt(&mut self, before: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.w.raw(before).raw_value(value);
         }
     }
 
@@ -171,16 +192,14 @@ impl<'w> ObjectWriter<'w> {
         if strings.is_empty() {
             return;
         }
-        self.w.open(element);
+        self.w.raw("<").raw(element).raw(">");
         for s in strings {
-            self.w
-                .open("rim:LocalizedString")
-                .attr_opt("xml:lang", s.lang.as_deref())
-                .attr_opt("charset", s.charset.as_deref())
-                .attr("value", &s.value)
-                .close();
+            self.w.raw("<rim:LocalizedString value=\"").raw_value(&s.value);
+            self.value_opt("\" xml:lang=\"", s.lang.as_deref());
+            self.value_opt("\" charset=\"", s.charset.as_deref());
+            self.w.raw("\"/>");
         }
-        self.w.close();
+        self.w.raw("</").raw(element).raw(">");
     }
 
     fn names(&mut self, title: &[LocalizedString], comments: &[LocalizedString]) {
@@ -192,92 +211,111 @@ impl<'w> ObjectWriter<'w> {
         self.w.empty("rim:VersionInfo", &[("versionName", &version.max(1).to_string())]);
     }
 
+    /// A Classification up to the end of `classifiedObject`, its quote still to come.
     fn open_classification(&mut self) {
-        let id = self.child_id();
+        self.w.raw("<rim:Classification id=\"");
+        self.child_id();
         self.w
-            .open("rim:Classification")
-            .attr("id", &id)
-            .attr("objectType", uuids::object_type::CLASSIFICATION)
-            .attr("classifiedObject", self.id);
+            .raw("\" objectType=\"")
+            .raw(uuids::object_type::CLASSIFICATION)
+            .raw("\" classifiedObject=\"")
+            .raw_value(self.id);
     }
 
-    fn code(&mut self, scheme: &str, code: &Code) {
+    fn close_classification(&mut self) {
+        self.w.raw("</rim:Classification>");
+    }
+
+    fn code(&mut self, scheme: &'static str, code: &Code) {
         self.open_classification();
-        self.w.attr("classificationScheme", scheme).attr("nodeRepresentation", &code.code);
-        self.slot("codingScheme", &[&code.scheme]);
+        self.w.raw("\" classificationScheme=\"").raw(scheme);
+        self.w.raw("\" nodeRepresentation=\"").raw_value(&code.code).raw("\">");
+        self.slot(uuids::slot::CODING_SCHEME, &[&code.scheme]);
         self.extra_slots(&code.extra_slots);
         self.localized("rim:Name", &code.display);
-        self.w.close();
+        self.close_classification();
     }
 
-    fn author(&mut self, scheme: &str, author: &Author) {
+    fn author(&mut self, scheme: &'static str, author: &Author) {
         self.open_classification();
-        self.w.attr("classificationScheme", scheme).attr("nodeRepresentation", "");
+        self.w.raw("\" classificationScheme=\"").raw(scheme).raw("\" nodeRepresentation=\"\">");
         self.slot("authorPerson", &author.author_person);
         self.slot("authorInstitution", &author.author_institution);
         self.slot("authorRole", &author.author_role);
         self.slot("authorSpecialty", &author.author_specialty);
         self.slot("authorTelecommunication", &author.author_telecommunication);
         self.extra_slots(&author.extra_slots);
-        self.w.close();
+        self.close_classification();
     }
 
-    fn marker(&mut self, node: &str) {
+    fn marker(&mut self, node: &'static str) {
         self.open_classification();
-        self.w.attr("classificationNode", node).close();
+        self.w.raw("\" classificationNode=\"").raw(node).raw("\"/>");
     }
 
     fn extra_classifications(&mut self, extra: &Extra) {
         for c in &extra.classifications {
             self.open_classification();
-            self.w
-                .attr_opt("classificationScheme", c.scheme.as_deref())
-                .attr_opt("classificationNode", c.node.as_deref())
-                .attr_opt("nodeRepresentation", c.node_representation.as_deref());
+            self.value_opt("\" classificationScheme=\"", c.scheme.as_deref());
+            self.value_opt("\" classificationNode=\"", c.node.as_deref());
+            self.value_opt("\" nodeRepresentation=\"", c.node_representation.as_deref());
+            self.w.raw("\">");
             self.extra_slots(&c.slots);
             self.localized("rim:Name", &c.name);
-            self.w.close();
+            self.close_classification();
         }
     }
 
-    fn identifier(&mut self, scheme: &str, name: &str, value: &str) {
+    fn identifier(&mut self, scheme: &str, name: &'static str, value: &str) {
         self.open_identifier(scheme, value);
-        self.w.open("rim:Name").empty("rim:LocalizedString", &[("value", name)]).close().close();
+        self.w.raw("<rim:Name><rim:LocalizedString value=\"").raw(name);
+        self.w.raw("\"/></rim:Name></rim:ExternalIdentifier>");
     }
 
     fn open_identifier(&mut self, scheme: &str, value: &str) {
-        let id = self.child_id();
+        self.w.raw("<rim:ExternalIdentifier id=\"");
+        self.child_id();
         self.w
-            .open("rim:ExternalIdentifier")
-            .attr("id", &id)
-            .attr("objectType", uuids::object_type::EXTERNAL_IDENTIFIER)
-            .attr("registryObject", self.id)
-            .attr("identificationScheme", scheme)
-            .attr("value", value);
+            .raw("\" objectType=\"")
+            .raw(uuids::object_type::EXTERNAL_IDENTIFIER)
+            .raw("\" registryObject=\"")
+            .raw_value(self.id)
+            .raw("\" identificationScheme=\"")
+            .raw_value(scheme)
+            .raw("\" value=\"")
+            .raw_value(value)
+            .raw("\">");
     }
 
     fn extra_identifiers(&mut self, identifiers: &[ExternalIdentifier]) {
         for e in identifiers {
             self.open_identifier(&e.scheme, &e.value);
             self.localized("rim:Name", &e.name);
-            self.w.close();
+            self.w.raw("</rim:ExternalIdentifier>");
         }
     }
 
     /// Classifications and external identifiers need ids of their own. Theirs are the object's
     /// UUID with its last two octets stepped, so an answer is the same each time it is asked.
-    fn child_id(&mut self) -> String {
+    fn child_id(&mut self) {
         self.children += 1;
-        let tail = self.id.len().checked_sub(4).and_then(|at| self.id.split_at_checked(at));
-        if let Some((head, tail)) = tail
-            && self.id.starts_with("urn:uuid:")
-            && let Ok(last) = u16::from_str_radix(tail, 16)
-        {
-            return format!("{head}{:04x}", last ^ self.children);
+        match self.stem {
+            Some((head, last)) => {
+                self.w.raw_value(head);
+                for shift in [12, 8, 4, 0] {
+                    let digit = usize::from((last ^ self.children) >> shift & 0xF);
+                    self.w.raw(HEX.get(digit..=digit).unwrap_or_default());
+                }
+            }
+            None => {
+                let number = self.children.to_string();
+                self.w.raw_value(self.id).raw("-").raw(&number);
+            }
         }
-        format!("{}-{}", self.id, self.children)
     }
 }
+
+const HEX: &str = "0123456789abcdef";
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,9 @@ use roxmltree::Node;
 use super::{Form, object, response, write_object};
 use crate::model::ebrim::Slot;
 use crate::model::error::{ErrorCode, RegistryError, clip};
+use crate::model::metadata::CorruptBody;
 use crate::model::namespace::{NS_QUERY, NS_RIM, NS_RS};
-use crate::model::query::{ObjectRef, QueryRequest, QueryResult, ReturnType, StoredQuery};
+use crate::model::query::{Found, ObjectRef, QueryRequest, QueryResult, ReturnType, StoredQuery};
 use crate::wire::xml::{XmlWriter, tree};
 
 /// An `AdhocQueryRequest` as it stood on the wire.
@@ -84,28 +85,47 @@ pub fn write_request(w: &mut XmlWriter<'static>, request: &AdhocQueryRequest) {
     w.close().close();
 }
 
-/// Writes the answer. The schema wants `RegistryObjectList` even on Failure.
-pub fn write_response(w: &mut XmlWriter<'static>, found: &QueryResult, errors: &[RegistryError]) {
-    let status = response::status(errors, !found.is_empty());
+/// Writes an answer of objects in hand.
+pub fn write_response(w: &mut XmlWriter<'static>, result: &QueryResult, errors: &[RegistryError]) {
+    open_response(w, errors, !result.is_empty());
+    match result {
+        QueryResult::Objects(objects) => objects.iter().for_each(|o| write_object(w, o, Form::Result)),
+        QueryResult::Refs(refs) => write_refs(w, refs),
+    }
+    w.close().close();
+}
+
+/// Writes the answer of a registry, each object as it is read. After an error what was written is to be
+/// thrown away.
+pub fn write_found(w: &mut XmlWriter<'static>, found: &Found) -> Result<(), CorruptBody> {
+    open_response(w, &[], true);
+    match found {
+        Found::Objects(objects) => {
+            for object in objects {
+                write_object(w, &object.read()?, Form::Result);
+            }
+        }
+        Found::Refs(refs) => write_refs(w, refs),
+    }
+    w.close().close();
+    Ok(())
+}
+
+/// The schema wants `RegistryObjectList` even on Failure.
+fn open_response(w: &mut XmlWriter<'static>, errors: &[RegistryError], something: bool) {
     w.open("query:AdhocQueryResponse")
         .attr("xmlns:query", NS_QUERY)
         .attr("xmlns:rs", NS_RS)
         .attr("xmlns:rim", NS_RIM)
-        .attr("status", status.urn());
+        .attr("status", response::status(errors, something).urn());
     response::write_errors(w, errors);
     w.open("rim:RegistryObjectList");
-    match found {
-        QueryResult::Objects(objects) => objects.iter().for_each(|o| write_object(w, o, Form::Result)),
-        QueryResult::Refs(refs) => {
-            for r in refs {
-                w.open("rim:ObjectRef")
-                    .attr("id", &r.id)
-                    .attr_opt("home", r.home_community_id.as_deref())
-                    .close();
-            }
-        }
+}
+
+fn write_refs(w: &mut XmlWriter<'static>, refs: &[ObjectRef]) {
+    for r in refs {
+        w.open("rim:ObjectRef").attr("id", &r.id).attr_opt("home", r.home_community_id.as_deref()).close();
     }
-    w.close().close();
 }
 
 /// Reads an answer (our client, and gateways to come).

@@ -45,21 +45,28 @@ pub fn push_attr(out: &mut String, value: &str) {
     push_escaped(out, value, &ATTRIBUTE);
 }
 
-/// The first byte that is not plain. Most values hold none: blocks are judged without branches,
-/// by a test that may be too strict, and only a block that fails it is looked at byte by byte.
-fn find_special(bytes: &[u8], class: &[u8; 256]) -> Option<usize> {
-    let mut before = 0;
-    for block in bytes.chunks(32) {
-        let mut suspect = false;
-        for &b in block {
-            suspect |= (b < 0x20) | (b == b'&') | (b == b'<') | (b == b'>') | (b == b'"') | (b == 0xEF);
-        }
-        if suspect && let Some(at) = block.iter().position(|b| class[usize::from(*b)] != PLAIN) {
-            return Some(before + at);
-        }
-        before += block.len();
+/// Bytes judged at once.
+const BLOCK: usize = 16;
+
+/// Whether a block may hold a byte that is not plain. Too strict rather than too lax, and without
+/// branches, so that it becomes a few vector instructions.
+fn suspect(block: &[u8; BLOCK]) -> bool {
+    let mut suspect = false;
+    for &b in block {
+        suspect |= (b < 0x20) | (b == b'&') | (b == b'<') | (b == b'>') | (b == b'"') | (b == 0xEF);
     }
-    None
+    suspect
+}
+
+/// The first byte that is not plain. Most values hold none, so whole blocks are judged first, the
+/// last of them overlapping the one before it.
+fn find_special(bytes: &[u8], class: &[u8; 256]) -> Option<usize> {
+    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
+    let clean = match bytes.last_chunk::<BLOCK>() {
+        Some(last) => !blocks.iter().any(suspect) && (rest.is_empty() || !suspect(last)),
+        None => false,
+    };
+    if clean { None } else { bytes.iter().position(|b| class[usize::from(*b)] != PLAIN) }
 }
 
 fn push_escaped(out: &mut String, value: &str, class: &[u8; 256]) {
@@ -149,6 +156,13 @@ impl<'n> XmlWriter<'n> {
     pub fn raw(&mut self, xml: &str) -> &mut Self {
         self.end_tag();
         self.out.push_str(xml);
+        self
+    }
+
+    /// Adds what stands inside the double quotes of an attribute that [`raw`](Self::raw) markup left
+    /// open.
+    pub fn raw_value(&mut self, value: &str) -> &mut Self {
+        push_attr(&mut self.out, value);
         self
     }
 

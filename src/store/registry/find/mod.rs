@@ -33,7 +33,8 @@ use std::collections::BTreeSet;
 
 use crate::model::consent::Permit;
 use crate::model::ebrim::ObjectKind;
-use crate::model::query::{ObjectRef, QueryResult, ReturnType, StoredQuery};
+use crate::model::metadata::CorruptBody;
+use crate::model::query::{Found, ObjectRef, ReturnType, StoredQuery};
 use crate::store::db::{DbError, Tx, Val};
 use crate::store::registry::row::RowError;
 
@@ -51,7 +52,7 @@ pub struct FindOptions {
 /// An answer and whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindOutcome {
-    pub result: QueryResult,
+    pub found: Found,
     /// Patient ids (CX) of the DocumentEntries, SubmissionSets and Folders in the answer, each once,
     /// sorted: for the audit record.
     pub patients: Vec<String>,
@@ -69,8 +70,8 @@ pub enum FindError {
     #[error("the query selects objects of several patients")]
     SeveralPatients,
     /// An object at rest cannot be read.
-    #[error("the stored body of {id} cannot be read")]
-    Corrupt { id: String },
+    #[error(transparent)]
+    Corrupt(CorruptBody),
 }
 
 impl From<DbError> for FindError {
@@ -83,7 +84,7 @@ impl From<RowError> for FindError {
     fn from(e: RowError) -> Self {
         match e {
             RowError::Db(e) => Self::Db(e),
-            RowError::Corrupt { id } => Self::Corrupt { id },
+            RowError::Corrupt(e) => Self::Corrupt(e),
         }
     }
 }
@@ -99,13 +100,13 @@ pub async fn run(
     let mut reading = Reading::new(tx, options);
     let hits = hits(&mut reading, query).await?;
     let patients = patients(tx, query, options, &hits).await?;
-    let result = match options.return_type {
-        ReturnType::LeafClass => QueryResult::Objects(hits.into_iter().filter_map(Hit::object).collect()),
-        ReturnType::ObjectRef => QueryResult::Refs(
+    let found = match options.return_type {
+        ReturnType::LeafClass => Found::Objects(hits.into_iter().filter_map(Hit::object).collect()),
+        ReturnType::ObjectRef => Found::Refs(
             hits.into_iter().map(|hit| ObjectRef { id: hit.into_id(), home_community_id: None }).collect(),
         ),
     };
-    Ok(FindOutcome { result, patients })
+    Ok(FindOutcome { found, patients })
 }
 
 /// Does the query take several statements, to be run in `Db::snapshot`? For the others `Db::read`

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::statement::Statement;
 use super::{FindError, FindOptions};
 use crate::model::ebrim::ObjectKind;
-use crate::model::metadata::MetadataObject;
+use crate::model::metadata::AtRest;
 use crate::model::query::ReturnType;
 use crate::store::db::{DbError, Row, Tx};
 use crate::store::registry::row::{self, Moment, RowError};
@@ -21,25 +21,25 @@ pub(super) struct Hit {
 
 enum Found {
     Reference(String),
-    Object(MetadataObject),
+    Object(AtRest),
 }
 
 impl Hit {
     pub fn id(&self) -> &str {
         match &self.found {
             Found::Reference(id) => id,
-            Found::Object(object) => object.id(),
+            Found::Object(object) => &object.id,
         }
     }
 
     pub fn into_id(self) -> String {
         match self.found {
             Found::Reference(id) => id,
-            Found::Object(object) => object.id().to_owned(),
+            Found::Object(object) => object.id,
         }
     }
 
-    pub fn object(self) -> Option<MetadataObject> {
+    pub fn object(self) -> Option<AtRest> {
         match self.found {
             Found::Reference(_) => None,
             Found::Object(object) => Some(object),
