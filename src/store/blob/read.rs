@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -27,9 +28,35 @@ pub struct BlobReader {
 }
 
 enum State {
-    Ready(Bytes, Option<(File, u64)>),
-    Reading(JoinHandle<Result<(Bytes, File), BlobError>>, u64),
+    Ready(Bytes, Option<(Source, u64)>),
+    Reading(JoinHandle<Result<(Bytes, Source), BlobError>>, u64),
     End,
+}
+
+/// The file, and buffers that were sent and serve again: a large document passes through two or
+/// three of them.
+struct Source {
+    file: File,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// A chunk being sent; its memory goes back when the last reference is dropped.
+struct Chunk {
+    bytes: Vec<u8>,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
 }
 
 impl BlobReader {
@@ -41,8 +68,9 @@ impl BlobReader {
             })?;
             let size = file.metadata().map_err(doing("open a document"))?.len();
             let first = size.min(CHUNK);
-            let (bytes, file) = chunk(file, first, &key)?;
-            let rest = (size > first).then_some((file, size - first));
+            let source = Source { file, spare: Arc::default() };
+            let (bytes, source) = chunk(source, first, &key)?;
+            let rest = (size > first).then_some((source, size - first));
             Ok(Self { size, key, state: State::Ready(bytes, rest) })
         };
         // Open and first read are usually served from the file cache in a few microseconds: less
@@ -64,13 +92,16 @@ impl BlobReader {
 }
 
 /// Reads exactly `len` bytes.
-fn chunk(file: File, len: u64, key: &BlobKey) -> Result<(Bytes, File), BlobError> {
-    let mut bytes = Vec::with_capacity(len as usize);
-    (&file).take(len).read_to_end(&mut bytes).map_err(doing("read a document"))?;
+fn chunk(source: Source, len: u64, key: &BlobKey) -> Result<(Bytes, Source), BlobError> {
+    let spare = source.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let mut bytes = spare.unwrap_or_default();
+    bytes.clear();
+    bytes.reserve_exact(len as usize);
+    (&source.file).take(len).read_to_end(&mut bytes).map_err(doing("read a document"))?;
     if bytes.len() as u64 != len {
         return Err(BlobError::Damaged { key: key.clone(), message: "it became shorter".into() });
     }
-    Ok((bytes.into(), file))
+    Ok((Bytes::from_owner(Chunk { bytes, spare: source.spare.clone() }), source))
 }
 
 impl Stream for BlobReader {
@@ -83,7 +114,7 @@ impl Stream for BlobReader {
             State::Reading(task, left) => {
                 let left = *left;
                 match ready!(Pin::new(task).poll(cx)).map_err(task_lost).and_then(|r| r) {
-                    Ok((bytes, file)) => (bytes, (left > 0).then_some((file, left))),
+                    Ok((bytes, source)) => (bytes, (left > 0).then_some((source, left))),
                     Err(e) => {
                         self.state = State::End;
                         return Poll::Ready(Some(Err(e)));
@@ -93,9 +124,9 @@ impl Stream for BlobReader {
         };
         self.state = match rest {
             None => State::End,
-            Some((file, left)) => {
+            Some((source, left)) => {
                 let (len, key) = (left.min(CHUNK), self.key.clone());
-                State::Reading(spawn_blocking(move || chunk(file, len, &key)), left - len)
+                State::Reading(spawn_blocking(move || chunk(source, len, &key)), left - len)
             }
         };
         match bytes.is_empty() {

@@ -1,8 +1,8 @@
 //! A document on its way in: hashed and counted while it is written.
 //!
 //! Bytes are gathered into blocks; each full block goes to three short tasks, one for each hash and
-//! one writing, while the next block fills: each hash alone runs at about the rate of a disk. No thread is held while a slow sender thinks, and memory is
-//! at most three blocks for each document. Every [`WRITEBACK`] bytes another task syncs what is
+//! one writing, while the next block fills: each hash alone runs at about the rate of a disk. No thread is held
+//! while a slow sender thinks, and memory is two blocks for each document. Every [`WRITEBACK`] bytes another task syncs what is
 //! there, so that the sync at commit finds little left.
 
 use std::fs::File;
@@ -25,6 +25,8 @@ const WRITEBACK: u64 = 32 * 1024 * 1024;
 pub struct Spool {
     fs: Arc<Fs>,
     block: Vec<u8>,
+    /// The block sent last, whose memory serves again: a large document fills two blocks in turn.
+    sent: Option<Arc<Vec<u8>>>,
     size: u64,
     sha1: Lane<Sha1>,
     sha256: Lane<Sha256>,
@@ -87,6 +89,7 @@ impl Spool {
         Self {
             fs,
             block: Vec::new(),
+            sent: None,
             size: 0,
             sha1: Lane::Here(Sha1::new()),
             sha256: Lane::Here(Sha256::new()),
@@ -133,14 +136,19 @@ impl Spool {
         if self.file.is_none() {
             self.open_file().await?;
         }
-        let block = Arc::new(std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK)));
+        let block = Arc::new(std::mem::take(&mut self.block));
         let bytes = block.clone();
         self.sha256.send(move |hash| hashed(hash, &bytes)).await?;
         let bytes = block.clone();
         self.sha1.send(move |hash| hashed(hash, &bytes)).await?;
         if let Some((lane, _)) = &mut self.file {
-            lane.send(move |writing| writing.write(&block)).await?;
+            let bytes = block.clone();
+            lane.send(move |writing| writing.write(&bytes)).await?;
         }
+        // Each lane has waited for its last errand, so nobody reads the block before this one.
+        self.block = self.sent.replace(block).and_then(Arc::into_inner).unwrap_or_default();
+        self.block.clear();
+        self.block.reserve_exact(BLOCK);
         Ok(())
     }
 

@@ -205,7 +205,7 @@ impl LiteOptions {
         conn.pragma_update_and_check(None, "mmap_size", self.mmap_bytes as i64, |_| Ok(()))?;
         // The checkpoint thread decides when to checkpoint; a commit never pays for it.
         conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
-        conn.pragma_update_and_check(None, "journal_size_limit", 64 * 1024 * 1024, |_| Ok(()))?;
+        conn.pragma_update_and_check(None, "journal_size_limit", 128 * 1024 * 1024, |_| Ok(()))?;
         Ok(())
     }
 }
