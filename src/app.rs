@@ -108,8 +108,13 @@ pub struct Running {
     pub rooms: Rooms,
     pub listening: Listening,
     sweeper: Option<JoinHandle<()>>,
+    fault_records: JoinHandle<()>,
+    clock: Clock,
     stop: CancellationToken,
 }
+
+/// How often it is looked whether repeated faults are due for a record.
+const FAULT_RECORDS: Duration = Duration::from_secs(60);
 
 impl Running {
     /// Opens everything and begins to serve.
@@ -130,9 +135,10 @@ impl Running {
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
-            tokio::spawn(sweep(repository, clock, interval, age, stop.clone()))
+            tokio::spawn(sweep(repository, clock.clone(), interval, age, stop.clone()))
         });
-        Ok(Self { rooms, listening, sweeper, stop })
+        let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
+        Ok(Self { rooms, listening, sweeper, fault_records, clock, stop })
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
@@ -143,6 +149,8 @@ impl Running {
         if let Some(sweeper) = self.sweeper {
             let _ = sweeper.await;
         }
+        let _ = self.fault_records.await;
+        self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;
         cut
     }
@@ -164,6 +172,12 @@ fn readiness(db: &Db) -> Readiness {
             answer.err().map(|e| format!("database: {e}")).into_iter().collect()
         })
     })
+}
+
+async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FAULT_RECORDS)).await.is_some() {
+        audit.write_due_faults(clock.now()).await;
+    }
 }
 
 async fn sweep(

@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod corpus_xds;
 mod errors;
+mod fault_audit;
 mod http_door;
 mod layers;
 mod multi_patient;
