@@ -13,7 +13,7 @@ use crate::config::{Config, RegistryConfig};
 use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
 use crate::server::clock::Clock;
-use crate::server::metrics::Metrics;
+use crate::server::metrics::{self, Metrics};
 use crate::server::ops::Readiness;
 use crate::server::soap::SoapFace;
 use crate::server::{Listening, listen};
@@ -22,7 +22,7 @@ use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{RegisterAt, Repository};
 use crate::store::blob::{BlobOptions, Blobs};
-use crate::store::db::Db;
+use crate::store::db::{Db, DbStatus};
 use crate::store::migrate;
 
 /// Everything below the listeners.
@@ -130,6 +130,7 @@ impl Running {
         };
         let stop = CancellationToken::new();
         let readiness = readiness(&rooms.db);
+        let metrics = metrics.map(|m| m.with_database(figures(&rooms.db)));
         let listening =
             listen(config, Arc::new(face), readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
@@ -172,6 +173,15 @@ fn readiness(db: &Db) -> Readiness {
             answer.err().map(|e| format!("database: {e}")).into_iter().collect()
         })
     })
+}
+
+/// What the database tells the metrics.
+fn figures(db: &Db) -> impl Fn() -> metrics::Database + Send + Sync + 'static {
+    let db = db.clone();
+    move || {
+        let DbStatus { queued, commits, writes, connections, idle } = db.status();
+        metrics::Database { writes_waiting: queued, writes, commits, connections, idle }
+    }
 }
 
 async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
