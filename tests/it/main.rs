@@ -13,6 +13,7 @@ mod fault_audit;
 mod http_door;
 mod layers;
 mod multi_patient;
+mod no_room;
 mod operation;
 mod provide;
 mod races;
