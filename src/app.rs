@@ -13,7 +13,7 @@ use crate::config::{Config, RegistryConfig};
 use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
 use crate::server::clock::Clock;
-use crate::server::metrics::Metrics;
+use crate::server::metrics::{self, Metrics};
 use crate::server::ops::Readiness;
 use crate::server::soap::SoapFace;
 use crate::server::{Listening, listen};
@@ -22,7 +22,7 @@ use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{RegisterAt, Repository};
 use crate::store::blob::{BlobOptions, Blobs};
-use crate::store::db::Db;
+use crate::store::db::{Db, DbStatus};
 use crate::store::migrate;
 
 /// Everything below the listeners.
@@ -108,8 +108,13 @@ pub struct Running {
     pub rooms: Rooms,
     pub listening: Listening,
     sweeper: Option<JoinHandle<()>>,
+    fault_records: JoinHandle<()>,
+    clock: Clock,
     stop: CancellationToken,
 }
+
+/// How often it is looked whether repeated faults are due for a record.
+const FAULT_RECORDS: Duration = Duration::from_secs(60);
 
 impl Running {
     /// Opens everything and begins to serve.
@@ -125,14 +130,16 @@ impl Running {
         };
         let stop = CancellationToken::new();
         let readiness = readiness(&rooms.db);
+        let metrics = metrics.map(|m| m.with_database(figures(&rooms.db)));
         let listening =
             listen(config, Arc::new(face), readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
-            tokio::spawn(sweep(repository, clock, interval, age, stop.clone()))
+            tokio::spawn(sweep(repository, clock.clone(), interval, age, stop.clone()))
         });
-        Ok(Self { rooms, listening, sweeper, stop })
+        let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
+        Ok(Self { rooms, listening, sweeper, fault_records, clock, stop })
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
@@ -143,6 +150,8 @@ impl Running {
         if let Some(sweeper) = self.sweeper {
             let _ = sweeper.await;
         }
+        let _ = self.fault_records.await;
+        self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;
         cut
     }
@@ -164,6 +173,21 @@ fn readiness(db: &Db) -> Readiness {
             answer.err().map(|e| format!("database: {e}")).into_iter().collect()
         })
     })
+}
+
+/// What the database tells the metrics.
+fn figures(db: &Db) -> impl Fn() -> metrics::Database + Send + Sync + 'static {
+    let db = db.clone();
+    move || {
+        let DbStatus { queued, commits, writes, connections, idle } = db.status();
+        metrics::Database { writes_waiting: queued, writes, commits, connections, idle }
+    }
+}
+
+async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FAULT_RECORDS)).await.is_some() {
+        audit.write_due_faults(clock.now()).await;
+    }
 }
 
 async fn sweep(

@@ -142,7 +142,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Migrate(arguments) => migrate::run(arguments, lang),
         Command::Patient(arguments) => patient::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
-        Command::Send(arguments) => send::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),
     }
 }

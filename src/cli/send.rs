@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 
 use self::endpoint::Failure;
 use super::{failed, runtime};
+use crate::config::Language;
 use crate::model::error::{RegistryError, Severity};
 use crate::model::transaction::Transaction;
 
@@ -52,28 +53,31 @@ enum Ending {
     Refused,
 }
 
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
     let runtime = match runtime().context("the runtime cannot start") {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
     let ended = runtime.block_on(async {
         match &arguments.transaction {
-            What::Iti41(arguments) => provide::iti41(arguments).await,
-            What::Iti42(arguments) => provide::iti42(arguments).await,
-            What::Iti18(arguments) => query::run(arguments, Transaction::Iti18).await,
-            What::Iti51(arguments) => query::run(arguments, Transaction::Iti51).await,
-            What::Iti43(arguments) => retrieve::run(arguments).await,
+            What::Iti41(arguments) => provide::iti41(arguments, language).await,
+            What::Iti42(arguments) => provide::iti42(arguments, language).await,
+            What::Iti18(arguments) => query::run(arguments, Transaction::Iti18, language).await,
+            What::Iti51(arguments) => query::run(arguments, Transaction::Iti51, language).await,
+            What::Iti43(arguments) => retrieve::run(arguments, language).await,
         }
     });
     match ended {
         Ok(Ending::Success) => ExitCode::SUCCESS,
         Ok(Ending::Refused) => ExitCode::from(1),
         Err(failure) => {
-            let kind = match failure {
-                Failure::Refused(_) => "refused",
-                Failure::Usage(_) => "error",
-                Failure::NotReached(_) => "not reached",
+            let kind = match (&failure, language) {
+                (Failure::Refused(_), Language::En) => "refused",
+                (Failure::Refused(_), Language::Ja) => "拒否されました",
+                (Failure::Usage(_), Language::En) => "error",
+                (Failure::Usage(_), Language::Ja) => "エラー",
+                (Failure::NotReached(_), Language::En) => "not reached",
+                (Failure::NotReached(_), Language::Ja) => "応答を得られませんでした",
             };
             eprintln!("{kind}: {}", table::line(&failure.to_string()));
             ExitCode::from(failure.exit_code())
@@ -87,13 +91,15 @@ fn write_out(text: &str) {
 }
 
 /// Errors and warnings, one to a line.
-fn refusals(errors: &[RegistryError]) -> String {
+fn refusals(errors: &[RegistryError], language: Language) -> String {
     errors
         .iter()
         .map(|e| {
-            let severity = match e.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
+            let severity = match (e.severity, language) {
+                (Severity::Error, Language::En) => "error",
+                (Severity::Error, Language::Ja) => "エラー",
+                (Severity::Warning, Language::En) => "warning",
+                (Severity::Warning, Language::Ja) => "警告",
             };
             let location = e.location.as_deref().map(|l| format!(" [{l}]")).unwrap_or_default();
             table::line(&format!("  {severity} {}: {}{location}", e.code, e.context)) + "\n"

@@ -17,6 +17,11 @@ pub enum Outcome {
     MajorFailure = 12,
 }
 
+/// `transaction` of a record about a request whose transaction nobody knows: EventID EV(110113, DCM,
+/// "Security Alert"), of type EV(110132, DCM, "Use of Restricted Function"), the only one DICOM CID 403
+/// has for a request that asks for what is not to be had.
+pub const SECURITY_ALERT: &str = "110113";
+
 /// One audit record, before it becomes the XML of ITI-20.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,10 +30,12 @@ pub struct AuditEvent {
     pub id: String,
     /// Microseconds since 1970, UTC.
     pub at: i64,
-    /// `ITI-41`.
+    /// `ITI-41`; [`SECURITY_ALERT`] for a SOAP fault before the transaction was known.
     pub transaction: String,
     pub outcome: Outcome,
+    /// The request, or the last of several.
     pub request_id: String,
+    /// Without an address where the record stands for faults of too many to tell apart.
     pub caller: Caller,
     /// Patients named by the request or touched by it, as CX text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -42,7 +49,20 @@ pub struct AuditEvent {
     /// The query as asked; results are never recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// IHE codes of what was refused; never their contexts.
+    /// IHE codes of what was refused, or code and subcode of a SOAP fault; never their contexts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// SOAP faults of one kind by one peer are recorded together: how many, when there is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<Repeated>,
+}
+
+/// Requests that share a record. Every one counts in exactly one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repeated {
+    pub times: u64,
+    /// When the first and the last came, in microseconds since 1970, UTC.
+    pub first: i64,
+    pub last: i64,
 }

@@ -1,5 +1,7 @@
 //! Who asks.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use serde::{Deserialize, Serialize};
 
 /// The node behind a connection. Made once per connection from what TLS proved, never from
@@ -13,4 +15,12 @@ pub struct Caller {
     /// SHA-256 of its certificate, in hex, if it showed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+}
+
+/// What counts as one peer: an IPv4 address, or an IPv6 /64, for one host owns that many.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
 }

@@ -188,12 +188,62 @@ pub enum FaultCode {
     Receiver,
 }
 
+impl FaultCode {
+    /// Its local name in the namespace of SOAP 1.2.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FaultCode::VersionMismatch => "VersionMismatch",
+            FaultCode::MustUnderstand => "MustUnderstand",
+            FaultCode::Sender => "Sender",
+            FaultCode::Receiver => "Receiver",
+        }
+    }
+}
+
+/// What a fault is about where SOAP has no subcode for it: for the audit trail, which cannot have the
+/// reason, because that may quote the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FaultKind {
+    /// The envelope, or what the transaction makes of it.
+    #[default]
+    Message,
+    /// Not well-formed, forbidden, or beyond a limit of `[limits]`.
+    Xml,
+    ContentType,
+    /// The multipart structure.
+    Mime,
+    /// An `xop:Include`.
+    Include,
+    /// The HTTP head.
+    Http,
+    /// The body did not come whole, in time, or within its limit.
+    Body,
+    /// Of our own making: too much to do, or a failure.
+    Ours,
+}
+
+impl FaultKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FaultKind::Message => "message",
+            FaultKind::Xml => "xml",
+            FaultKind::ContentType => "content-type",
+            FaultKind::Mime => "mime",
+            FaultKind::Include => "include",
+            FaultKind::Http => "http",
+            FaultKind::Body => "body",
+            FaultKind::Ours => "ours",
+        }
+    }
+}
+
 /// A request that never became a transaction: it is answered by a SOAP fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub code: FaultCode,
     /// Qualified subcode such as `wsa:ActionNotSupported`.
     pub subcode: Option<&'static str>,
+    pub kind: FaultKind,
     pub reason: String,
     /// Header blocks not understood, as `(namespace, local name)`.
     pub not_understood: Vec<(String, String)>,
@@ -207,6 +257,7 @@ impl Fault {
         Self {
             code: FaultCode::Sender,
             subcode: None,
+            kind: FaultKind::Message,
             reason: reason.into(),
             not_understood: vec![],
             status: 400,
@@ -215,7 +266,7 @@ impl Fault {
 
     /// The same message may succeed later; HTTP 503.
     pub fn busy(reason: impl Into<String>) -> Self {
-        Self { code: FaultCode::Receiver, status: 503, ..Self::sender(reason) }
+        Self { code: FaultCode::Receiver, kind: FaultKind::Ours, status: 503, ..Self::sender(reason) }
     }
 
     pub fn subcode(mut self, subcode: &'static str) -> Self {
@@ -223,9 +274,20 @@ impl Fault {
         self
     }
 
+    pub fn kind(mut self, kind: FaultKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     pub fn status(mut self, status: u16) -> Self {
         self.status = status;
         self
+    }
+
+    /// What the audit trail says of it: the code, and the subcode or else the kind. Never anything of
+    /// the message.
+    pub fn labels(&self) -> [&'static str; 2] {
+        [self.code.as_str(), self.subcode.unwrap_or(self.kind.as_str())]
     }
 }
 

@@ -42,23 +42,23 @@ impl fmt::Display for Oid {
     }
 }
 
-/// Whether an object id is an entryUUID: `urn:uuid:` and a lower-case UUID. Every other id is symbolic,
-/// local to its request. ITI TF-3 4.2.3.1.5.
+/// Whether an object id is an entryUUID: `urn:uuid:` and a UUID. Every other id is symbolic, local to its
+/// request. ITI TF-3 4.2.3.1.5.
 pub fn is_entry_uuid(id: &str) -> bool {
     EntryUuid::parse(id).is_some()
 }
 
-/// The registry's name for one version of one object. ITI TF-3 4.2.3.2.7.
+/// The registry's name for one version of one object, ITI TF-3 4.2.3.2.7. Written in lower case (ITI TF-3
+/// 4.2.3.1.5) and read in either: upper case is the same UUID (RFC 9562, 4), and taking it for a symbolic
+/// id would give the object another name than its sender did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryUuid(Uuid);
 
 impl EntryUuid {
     /// `None` if the id is symbolic.
     pub fn parse(id: &str) -> Option<Self> {
-        let hex = id.strip_prefix(UUID_URN)?;
-        if hex.len() != 36 || hex.bytes().any(|b| b.is_ascii_uppercase()) {
-            return None;
-        }
+        // Of the forms `Uuid` reads, the one with hyphens alone has this length.
+        let hex = id.strip_prefix(UUID_URN).filter(|hex| hex.len() == 36)?;
         Uuid::try_parse(hex).ok().map(Self)
     }
 
@@ -212,13 +212,17 @@ mod tests {
     }
 
     #[test]
-    fn only_lower_case_urns_are_entry_uuids() {
+    fn entry_uuids_are_written_in_lower_case() {
         let uuid = "urn:uuid:08a15a6f-5b4a-42de-8f95-89474f83abdf";
-        assert_eq!(EntryUuid::parse(uuid).unwrap().to_string(), uuid);
+        let upper = "urn:uuid:08A15A6F-5B4A-42DE-8F95-89474F83ABDF";
+        for read in [uuid, upper] {
+            assert_eq!(EntryUuid::parse(read).unwrap().to_string(), uuid);
+        }
         for symbolic in [
             "Document01",
             "08a15a6f-5b4a-42de-8f95-89474f83abdf",
-            "urn:uuid:08A15A6F-5B4A-42DE-8F95-89474F83ABDF",
+            "urn:uuid:08a15a6f",
+            "urn:uuid:08a15a6f-5b4a-42de-8f95-89474f83abdg",
             "urn:uuid:08a15a6f5b4a42de8f9589474f83abdf",
             "urn:uuid:{08a15a6f-5b4a-42de-8f95-89474f83abdf}",
             "urn:uuid:",

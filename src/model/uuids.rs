@@ -221,7 +221,8 @@ mod tests {
     fn uuids_are_lower_case_and_whole() {
         let all = [document_entry::ALL, submission_set::ALL, folder::ALL, association::ALL];
         for value in all.into_iter().flatten() {
-            assert!(crate::model::ids::is_entry_uuid(value), "{value}");
+            let uuid = crate::model::ids::EntryUuid::parse(value).map(|uuid| uuid.to_string());
+            assert_eq!(uuid.as_deref(), Some(*value));
         }
     }
 }

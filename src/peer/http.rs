@@ -119,14 +119,7 @@ impl Client {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         let sending = Arc::new(Mutex::new(Sending { moved: Instant::now(), failed: None }));
-        let watched = sending.clone();
-        let body = body.map(move |chunk| {
-            let chunk = chunk.map_err(Into::into);
-            let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-            watched.moved = Instant::now();
-            watched.failed = chunk.as_ref().err().map(ToString::to_string);
-            chunk
-        });
+        let body = watched(body, sending.clone());
         let sent =
             self.http.post(self.url.clone()).headers(headers).body(reqwest::Body::wrap_stream(body)).send();
         let response = tokio::select! {
@@ -192,6 +185,20 @@ fn tls_cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Erro
 struct Sending {
     moved: Instant,
     failed: Option<String>,
+}
+
+/// The same body, saying in `sending` how it goes.
+fn watched<E: Into<Box<dyn StdError + Send + Sync>>>(
+    body: impl Stream<Item = Result<Bytes, E>>,
+    sending: Arc<Mutex<Sending>>,
+) -> impl Stream<Item = Result<Bytes, Box<dyn StdError + Send + Sync>>> {
+    body.map(move |chunk| {
+        let chunk = chunk.map_err(Into::into);
+        let mut sending = sending.lock().unwrap_or_else(PoisonError::into_inner);
+        sending.moved = Instant::now();
+        sending.failed = chunk.as_ref().err().map(ToString::to_string);
+        chunk
+    })
 }
 
 /// Ends when nothing has moved for `patience`.
@@ -325,14 +332,22 @@ mod tests {
         assert!(matches!(result, Err(PeerError::Request { cause, .. }) if cause == "disk"));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_upload_that_moves_is_not_cut() {
-        let client = Client::new(&peer("HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n").await).unwrap();
-        let body = futures_util::stream::iter(0..3).then(|_| async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        let patience = Duration::from_secs(30);
+        let pause = |n: u64| async move {
+            tokio::time::sleep(Duration::from_secs(if n < 10 { 29 } else { 31 })).await;
             Ok::<_, io::Error>(Bytes::from("x"))
-        });
-        assert!(client.post(HeaderMap::new(), None, body).await.is_ok());
+        };
+        let begun = Instant::now();
+        let sending = Arc::new(Mutex::new(Sending { moved: begun, failed: None }));
+        let body = watched(futures_util::stream::iter(0..).then(pause), sending.clone());
+        tokio::select! {
+            _ = body.count() => unreachable!("it has no end"),
+            () = stalled(&sending, patience) => {}
+        }
+        // Ten chunks, each in time, and then none.
+        assert_eq!(begun.elapsed().as_secs(), 10 * 29 + 30);
     }
 
     #[test]

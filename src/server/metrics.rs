@@ -9,6 +9,9 @@
 //! | `chiren_connections` | listener | |
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
+//! | `chiren_database_writes_waiting` | | |
+//! | `chiren_database_writes_total`, `chiren_database_commits_total` | | |
+//! | `chiren_database_connections`, `chiren_database_connections_idle` | | |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,11 @@ const IN_FLIGHT: &str = "chiren_requests_in_flight";
 const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
+const WRITES_WAITING: &str = "chiren_database_writes_waiting";
+const WRITES: &str = "chiren_database_writes_total";
+const COMMITS: &str = "chiren_database_commits_total";
+const DATABASE_CONNECTIONS: &str = "chiren_database_connections";
+const DATABASE_IDLE: &str = "chiren_database_connections_idle";
 
 /// Upper bounds in seconds: fine where a query lives, coarse where an upload does.
 const BUCKETS: &[f64] = &[
@@ -73,6 +81,17 @@ impl Outcome {
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
+    database: Option<Arc<dyn Fn() -> Database + Send + Sync>>,
+}
+
+/// What the database says of itself when it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Database {
+    pub writes_waiting: u64,
+    pub writes: u64,
+    pub commits: u64,
+    pub connections: u64,
+    pub idle: u64,
 }
 
 fn builder() -> Option<PrometheusBuilder> {
@@ -84,11 +103,19 @@ impl Metrics {
     pub fn install() -> Option<Metrics> {
         let handle = builder()?.install_recorder().ok()?;
         describe();
-        Some(Metrics { handle })
+        Some(Metrics { handle, database: None })
+    }
+
+    /// With the figures of the database, asked for at each scrape.
+    pub fn with_database(self, figures: impl Fn() -> Database + Send + Sync + 'static) -> Self {
+        Self { database: Some(Arc::new(figures)), ..self }
     }
 
     /// Prometheus text, version 0.0.4.
     pub fn render(&self) -> String {
+        if let Some(figures) = &self.database {
+            tell(figures());
+        }
         self.handle.render()
     }
 
@@ -108,6 +135,19 @@ fn describe() {
     describe_gauge!(CONNECTIONS, "Connections open");
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
+    describe_gauge!(WRITES_WAITING, "Writes waiting for their turn (SQLite)");
+    describe_counter!(WRITES, "Writes made (SQLite)");
+    describe_counter!(COMMITS, "Commits the writes were made in (SQLite)");
+    describe_gauge!(DATABASE_CONNECTIONS, "Connections to the database; readers on SQLite");
+    describe_gauge!(DATABASE_IDLE, "Connections to the database that nobody uses");
+}
+
+fn tell(database: Database) {
+    gauge!(WRITES_WAITING).set(database.writes_waiting as f64);
+    counter!(WRITES).absolute(database.writes);
+    counter!(COMMITS).absolute(database.commits);
+    gauge!(DATABASE_CONNECTIONS).set(database.connections as f64);
+    gauge!(DATABASE_IDLE).set(database.idle as f64);
 }
 
 /// One request, answered.
@@ -171,7 +211,8 @@ mod tests {
     #[test]
     fn a_request_shows_in_every_metric_of_its_transaction() {
         let recorder = builder().unwrap().build_recorder();
-        let metrics = Metrics { handle: recorder.handle() };
+        let figures = || Database { writes_waiting: 3, writes: 40, commits: 10, connections: 4, idle: 2 };
+        let metrics = Metrics { handle: recorder.handle(), database: None }.with_database(figures);
         metrics::with_local_recorder(&recorder, || {
             describe();
             let _under_way = InFlight::begin();
@@ -185,6 +226,11 @@ mod tests {
                 "chiren_request_bytes_total{transaction=\"iti18\"} 700",
                 "chiren_response_bytes_total{transaction=\"iti18\"} 9000",
                 "chiren_requests_in_flight 1",
+                "chiren_database_writes_waiting 3",
+                "chiren_database_writes_total 40",
+                "chiren_database_commits_total 10",
+                "chiren_database_connections 4",
+                "chiren_database_connections_idle 2",
             ] {
                 assert!(text.contains(line), "{line} in\n{text}");
             }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
-use super::http::{Handler, Refusal, Request, RespBody, Transacted, text};
+use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
 
 /// Asks the parts of the program whether they can work; answers a short phrase for each that
@@ -99,8 +99,8 @@ impl<H: Handler> Handler for WithHealth<H> {
         }
     }
 
-    fn refuse(&self, refusal: Refusal, path: &str, request_id: &str) -> Response<RespBody> {
-        self.inner.refuse(refusal, path, request_id)
+    async fn refuse(&self, refused: Refused<'_>) -> Response<RespBody> {
+        self.inner.refuse(refused).await
     }
 }
 

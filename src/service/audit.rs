@@ -1,13 +1,25 @@
 //! The audit trail: a change records itself in its own transaction, everything else is recorded
 //! here, durably, before the answer leaves.
 
-use std::sync::Arc;
+mod faults;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::timeout;
 
 use crate::model::audit::AuditEvent;
 use crate::model::error::Error;
 use crate::service::database;
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{Db, DbError};
+use faults::{Due, Faults};
+
+pub use faults::Faulted;
+
+/// How long the answer of a fault waits for its record.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The state of a request's audit record. A handler cannot answer without one.
 #[derive(Debug)]
@@ -25,11 +37,12 @@ pub struct Audit {
     db: Db,
     /// `audit.queries`: whether queries leave a record.
     queries: bool,
+    faults: Arc<Mutex<Faults>>,
 }
 
 impl Audit {
     pub fn new(db: Db, queries: bool) -> Self {
-        Self { db, queries }
+        Self { db, queries, faults: Arc::default() }
     }
 
     /// The record of a query, unless the configuration wants none.
@@ -40,11 +53,58 @@ impl Audit {
     /// Writes a record that is due; it is on disk when this returns.
     pub async fn settle(&self, audited: Audited) -> Result<(), Error> {
         let Audited::Due(event) = audited else { return Ok(()) };
-        let row = Arc::new(AuditRow::new(*event).map_err(database)?);
+        self.append(vec![*event]).await
+    }
+
+    /// Records that a request ended as a SOAP fault, or counts it for a later record. A record that
+    /// is written is on disk when this returns, if the database answers in time; if not, the fault
+    /// counts in the next.
+    pub async fn fault(&self, fault: Faulted) {
+        let Some(due) = self.faults().note(fault) else { return };
+        // A task of its own: a sender that hangs up ends this future, but not the record.
+        let writing = tokio::spawn(self.clone().write_faults(vec![due]));
+        let _ = timeout(PATIENCE, writing).await;
+    }
+
+    /// Writes the records of faults whose time has come; to be called every minute or so.
+    pub async fn write_due_faults(&self, now: Timestamp) {
+        let due = self.faults().due(now.as_microsecond());
+        self.clone().write_faults(due).await;
+    }
+
+    /// Writes what faults are still waiting for a record; before the end.
+    pub async fn write_all_faults(&self, now: Timestamp) {
+        let rest = self.faults().rest(now.as_microsecond());
+        self.clone().write_faults(rest).await;
+    }
+
+    async fn write_faults(self, due: Vec<Due>) {
+        if due.is_empty() {
+            return;
+        }
+        if let Err(e) = self.append(due.iter().map(|d| d.event.clone()).collect()).await {
+            let request_id = due.first().map(|d| d.event.request_id.as_str());
+            tracing::warn!(request_id, cause = format!("{e:?}"), "a fault could not be recorded yet");
+            due.into_iter().for_each(|d| self.faults().unwritten(d));
+        }
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn append(&self, events: Vec<AuditEvent>) -> Result<(), Error> {
+        let rows: Result<Vec<_>, _> = events.into_iter().map(AuditRow::new).collect();
+        let rows: Arc<[AuditRow]> = rows.map_err(database)?.into();
         self.db
             .write(move |tx| {
-                let row = row.clone();
-                Box::pin(async move { audit::append(tx, &row).await })
+                let rows = rows.clone();
+                Box::pin(async move {
+                    for row in rows.iter() {
+                        audit::append(tx, row).await?;
+                    }
+                    Ok(())
+                })
             })
             .await
             .map_err(|e: DbError| database(e))

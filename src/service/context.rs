@@ -42,6 +42,7 @@ impl Context {
             documents: subject.documents,
             query: subject.query,
             errors: subject.errors,
+            repeated: None,
         }
     }
 }
@@ -73,7 +74,7 @@ impl Subject {
     pub fn with_failure(self, error: &Error) -> Self {
         match error {
             Error::Rejected(errors) => self.with_errors(errors),
-            Error::Fault(fault) => Self { errors: vec![fault.subcode.unwrap_or("fault").to_owned()], ..self },
+            Error::Fault(fault) => Self { errors: fault.labels().map(str::to_owned).into(), ..self },
             Error::Busy(_) => Self { errors: vec!["busy".to_owned()], ..self },
             Error::NoRoom(_) => Self { errors: vec!["no room".to_owned()], ..self },
             Error::Unavailable { peer, .. } => Self { errors: vec![format!("unavailable: {peer}")], ..self },

@@ -2,9 +2,10 @@
 
 use chiren::config::UnknownPatients;
 
-use crate::support::gateway;
 use crate::support::process::{Process, chiren, run, write_config};
 use crate::support::raw::connect;
+use crate::support::samples::{OTHER_PATIENT, PATIENT, REPOSITORY};
+use crate::support::{Gateway, gateway};
 
 /// The commands the program's own help lists.
 fn commands() -> Vec<String> {
@@ -118,5 +119,35 @@ async fn signals_stop_and_reload() {
         assert_eq!(status.code(), Some(0), "{log:#?}");
         assert!(log.iter().any(|l| l.contains("stopping") && l.contains(signal)), "{log:#?}");
         assert!(log.last().unwrap().contains("stopped"), "{log:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn send_says_how_it_ended_in_either_language() {
+    let gateway = Gateway::start().await;
+    let url = format!("http://{}", gateway.address);
+    let file = gateway.dir.path().join("letter.txt");
+    std::fs::write(&file, "hello").unwrap();
+    let file = file.to_str().unwrap().to_owned();
+    let send = |language: &'static str, arguments: &[&str]| {
+        let words = [&["send", "--lang", language], arguments, &["--url", &url]].concat();
+        let output = run(&words);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    for (language, registered, refused, found, fetched) in [
+        ("en", "is registered", "was refused", "object(s)", "1 document(s)"),
+        ("ja", "登録されました", "拒否されました", "件", "文書 1 件"),
+    ] {
+        let provide = ["iti41", "--file", &file, "--patient"];
+        let (code, out, _) = send(language, &[&provide[..], &[PATIENT]].concat());
+        assert!(code == Some(0) && out.contains(registered), "{out}");
+        let id = out.lines().find_map(|l| l.trim().strip_prefix("DocumentEntry.uniqueId")).unwrap().trim();
+        let (code, out, _) = send(language, &[&provide[..], &[OTHER_PATIENT]].concat());
+        assert!(code == Some(1) && out.contains(refused) && out.contains("XDSUnknownPatientId"), "{out}");
+        let (code, out, _) = send(language, &["iti18", "--patient", PATIENT]);
+        assert!(code == Some(0) && out.contains(found) && out.contains(id), "{out}");
+        let (code, _, said) = send(language, &["iti43", "--repository", REPOSITORY, "--document", id]);
+        assert!(code == Some(0) && said.contains(fetched), "{said}");
     }
 }

@@ -118,8 +118,19 @@ async fn the_log_follows_requests_and_never_names_patients() {
         "chiren_request_duration_seconds_bucket{transaction=\"ITI-41\"",
         "chiren_request_bytes_total{transaction=\"ITI-41\"}",
         "chiren_requests_in_flight",
+        "chiren_database_connections_idle",
+        "chiren_database_writes_waiting",
     ] {
         assert!(metrics.contains(wanted), "{wanted} is not in\n{metrics}");
+    }
+    let figure = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).parse().unwrap()
+    };
+    assert!(figure("chiren_database_connections") >= 1.0);
+    let (writes, commits) = (figure("chiren_database_writes_total"), figure("chiren_database_commits_total"));
+    if config.database.url.starts_with("sqlite:") {
+        assert!(writes >= commits && commits >= 1.0, "{writes} writes in {commits} commits");
     }
     let (status, log) = process.stop();
     assert!(status.success());

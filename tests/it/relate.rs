@@ -270,6 +270,18 @@ async fn a_registered_document_is_added_to_a_registered_folder() {
 }
 
 #[tokio::test]
+async fn a_reference_in_upper_case_is_the_same_uuid() {
+    let gateway = Gateway::start().await;
+    let old = register(&gateway, &submission()).await;
+    let upper = format!("urn:uuid:{}", old.entry_uuid["urn:uuid:".len()..].to_uppercase());
+    register(&gateway, &related(AssociationType::Replace, &upper)).await;
+    assert_eq!(status(&gateway, &old).await, AvailabilityStatus::Deprecated);
+    let kept = associations(&gateway, PATIENT).await;
+    assert!(kept.iter().any(|a| a.target_object == old.entry_uuid && a.association_type.replaces()));
+    assert!(kept.iter().all(|a| a.target_object != upper));
+}
+
+#[tokio::test]
 async fn references_that_do_not_resolve() {
     let gateway = Gateway::start().await;
     for target in [UNKNOWN, "symbol"] {

@@ -11,6 +11,7 @@ use sha1::{Digest, Sha1};
 use super::endpoint::{Endpoint, Failure, Messages, Session, read_file};
 use super::{Ending, refusals, table, write_out};
 use crate::cli::submission::{self, Facts, Metadata};
+use crate::config::Language;
 use crate::model::metadata::Submission;
 use crate::model::transaction::Transaction;
 use crate::peer::soap::{Call, Discard, Outgoing, SoapAnswer, write_provide};
@@ -66,10 +67,10 @@ pub struct Iti42 {
     messages: Messages,
 }
 
-pub async fn iti41(arguments: &Iti41) -> Result<Ending, Failure> {
+pub async fn iti41(arguments: &Iti41, language: Language) -> Result<Ending, Failure> {
     let session = Session::new(&arguments.endpoint, Transaction::Iti41, &arguments.messages)?;
     if let Some(answer) = session.raw(&mut Discard).await? {
-        return outcome(&session, &answer);
+        return outcome(&session, &answer, language);
     }
     // clap asks for one of --raw and --file.
     let path = arguments.file.as_deref().unwrap_or(Path::new(""));
@@ -89,15 +90,15 @@ pub async fn iti41(arguments: &Iti41) -> Result<Ending, Failure> {
         write_provide(w, &submission, &[(id, content)]);
     });
     let answer = session.exchange(call, &mut Discard).await?;
-    let ending = outcome(&session, &answer)?;
-    next(&arguments.endpoint, &submission, ending);
+    let ending = outcome(&session, &answer, language)?;
+    next(&arguments.endpoint, &submission, ending, language);
     Ok(ending)
 }
 
-pub async fn iti42(arguments: &Iti42) -> Result<Ending, Failure> {
+pub async fn iti42(arguments: &Iti42, language: Language) -> Result<Ending, Failure> {
     let session = Session::new(&arguments.endpoint, Transaction::Iti42, &arguments.messages)?;
     if let Some(answer) = session.raw(&mut Discard).await? {
-        return outcome(&session, &answer);
+        return outcome(&session, &answer, language);
     }
     let mut facts = Facts::default();
     if let Some(path) = &arguments.file {
@@ -113,8 +114,8 @@ pub async fn iti42(arguments: &Iti42) -> Result<Ending, Failure> {
     show(&submission);
     let call = Call::new(&session.client, Transaction::Iti42, vec![], |w| submit::write(w, &submission));
     let answer = session.exchange(call, &mut Discard).await?;
-    let ending = outcome(&session, &answer)?;
-    next(&arguments.endpoint, &submission, ending);
+    let ending = outcome(&session, &answer, language)?;
+    next(&arguments.endpoint, &submission, ending, language);
     Ok(ending)
 }
 
@@ -134,25 +135,26 @@ fn show(submission: &Submission) {
     }
 }
 
-fn outcome(session: &Session<'_>, answer: &SoapAnswer) -> Result<Ending, Failure> {
+fn outcome(session: &Session<'_>, answer: &SoapAnswer, language: Language) -> Result<Ending, Failure> {
     let (status, errors) = answer.registry_response()?;
     let code = session.transaction.code();
     let ending = match status {
-        ResponseStatus::Success => {
-            write_out(&format!("{code} Success: the submission is registered\n"));
-            Ending::Success
-        }
-        _ => {
-            write_out(&format!("{code} {status:?}: the submission was refused\n"));
-            Ending::Refused
-        }
+        ResponseStatus::Success => Ending::Success,
+        _ => Ending::Refused,
     };
-    write_out(&refusals(&errors));
+    let sentence = match (ending, language) {
+        (Ending::Success, Language::En) => "the submission is registered",
+        (Ending::Success, Language::Ja) => "登録されました",
+        (Ending::Refused, Language::En) => "the submission was refused",
+        (Ending::Refused, Language::Ja) => "登録は拒否されました",
+    };
+    write_out(&format!("{code} {status:?}: {sentence}\n"));
+    write_out(&refusals(&errors, language));
     Ok(ending)
 }
 
 /// The ids of what was registered, and how to find it.
-fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending) {
+fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending, language: Language) {
     if ending != Ending::Success {
         return;
     }
@@ -166,5 +168,9 @@ fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending) {
     }
     line("SubmissionSet.uniqueId", &submission.submission_set.unique_id);
     let patient = ["--patient", submission.submission_set.patient_id.as_str()];
-    write_out(&format!("\nFind it with:\n  {}\n", endpoint.command(Transaction::Iti18, &patient)));
+    let find = match language {
+        Language::En => "Find it with:",
+        Language::Ja => "検索するには:",
+    };
+    write_out(&format!("\n{find}\n  {}\n", endpoint.command(Transaction::Iti18, &patient)));
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::endpoint::{Endpoint, Failure, Messages, Session};
 use super::{Ending, refusals, table, write_out};
+use crate::config::Language;
 use crate::model::ebrim::{Slot, first_text};
 use crate::model::error::RegistryError;
 use crate::model::metadata::{AvailabilityStatus, Code, EntryType, MetadataObject};
@@ -50,7 +51,11 @@ pub struct Arguments {
     messages: Messages,
 }
 
-pub async fn run(arguments: &Arguments, transaction: Transaction) -> Result<Ending, Failure> {
+pub async fn run(
+    arguments: &Arguments,
+    transaction: Transaction,
+    language: Language,
+) -> Result<Ending, Failure> {
     let session = Session::new(&arguments.endpoint, transaction, &arguments.messages)?;
     let answer = match session.raw(&mut Discard).await? {
         Some(answer) => answer,
@@ -64,10 +69,14 @@ pub async fn run(arguments: &Arguments, transaction: Transaction) -> Result<Endi
     if arguments.json {
         write_out(&json(status, &found, &errors));
     } else {
-        write_out(&format!("{} {status:?}: {} object(s)\n", transaction.code(), found.len()));
-        write_out(&refusals(&errors));
+        let objects = match language {
+            Language::En => "object(s)",
+            Language::Ja => "件",
+        };
+        write_out(&format!("{} {status:?}: {} {objects}\n", transaction.code(), found.len()));
+        write_out(&refusals(&errors, language));
         write_out(&shown(&found));
-        write_out(&next(&arguments.endpoint, &found));
+        write_out(&next(&arguments.endpoint, &found, language));
     }
     Ok(if status == ResponseStatus::Success { Ending::Success } else { Ending::Refused })
 }
@@ -214,7 +223,7 @@ fn shown(found: &QueryResult) -> String {
 }
 
 /// How to fetch the first document found.
-fn next(endpoint: &Endpoint, found: &QueryResult) -> String {
+fn next(endpoint: &Endpoint, found: &QueryResult, language: Language) -> String {
     let QueryResult::Objects(objects) = found else { return String::new() };
     let command = objects.iter().find_map(|object| match object {
         MetadataObject::DocumentEntry(e) => {
@@ -227,7 +236,11 @@ fn next(endpoint: &Endpoint, found: &QueryResult) -> String {
         }
         _ => None,
     });
-    command.map_or_else(String::new, |c| format!("\nFetch the first with:\n  {}\n", table::line(&c)))
+    let fetch = match language {
+        Language::En => "Fetch the first with:",
+        Language::Ja => "先頭の文書を取得するには:",
+    };
+    command.map_or_else(String::new, |c| format!("\n{fetch}\n  {}\n", table::line(&c)))
 }
 
 fn json(status: ResponseStatus, found: &QueryResult, errors: &[RegistryError]) -> String {

@@ -10,6 +10,7 @@ use sha1::{Digest, Sha1};
 
 use super::endpoint::{Endpoint, Failure, Messages, Session};
 use super::{Ending, hex, refusals, table};
+use crate::config::Language;
 use crate::model::transaction::Transaction;
 use crate::peer::soap::{Call, DocumentHead, DocumentSink, SoapAnswer};
 use crate::wire::ebxml::response::ResponseStatus;
@@ -42,7 +43,7 @@ pub struct Arguments {
     messages: Messages,
 }
 
-pub async fn run(arguments: &Arguments) -> Result<Ending, Failure> {
+pub async fn run(arguments: &Arguments, language: Language) -> Result<Ending, Failure> {
     if arguments.output.is_some() && arguments.document.len() > 1 {
         return Err(Failure::Usage("--output takes one document; keep several with --save DIR".into()));
     }
@@ -67,15 +68,21 @@ pub async fn run(arguments: &Arguments) -> Result<Ending, Failure> {
     };
     let (status, errors, documents) = answer.body(read_response)?;
     // Standard output may be the document's.
-    eprintln!("ITI-43 {status:?}: {} document(s)", documents.len());
-    eprint!("{}", refusals(&errors));
+    match language {
+        Language::En => eprintln!("ITI-43 {status:?}: {} document(s)", documents.len()),
+        Language::Ja => eprintln!("ITI-43 {status:?}: 文書 {} 件", documents.len()),
+    }
+    eprint!("{}", refusals(&errors, language));
     let mut whole = true;
     for document in &documents {
-        whole &= describe(document, &answer, &sink)?;
+        whole &= describe(document, &answer, &sink, language)?;
     }
     for asked in &arguments.document {
         if !documents.iter().any(|d| d.document_unique_id == *asked) && errors.is_empty() {
-            eprintln!("error: {asked} was asked for and neither delivered nor refused");
+            match language {
+                Language::En => eprintln!("error: {asked} was asked for and neither delivered nor refused"),
+                Language::Ja => eprintln!("エラー: 要求した {asked} が、届きも拒否もされませんでした"),
+            }
             whole = false;
         }
     }
@@ -84,7 +91,12 @@ pub async fn run(arguments: &Arguments) -> Result<Ending, Failure> {
 }
 
 /// One document, in a line; `false` if its bytes are not there.
-fn describe(document: &DocumentResponse, answer: &SoapAnswer, sink: &Received) -> Result<bool, Failure> {
+fn describe(
+    document: &DocumentResponse,
+    answer: &SoapAnswer,
+    sink: &Received,
+    language: Language,
+) -> Result<bool, Failure> {
     let id = table::line(&document.document_unique_id);
     let empty = Kept { key: String::new(), size: 0, sha1: hex(&Sha1::digest(b"")), path: None };
     let kept = match &document.content {
@@ -95,12 +107,21 @@ fn describe(document: &DocumentResponse, answer: &SoapAnswer, sink: &Received) -
         }
     };
     let Some(kept) = kept else {
-        eprintln!("error: {id} was announced, but its bytes did not come");
+        match language {
+            Language::En => eprintln!("error: {id} was announced, but its bytes did not come"),
+            Language::Ja => eprintln!("エラー: {id} の内容が届きませんでした"),
+        }
         return Ok(false);
     };
-    eprintln!("  {id}  {}  {} octets  SHA-1 {}", table::line(&document.mime_type), kept.size, kept.sha1);
-    if let Some(path) = &kept.path {
-        eprintln!("  written to {}", path.display());
+    let (octets, mime) = (kept.size, table::line(&document.mime_type));
+    match language {
+        Language::En => eprintln!("  {id}  {mime}  {octets} octets  SHA-1 {}", kept.sha1),
+        Language::Ja => eprintln!("  {id}  {mime}  {octets} バイト  SHA-1 {}", kept.sha1),
+    }
+    match (&kept.path, language) {
+        (Some(path), Language::En) => eprintln!("  written to {}", path.display()),
+        (Some(path), Language::Ja) => eprintln!("  {} に保存しました", path.display()),
+        (None, _) => {}
     }
     Ok(true)
 }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::ebrim::ObjectKind;
 use crate::model::error::{ErrorCode, Problem, RegistryError};
+use crate::model::ids::{EntryUuid, is_entry_uuid};
 use crate::model::metadata::{Association, AssociationType, Submission, SubmissionSetStatus};
 
 const STRUCTURE: &str = "ITI TF-2 3.42.4.1.2.2";
@@ -72,7 +73,8 @@ impl Check<'_> {
             .chain(s.associations.iter().map(|a| &a.entry_uuid));
         let mut seen = HashSet::new();
         for id in ids {
-            if !id.is_empty() && !seen.insert(id) {
+            let name = EntryUuid::parse(id).map_or_else(|| id.clone(), |uuid| uuid.to_string());
+            if !id.is_empty() && !seen.insert(name) {
                 self.metadata(
                     id,
                     "id",
@@ -200,7 +202,7 @@ impl Check<'_> {
                 "a SubmissionSet is no member of itself",
                 MEMBERSHIP,
             ),
-            None if !is_uuid(target) => self.unresolved(a, "targetObject", target),
+            None if !is_entry_uuid(target) => self.unresolved(a, "targetObject", target),
             // An object not in this message: an existing DocumentEntry, named by UUID.
             None if a.submission_set_status != Some(SubmissionSetStatus::Reference) => self.metadata(
                 &a.entry_uuid,
@@ -216,7 +218,7 @@ impl Check<'_> {
     fn folder_member(&mut self, a: &Association) {
         match self.s.kind_of(&a.source_object) {
             Some(ObjectKind::Folder) => {}
-            None if is_uuid(&a.source_object) => {}
+            None if is_entry_uuid(&a.source_object) => {}
             None => self.unresolved(a, "sourceObject", &a.source_object),
             Some(_) => self.metadata(
                 &a.entry_uuid,
@@ -228,7 +230,7 @@ impl Check<'_> {
         }
         match self.s.kind_of(&a.target_object) {
             Some(ObjectKind::DocumentEntry) => {}
-            None if is_uuid(&a.target_object) => {}
+            None if is_entry_uuid(&a.target_object) => {}
             None => self.unresolved(a, "targetObject", &a.target_object),
             Some(_) => self.metadata(
                 &a.entry_uuid,
@@ -271,7 +273,7 @@ impl Check<'_> {
                 "the target of a relationship is a DocumentEntry",
                 RELATIONSHIP,
             ),
-            None if is_uuid(&a.target_object) => {}
+            None if is_entry_uuid(&a.target_object) => {}
             None => self.unresolved(a, "targetObject", &a.target_object),
         }
     }
@@ -286,17 +288,6 @@ impl Check<'_> {
             "ITI TF-2 3.42.4.1.3.3.1",
         );
     }
-}
-
-/// `urn:uuid:` followed by a UUID; anything else is symbolic.
-pub fn is_uuid(id: &str) -> bool {
-    id.strip_prefix("urn:uuid:").is_some_and(|rest| {
-        rest.len() == 36
-            && rest.bytes().enumerate().all(|(i, b)| match i {
-                8 | 13 | 18 | 23 => b == b'-',
-                _ => b.is_ascii_hexdigit(),
-            })
-    })
 }
 
 #[cfg(test)]
@@ -372,6 +363,10 @@ mod tests {
         let mut s = good();
         s.associations[1].entry_uuid = "A1".into();
         one(&s, ErrorCode::XDSRegistryMetadataError, "A1/id");
+        let mut s = good();
+        s.associations[0].entry_uuid = "urn:uuid:08a15a6f-5b4a-42de-8f95-89474f83abdf".into();
+        s.associations[1].entry_uuid = "urn:uuid:08A15A6F-5B4A-42DE-8F95-89474F83ABDF".into();
+        one(&s, ErrorCode::XDSRegistryMetadataError, &format!("{}/id", s.associations[1].entry_uuid));
     }
 
     #[test]
@@ -428,12 +423,5 @@ mod tests {
         s.folders.clear();
         s.associations.clear();
         one(&s, ErrorCode::XDSRegistryMetadataError, "SS/SubmissionSet");
-    }
-
-    #[test]
-    fn uuids_and_symbols() {
-        assert!(is_uuid("urn:uuid:08a15a6f-5b4a-42de-8f95-89474f83abdf"));
-        assert!(!is_uuid("urn:uuid:08a15a6f"));
-        assert!(!is_uuid("Document01"));
     }
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -35,10 +35,11 @@ use tracing::{Level, debug, error, info, warn};
 
 pub use body::{BodyError, BoxError, GuardedBody, RespBody, Seen, empty, full, stream};
 use body::{CountedBody, Sent};
-pub use request::{ConnInfo, Handler, Refusal, Request, TlsPeer, Transacted, text};
+pub use request::{ConnInfo, Handler, Refusal, Refused, Request, TlsPeer, Transacted, text};
 use tap::{Shared, Tap, Times, Wire};
 
 use crate::config::{LimitsConfig, x509};
+use crate::model::caller::network;
 use crate::server::clock::Clock;
 use crate::server::metrics::{self, InFlight, Outcome};
 use crate::server::tls::Acceptor;
@@ -123,7 +124,7 @@ fn refuse_connection(settings: &Settings, peer: SocketAddr, limit: &'static str)
     debug!(listener = %settings.name, %peer, limit, "connection refused: too many are open");
 }
 
-/// Connections by address; IPv6 addresses count by their /64, for one host owns that many.
+/// Connections by [`network`].
 #[derive(Clone, Default)]
 struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
@@ -132,10 +133,7 @@ struct Entered(Addresses, IpAddr);
 
 impl Addresses {
     fn enter(&self, address: IpAddr, most: usize) -> Option<Entered> {
-        let address = match address.to_canonical() {
-            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-            v4 => v4,
-        };
+        let address = network(address);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
         if *count >= most {
@@ -295,16 +293,18 @@ impl<H: Handler> Door<H> {
             _in_flight: InFlight::begin(),
         };
         let deadline = started + Duration::from_secs(seconds_for(&parts.headers, limits));
-        let refuse = |refusal: Refusal| {
-            let mut response = self.handler.refuse(refusal, &path, &id);
+        let refuse = async |refusal: Refusal| {
+            let (path, request_id, conn) = (path.as_str(), id.as_str(), &*self.conn);
+            let refused = Refused { refusal, path, request_id, received_at, conn };
+            let mut response = self.handler.refuse(refused).await;
             let transaction = response.extensions().get::<Transacted>().map_or("http", |t| t.transaction);
             response.extensions_mut().insert(Transacted { transaction, outcome: refusal.outcome() });
             response
         };
         let mut response = match head {
-            Err(refusal) => refuse(refusal),
+            Err(refusal) => refuse(refusal).await,
             Ok(()) => match self.turn().await {
-                Err(refusal) => refuse(refusal),
+                Err(refusal) => refuse(refusal).await,
                 Ok(_turn) => {
                     let request = Request {
                         id: id.clone(),
@@ -319,16 +319,16 @@ impl<H: Handler> Door<H> {
                     let handled = AssertUnwindSafe(self.handler.handle(request)).catch_unwind();
                     match timeout_at(deadline, handled).await {
                         Ok(Ok(response)) => match spoiled(&seen) {
-                            Some(refusal) if response.status() != refusal.status() => refuse(refusal),
+                            Some(refusal) if response.status() != refusal.status() => refuse(refusal).await,
                             _ => response,
                         },
                         Ok(Err(_panic)) => {
                             // The panic hook has logged where; the payload may hold patient data.
                             error!(request_id = %id, "a request panicked");
-                            refuse(Refusal::Failed)
+                            refuse(Refusal::Failed).await
                         }
-                        Err(_elapsed) if seen.complete() => refuse(Refusal::Late),
-                        Err(_elapsed) => refuse(Refusal::TooSlow),
+                        Err(_elapsed) if seen.complete() => refuse(Refusal::Late).await,
+                        Err(_elapsed) => refuse(Refusal::TooSlow).await,
                     }
                 }
             },

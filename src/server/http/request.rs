@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version, h
 use jiff::Timestamp;
 
 use super::body::{GuardedBody, RespBody, full};
+use crate::model::caller::Caller;
 use crate::server::metrics::Outcome;
 
 /// The client's certificate, already verified by TLS.
@@ -51,6 +52,17 @@ pub struct Request {
     pub version: Version,
     pub headers: HeaderMap,
     pub body: GuardedBody,
+}
+
+impl ConnInfo {
+    /// Who asks over it.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            address: self.peer_addr.ip().to_string(),
+            listener: self.listener.to_string(),
+            certificate: self.tls.as_ref().map(|t| t.fingerprint.clone()),
+        }
+    }
 }
 
 impl Request {
@@ -138,6 +150,16 @@ impl Refusal {
     }
 }
 
+/// A refusal, and the request it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Refused<'r> {
+    pub refusal: Refusal,
+    pub path: &'r str,
+    pub request_id: &'r str,
+    pub received_at: Timestamp,
+    pub conn: &'r ConnInfo,
+}
+
 /// An answer of plain text.
 pub fn text(status: StatusCode, body: impl Into<String>) -> Response<RespBody> {
     let mut response = Response::new(full(body.into()));
@@ -163,10 +185,8 @@ pub trait Handler: Send + Sync + 'static {
     /// connection is cut at the end of a drain.
     fn handle(&self, request: Request) -> impl Future<Output = Response<RespBody>> + Send;
 
-    /// Words a refusal in the language of this face; plain text unless overridden. `path` is that
-    /// of the request.
-    fn refuse(&self, refusal: Refusal, path: &str, request_id: &str) -> Response<RespBody> {
-        let _ = path;
-        refusal.plain(request_id)
+    /// Words a refusal in the language of this face; plain text unless overridden.
+    fn refuse(&self, refused: Refused<'_>) -> impl Future<Output = Response<RespBody>> + Send {
+        std::future::ready(refused.refusal.plain(refused.request_id))
     }
 }

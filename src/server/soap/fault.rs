@@ -3,7 +3,7 @@
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::reply::simple;
-use crate::model::error::{Error, ErrorCode, Fault, FaultCode, RegistryError};
+use crate::model::error::{Error, ErrorCode, Fault, FaultCode, FaultKind, RegistryError};
 use crate::model::transaction::{Actor, Transaction};
 use crate::server::http::{Refusal, RespBody, Transacted};
 use crate::server::metrics::Outcome;
@@ -33,14 +33,19 @@ pub fn respond(
     response
 }
 
-/// A refusal by the HTTP layer.
-pub fn refusal(refusal: Refusal, request_id: &str) -> Response<RespBody> {
-    let code = match refusal {
-        Refusal::Busy | Refusal::Late | Refusal::Failed => FaultCode::Receiver,
-        _ => FaultCode::Sender,
+/// A refusal by the HTTP layer, as a fault.
+pub fn of_refusal(refusal: Refusal) -> Fault {
+    let (code, kind) = match refusal {
+        Refusal::Busy | Refusal::Late | Refusal::Failed => (FaultCode::Receiver, FaultKind::Ours),
+        Refusal::TooLarge | Refusal::TooSlow => (FaultCode::Sender, FaultKind::Body),
+        _ => (FaultCode::Sender, FaultKind::Http),
     };
-    let fault = Fault { code, ..Fault::sender(refusal.reason()).status(refusal.status().as_u16()) };
-    let mut response = simple(write_fault(&fault, None, request_id));
+    Fault { code, ..Fault::sender(refusal.reason()).kind(kind).status(refusal.status().as_u16()) }
+}
+
+/// The answer to it.
+pub fn refusal(refusal: Refusal, fault: &Fault, request_id: &str) -> Response<RespBody> {
+    let mut response = simple(write_fault(fault, None, request_id));
     *response.status_mut() = refusal.status();
     if refusal.temporary() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

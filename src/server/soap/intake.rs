@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use crate::config::LimitsConfig;
-use crate::model::error::{Error, Fault, FaultCode, clip};
+use crate::model::error::{Error, Fault, FaultCode, FaultKind, clip};
 use crate::server::http::{BodyError, GuardedBody};
 use crate::service::repository::{BlobError, Repository, Spool, Spooled};
-use crate::wire::mtom::cid::Reference;
+use crate::wire::mtom::cid::{HrefFault, Reference};
 use crate::wire::mtom::content_type::{ContentType, ContentTypeFault, Packaging, check_root};
 use crate::wire::mtom::split::{MtomFault, MtomLimits, PartEvent, PartHead, Splitter};
 use crate::wire::xml::guard::{Guard, GuardEvent};
@@ -40,8 +40,10 @@ impl Documents {
                 "xop:Include href '{}' names no part of this message, or one already used (XOP 1.0, 3.1)",
                 clip(href)
             ))
+            .kind(FaultKind::Include)
         };
-        match Reference::parse(href).map_err(|e| Fault::sender(e.to_string()))? {
+        let refused = |e: HrefFault| Fault::sender(e.to_string()).kind(FaultKind::Include);
+        match Reference::parse(href).map_err(refused)? {
             Reference::Inline(n) => self.inline.remove(&n).ok_or_else(missing),
             Reference::Cid(cid) => {
                 let key = cid.resolve(|id| self.parts.contains_key(id).then(|| id.to_owned()));
@@ -57,20 +59,18 @@ pub fn packaging(content_type: Option<&str>) -> Result<Packaging, Fault> {
         Fault::sender(
             "the Content-Type header is required: application/soap+xml, or multipart/related for MTOM",
         )
+        .kind(FaultKind::ContentType)
         .status(415)
     })?;
     ContentType::parse(header).and_then(|c| c.packaging()).map_err(wrong_type)
 }
 
 fn wrong_type(e: ContentTypeFault) -> Fault {
+    let fault = Fault::sender(e.to_string()).kind(FaultKind::ContentType);
     match e {
-        ContentTypeFault::Soap11 { .. } => {
-            Fault { code: FaultCode::VersionMismatch, ..Fault::sender(e.to_string()) }
-        }
-        ContentTypeFault::Unsupported { .. } | ContentTypeFault::Charset { .. } => {
-            Fault::sender(e.to_string()).status(415)
-        }
-        _ => Fault::sender(e.to_string()),
+        ContentTypeFault::Soap11 { .. } => Fault { code: FaultCode::VersionMismatch, ..fault },
+        ContentTypeFault::Unsupported { .. } | ContentTypeFault::Charset { .. } => fault.status(415),
+        _ => fault,
     }
 }
 
@@ -215,15 +215,15 @@ fn broken_body(e: BodyError) -> Error {
         BodyError::TooSlow => 408,
         _ => 400,
     };
-    Fault::sender(e.to_string()).status(status).into()
+    Fault::sender(e.to_string()).kind(FaultKind::Body).status(status).into()
 }
 
 fn broken_mtom(e: MtomFault) -> Error {
-    Fault::sender(e.to_string()).into()
+    Fault::sender(e.to_string()).kind(FaultKind::Mime).into()
 }
 
 fn broken_xml(e: XmlFault) -> Error {
-    Fault::sender(e.to_string()).into()
+    Fault::sender(e.to_string()).kind(FaultKind::Xml).into()
 }
 
 fn mtom_limits(l: &LimitsConfig) -> MtomLimits {

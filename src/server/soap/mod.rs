@@ -18,7 +18,7 @@ use http::{Method, Response, StatusCode};
 
 use crate::config::{LimitsConfig, SoapConfig};
 use crate::model::transaction::{Actor, CATALOGUE, Transaction};
-use crate::server::http::{Handler, Refusal, Request, RespBody, full, text};
+use crate::server::http::{Handler, Refusal, Refused, Request, RespBody, full, text};
 use crate::server::wsdl;
 use crate::service::audit::Audit;
 use crate::service::registry::Registry;
@@ -99,12 +99,14 @@ impl Handler for SoapFace {
     }
 
     /// Refusals by the HTTP layer, in SOAP's words where a SOAP client waits.
-    fn refuse(&self, refusal: Refusal, path: &str, request_id: &str) -> Response<RespBody> {
-        if Endpoint::at(path).is_some() && refusal != Refusal::MethodNotAllowed {
-            fault::refusal(refusal, request_id)
-        } else {
-            refusal.plain(request_id)
+    async fn refuse(&self, refused: Refused<'_>) -> Response<RespBody> {
+        let Refused { refusal, path, request_id, received_at, conn } = refused;
+        if Endpoint::at(path).is_none() || refusal == Refusal::MethodNotAllowed {
+            return refusal.plain(request_id);
         }
+        let fault = fault::of_refusal(refusal);
+        self.record(&fault, None, conn.caller(), request_id, received_at).await;
+        fault::refusal(refusal, &fault, request_id)
     }
 }
 

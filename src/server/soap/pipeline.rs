@@ -1,29 +1,32 @@
 //! The life of a SOAP request, from its head to its answer.
 
 use http::{Response, header};
+use jiff::Timestamp;
+use roxmltree::Node;
 
 use super::dispatch;
 use super::intake::{self, Intake};
 use super::reply::{self, Reply};
 use super::{Endpoint, SoapFace, fault};
 use crate::config::SecurityHeader;
+use crate::model::audit::Outcome;
 use crate::model::caller::Caller;
-use crate::model::error::{Error, Fault, clip};
+use crate::model::error::{Error, Fault, FaultKind, clip};
 use crate::model::namespace::NS_WSSE;
 use crate::model::transaction::{Packaging, Transaction};
 use crate::server::http::{GuardedBody, Request, RespBody};
-use crate::server::metrics::Outcome;
+use crate::server::metrics::Outcome as Counted;
+use crate::service::audit::Faulted;
 use crate::service::context::Context;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::soap;
-use crate::wire::xml::tree;
-use roxmltree::Node;
+use crate::wire::xml::tree::{self, TreeFault};
 
 /// Why there is no reply; with what is known of the message by then.
 struct Refused {
     fault: Fault,
     relates_to: Option<String>,
-    transaction: &'static str,
+    transaction: Option<Transaction>,
 }
 
 impl Refused {
@@ -33,37 +36,48 @@ impl Refused {
             other => match fault::failure(other, Transaction::Iti41, request_id) {
                 Err(fault) => fault,
                 // Spooling failed: the disk, not the message.
-                Ok((errors, _)) => Fault {
-                    code: crate::model::error::FaultCode::Receiver,
-                    ..Fault::sender(errors.into_iter().next().map(|e| e.context).unwrap_or_default())
-                        .status(503)
-                },
+                Ok((errors, _)) => {
+                    Fault::busy(errors.into_iter().next().map(|e| e.context).unwrap_or_default())
+                }
             },
         };
-        Self { fault, relates_to: None, transaction: "soap" }
+        Self { fault, relates_to: None, transaction: None }
     }
 }
 
 impl SoapFace {
     /// Read with limits → envelope and WS-Addressing → catalogue row → handler → audit → encode.
     pub(super) async fn transact(&self, endpoint: Endpoint, request: Request) -> Response<RespBody> {
-        let request_id = request.id.clone();
+        let (request_id, conn, received_at) = (request.id.clone(), request.conn.clone(), request.received_at);
         match self.run(endpoint, request).await {
             Ok(response) => response,
-            Err(refused) => {
-                let relates_to = refused.relates_to.as_deref();
-                fault::respond(&refused.fault, relates_to, &request_id, refused.transaction)
+            Err(Refused { fault, relates_to, transaction }) => {
+                self.record(&fault, transaction, conn.caller(), &request_id, received_at).await;
+                let transaction = transaction.map_or("soap", Transaction::code);
+                fault::respond(&fault, relates_to.as_deref(), &request_id, transaction)
             }
         }
     }
 
+    /// Leaves a fault in the audit trail, if it can: the answer does not depend on it.
+    pub(super) async fn record(
+        &self,
+        fault: &Fault,
+        transaction: Option<Transaction>,
+        caller: Caller,
+        request_id: &str,
+        at: Timestamp,
+    ) {
+        // A sender that may try the same again has lost less than one that was refused.
+        let outcome = if fault.status == 503 { Outcome::MinorFailure } else { Outcome::SeriousFailure };
+        let request_id = request_id.to_owned();
+        let labels = fault.labels();
+        self.audit.fault(Faulted { transaction, labels, outcome, caller, request_id, at }).await;
+    }
+
     async fn run(&self, endpoint: Endpoint, request: Request) -> Result<Response<RespBody>, Refused> {
         let id = request.id.clone();
-        let caller = Caller {
-            address: request.conn.peer_addr.ip().to_string(),
-            listener: request.conn.listener.to_string(),
-            certificate: request.conn.tls.as_ref().map(|t| t.fingerprint.clone()),
-        };
+        let caller = request.conn.caller();
         let received_at = request.received_at;
         let intake = self
             .intake(endpoint, request.header(header::CONTENT_TYPE).map(str::to_owned), request.body)
@@ -73,14 +87,15 @@ impl SoapFace {
         let (transaction, message_id, asked) = self.read(endpoint, intake)?;
         let row = transaction.row();
         let context = Context { transaction, caller, request_id: id.clone(), received_at };
-        let refused = |fault| Refused { fault, relates_to: message_id.clone(), transaction: row.code };
+        let refused =
+            |fault| Refused { fault, relates_to: message_id.clone(), transaction: Some(transaction) };
         let Reply { body, audited, outcome } =
             dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await.map_err(refused)?;
         if let Err(e) = self.audit.settle(audited).await {
             let fault = unrecorded(e, &id);
             // Without a durable record nothing is shown. A refusal shows nothing, and its reason may be
             // the same full disk that the record found.
-            if matches!(outcome, Outcome::Success | Outcome::Warning | Outcome::Partial) {
+            if matches!(outcome, Counted::Success | Counted::Warning | Counted::Partial) {
                 return Err(refused(fault));
             }
         }
@@ -107,17 +122,21 @@ impl SoapFace {
         endpoint: Endpoint,
         intake: Intake,
     ) -> Result<(Transaction, Option<String>, dispatch::Asked), Refused> {
-        let early = |fault| Refused { fault, relates_to: None, transaction: "soap" };
-        let doc = tree::parse(&intake.envelope).map_err(|e| early(Fault::sender(e.to_string())))?;
+        let malformed = |e: TreeFault| Refused {
+            fault: Fault::sender(e.to_string()).kind(FaultKind::Xml),
+            relates_to: None,
+            transaction: None,
+        };
+        let doc = tree::parse(&intake.envelope).map_err(malformed)?;
         let ignore = self.soap.security_header == SecurityHeader::Ignore;
         let understood = move |header: Node<'_, '_>| ignore && tree::is(header, NS_WSSE, "Security");
         let envelope = soap::read(&doc, &understood).map_err(|e| {
             let (fault, relates_to) = *e;
-            Refused { fault, relates_to, transaction: "soap" }
+            Refused { fault, relates_to, transaction: None }
         })?;
         let relates_to = envelope.message_id.clone();
         let refused = |fault, transaction| Refused { fault, relates_to: relates_to.clone(), transaction };
-        let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, "soap"))?;
+        let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
         let row = transaction.row();
         let (ns, name) = row.request_element;
         if !tree::is(envelope.body, ns, name) {
@@ -130,13 +149,13 @@ impl SoapFace {
                 row.clause
             ))
             .subcode("wsa:ActionNotSupported");
-            return Err(refused(fault, row.code));
+            return Err(refused(fault, Some(transaction)));
         }
         if intake.multipart {
-            refuse_multipart(transaction).map_err(|f| refused(f, row.code))?;
+            refuse_multipart(transaction).map_err(|f| refused(f, Some(transaction)))?;
         }
         let asked = dispatch::read(self, transaction, envelope.body, intake.documents)
-            .map_err(|f| refused(f, row.code))?;
+            .map_err(|f| refused(f, Some(transaction)))?;
         Ok((transaction, relates_to, asked))
     }
 
@@ -169,6 +188,7 @@ fn refuse_multipart(transaction: Transaction) -> Result<(), Fault> {
             "{} is a simple SOAP transaction; send application/soap+xml, not multipart/related (ITI TF-2 V.3.6)",
             row.code
         ))
+        .kind(FaultKind::ContentType)
         .status(415));
     }
     Ok(())

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::model::hl7types::Dtm;
+use crate::model::ids::EntryUuid;
 use crate::model::metadata::{AvailabilityStatus, Submission};
-use crate::model::rules::submission::is_uuid;
 use crate::service::context::Context;
 use crate::service::patients;
 use crate::store::audit::AuditRow;
@@ -105,7 +105,7 @@ impl Plan {
 fn assign_uuids(context: &Context, submission: &mut Submission) -> HashMap<String, String> {
     let mut new_ids: HashMap<String, String> = HashMap::new();
     for id in submission.ids_mut() {
-        let uuid = if is_uuid(id) { id.to_ascii_lowercase() } else { context.uuid().urn().to_string() };
+        let uuid = EntryUuid::parse(id).unwrap_or_else(|| context.uuid().into()).to_string();
         let submitted = std::mem::replace(id, uuid.clone());
         new_ids.insert(submitted, uuid);
     }
@@ -113,8 +113,8 @@ fn assign_uuids(context: &Context, submission: &mut Submission) -> HashMap<Strin
         for end in [&mut a.source_object, &mut a.target_object] {
             if let Some(uuid) = new_ids.get(end.as_str()) {
                 end.clone_from(uuid);
-            } else if is_uuid(end) {
-                end.make_ascii_lowercase();
+            } else if let Some(uuid) = EntryUuid::parse(end) {
+                *end = uuid.to_string();
             }
         }
     }

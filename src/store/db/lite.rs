@@ -30,6 +30,8 @@ pub(super) struct Lite(Arc<Shared>);
 struct Shared {
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
+    /// How many there are, idle or not.
+    count: usize,
     /// One permit for each connection on the stack.
     permits: Arc<Semaphore>,
     acquire_timeout: Duration,
@@ -44,6 +46,7 @@ impl Lite {
         Ok(Self(Arc::new(Shared {
             writer,
             readers: Mutex::new(readers),
+            count,
             permits: Arc::new(Semaphore::new(count)),
             acquire_timeout: Duration::from_secs(config.acquire_timeout_s.max(1)),
         })))
@@ -99,7 +102,8 @@ impl Lite {
 
     pub(super) fn status(&self) -> DbStatus {
         let (queued, commits, writes) = self.0.writer.counters();
-        DbStatus { queued, commits, writes, ..DbStatus::default() }
+        let idle = self.0.permits.available_permits() as u64;
+        DbStatus { queued, commits, writes, connections: self.0.count as u64, idle }
     }
 
     pub(super) async fn close(&self) {

@@ -46,15 +46,15 @@ enum Inner {
     Pg(pg::Pg),
 }
 
-/// Counters since the database was opened; zeros where an engine has no such thing.
+/// What goes on in the database, counted since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DbStatus {
-    /// Writes waiting for the writer thread.
+    /// Writes waiting for the writer thread; SQLite only, 0 on PostgreSQL.
     pub queued: u64,
-    /// Commits made by the writer thread, and the writes inside them.
+    /// Commits made by the writer thread, and the writes inside them; SQLite only.
     pub commits: u64,
     pub writes: u64,
-    /// PostgreSQL connections open and idle.
+    /// Connections open and idle: readers on SQLite, the pool on PostgreSQL.
     pub connections: u64,
     pub idle: u64,
 }

@@ -26,15 +26,7 @@ pub fn write_fault(fault: &Fault, relates_to: Option<&str>, request_id: &str) ->
         w.open("soap:Upgrade").empty("soap:SupportedEnvelope", &[("qname", "soap:Envelope")]).close();
     }
     w.close().open("soap:Body").open("soap:Fault");
-    w.open("soap:Code").leaf(
-        "soap:Value",
-        match fault.code {
-            FaultCode::VersionMismatch => "soap:VersionMismatch",
-            FaultCode::MustUnderstand => "soap:MustUnderstand",
-            FaultCode::Sender => "soap:Sender",
-            FaultCode::Receiver => "soap:Receiver",
-        },
-    );
+    w.open("soap:Code").leaf("soap:Value", &format!("soap:{}", fault.code.as_str()));
     if let Some(subcode) = fault.subcode {
         w.open("soap:Subcode").open("soap:Value");
         if subcode.starts_with("wsse:") {

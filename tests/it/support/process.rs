@@ -54,10 +54,27 @@ pub struct Process {
 impl Process {
     /// Starts and waits until it says it is ready.
     pub fn start(config: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut child = chiren()
-            .args(["serve", "--config"])
-            .arg(config)
-            .envs(environment.iter().copied())
+        let mut command = chiren();
+        command.args(["serve", "--config"]).arg(config).envs(environment.iter().copied());
+        Self::started(command)
+    }
+
+    /// As [`start`](Self::start), but no file may grow beyond so many blocks of 512 octets: what would is told
+    /// "file too large", as a full disk says "no space".
+    pub fn start_limited(config: &Path, blocks: u32) -> Self {
+        let program = chiren();
+        let mut command = Command::new("sh");
+        for (name, _) in program.get_envs() {
+            command.env_remove(name);
+        }
+        // Ignored signals stay ignored in what `exec` starts; unheeded, XFSZ would end the process.
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" serve --config \"$1\"");
+        command.args(["-c", &limited]).arg(program.get_program()).arg(config);
+        Self::started(command)
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
