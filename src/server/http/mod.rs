@@ -44,6 +44,9 @@ use crate::server::clock::Clock;
 use crate::server::metrics::{self, InFlight, Outcome};
 use crate::server::tls::Acceptor;
 
+/// Most bytes of a body read at once.
+const READ_BUFFER: usize = 128 * 1024;
+
 /// The header every answer carries the request id in.
 pub const REQUEST_ID: &str = "x-request-id";
 
@@ -203,6 +206,9 @@ async fn connection<H: Handler>(
     let mut connection = hyper::server::conn::http1::Builder::new()
         .max_headers(limits.headers)
         .max_header_size(limits.header_kib * 1024)
+        // Otherwise the buffer grows to 400 KiB under a large document, and the allocator keeps such
+        // blocks for each thread that ever had one.
+        .max_buf_size(READ_BUFFER.max(limits.header_kib * 1024 + 8192))
         // The tap keeps the time of heads; hyper's timer would count the rest between requests too.
         .header_read_timeout(None)
         // A sender may close its side after the last byte and still read our answer.

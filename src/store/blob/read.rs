@@ -15,7 +15,7 @@ use super::{BlobError, BlobKey, doing, task_lost};
 use crate::store::in_place::in_place;
 
 /// Bytes in one item of the stream.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: u64 = 128 * 1024;
 
 /// A stored document: its size, and its bytes as a stream of chunks.
 ///

@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::fs::Fs;
 use super::{BlobError, BlobKey, doing, task_lost};
 
-const BLOCK: usize = 512 * 1024;
+const BLOCK: usize = 256 * 1024;
 const WRITEBACK: u64 = 32 * 1024 * 1024;
 
 /// A document being written. Dropping it removes what it left on disk.
