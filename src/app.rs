@@ -53,6 +53,10 @@ impl Rooms {
                     config: config.registry.clone(),
                     patient_id_authority: config.network.patient_id_authority.clone(),
                     query_results: config.limits.query_results,
+                    now: Arc::new({
+                        let clock = clock.clone();
+                        move || clock.now().as_microsecond()
+                    }),
                 },
             )),
             false => None,

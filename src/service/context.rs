@@ -7,6 +7,8 @@ use crate::model::audit::{AuditEvent, Outcome};
 use crate::model::caller::Caller;
 use crate::model::error::{Error, RegistryError};
 use crate::model::transaction::Transaction;
+use crate::store::db::DbError;
+use crate::store::registry::change::Cause;
 
 /// One request. `received_at` was read once, at the door; nothing below asks a clock.
 #[derive(Debug, Clone)]
@@ -26,6 +28,14 @@ impl Context {
     /// A fresh UUID that sorts by the request's time.
     pub fn uuid(&self) -> Uuid {
         time_uuid(self.received_at)
+    }
+
+    /// Who changes the registry by this request, and why: `submission_set` (entryUUID), where one brings
+    /// the change.
+    pub fn cause(&self, submission_set: Option<&str>) -> Result<Cause, DbError> {
+        let mut cause = Cause::new(self.transaction.code(), &self.request_id, &self.caller)?;
+        cause.submission_set = submission_set.map(str::to_owned);
+        Ok(cause)
     }
 
     /// An audit record of this request about `subject`.

@@ -52,10 +52,10 @@ pub async fn content(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<(String,
     .await
 }
 
-/// Takes a document out of the index again, when its registration elsewhere failed.
-pub async fn forget(tx: &mut Tx<'_>, unique_id: &str) -> Result<(), DbError> {
-    tx.exec("DELETE FROM repository_document WHERE unique_id = $1", &[Val::Text(unique_id)]).await?;
-    Ok(())
+/// Takes a document out of the index again; false if there is none.
+pub async fn forget(tx: &mut Tx<'_>, unique_id: &str) -> Result<bool, DbError> {
+    let sql = "DELETE FROM repository_document WHERE unique_id = $1";
+    Ok(tx.exec(sql, &[Val::Text(unique_id)]).await? == 1)
 }
 
 pub async fn get(

@@ -28,6 +28,7 @@ macro_rules! steps {
 /// Every step, oldest first. A published step is never edited: add another.
 const STEPS: &[Step] = steps! {
     1 "0001_registry",
+    2 "0002_history",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

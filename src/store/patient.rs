@@ -15,6 +15,37 @@ pub async fn key(tx: &mut Tx<'_>, pid: &str) -> Result<Option<i64>, DbError> {
     tx.fetch_opt("SELECT patient_key FROM patient WHERE pid = $1", &[Val::Text(pid)], |row| row.get(0)).await
 }
 
+/// A patient whose registry nobody else changes until the transaction ends. Whoever changes it holds the
+/// patient first, before any other lock, so that writers of one patient wait for each other and never meet
+/// halfway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held(i64);
+
+impl Held {
+    pub fn key(self) -> i64 {
+        self.0
+    }
+}
+
+/// Holds a patient by id (CX); none if not known.
+pub async fn hold(tx: &mut Tx<'_>, pid: &str) -> Result<Option<Held>, DbError> {
+    // On SQLite, where one writes at a time, the lock is there already.
+    let sql = match tx.is_postgres() {
+        true => "SELECT patient_key FROM patient WHERE pid = $1 FOR NO KEY UPDATE",
+        false => "SELECT patient_key FROM patient WHERE pid = $1",
+    };
+    tx.fetch_opt(sql, &[Val::Text(pid)], |row| Ok(Held(row.get(0)?))).await
+}
+
+/// Holds the patient of a row.
+pub async fn hold_key(tx: &mut Tx<'_>, patient_key: i64) -> Result<Option<Held>, DbError> {
+    let sql = match tx.is_postgres() {
+        true => "SELECT patient_key FROM patient WHERE patient_key = $1 FOR NO KEY UPDATE",
+        false => "SELECT patient_key FROM patient WHERE patient_key = $1",
+    };
+    tx.fetch_opt(sql, &[Val::I64(patient_key)], |row| Ok(Held(row.get(0)?))).await
+}
+
 /// Adds a patient, or fills in one that so far was only implied. Returns its key and whether it
 /// was new. `new_key` is used when it is.
 pub async fn upsert(

@@ -8,9 +8,9 @@ use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, E
 use crate::service::registry::Settings;
 use crate::service::registry::plan::Plan;
 use crate::store::db::{DbError, Tx};
+use crate::store::documents;
 use crate::store::registry::refs::{self, FirstUse};
 use crate::store::registry::{kind, put};
-use crate::store::{documents, patient};
 
 const REFERENCES: &str = "ITI TF-2 3.42.4.1.3.3.1";
 const ONE_PATIENT: &str = "ITI TF-2 3.42.4.1.3.3.1";
@@ -41,20 +41,18 @@ pub struct Effects {
 }
 
 pub struct Verdict {
-    /// `None` while the patient is not known.
-    pub patient_key: Option<i64>,
     pub problems: Vec<RegistryError>,
     pub effects: Effects,
 }
 
+/// `patient_key` is `None` while the patient is not known.
 pub async fn judge(
     tx: &mut Tx<'_>,
     plan: &Plan,
     settings: &Settings,
     claim: Claim,
+    patient_key: Option<i64>,
 ) -> Result<Verdict, DbError> {
-    let patient_key =
-        if plan.patient_id.is_empty() { None } else { patient::key(tx, &plan.patient_id).await? };
     let mut judge = Judge { tx, plan, patient_key, claim, problems: vec![], effects: Effects::default() };
     judge.patient(settings);
     judge.ids().await?;
@@ -70,7 +68,7 @@ pub async fn judge(
             _ => judge.relationship(a).await?,
         }
     }
-    Ok(Verdict { patient_key, problems: judge.problems, effects: judge.effects })
+    Ok(Verdict { problems: judge.problems, effects: judge.effects })
 }
 
 /// A DocumentEntry already in the registry.
@@ -138,7 +136,7 @@ impl Judge<'_, '_> {
         for (id, kind) in set.chain(entries).chain(folders).chain(associations) {
             let free = match self.claim {
                 Claim::Take => put::claim_id(self.tx, id, kind, self.key()).await?,
-                Claim::LookOnly => refs::object(self.tx, id).await?.is_none(),
+                Claim::LookOnly => !refs::is_taken(self.tx, id).await?,
             };
             if !free {
                 self.problem(
@@ -319,10 +317,6 @@ impl Judge<'_, '_> {
         if same_patient && self.is_other_patient(known.patient_key) {
             self.other_patient(a, &attribute, id);
             return Ok(None);
-        }
-        if same_patient && self.claim == Claim::Take {
-            // Whoever relates to or replaces the same document waits for us, or we for them.
-            put::hold_entry(self.tx, known.patient_key, id).await?;
         }
         let state = refs::entry_state(self.tx, known.patient_key, id).await?;
         Ok(state.map(|(status, entry_type)| Registered {

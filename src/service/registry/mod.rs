@@ -29,6 +29,9 @@ pub struct Settings {
     pub patient_id_authority: String,
     /// `limits.query_results`.
     pub query_results: usize,
+    /// The present in microseconds since 1970, asked inside a transaction that changes something: a
+    /// document may take minutes to arrive, and its history begins when it can be found.
+    pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
 impl Registry {

@@ -11,6 +11,7 @@ use crate::service::patients;
 use crate::store::audit::AuditRow;
 use crate::store::db::DbError;
 use crate::store::documents::StoredDocument;
+use crate::store::registry::change::Cause;
 use crate::store::registry::put::{AssociationRow, EntryRow, FolderRow, SetRow};
 
 /// Everything a transaction needs, so that it does nothing but talk to the database.
@@ -28,6 +29,7 @@ pub struct Plan {
     /// The id each object was submitted under, for messages, by its UUID.
     pub submitted_ids: HashMap<String, String>,
     pub audit: AuditRow,
+    pub cause: Cause,
     /// Microseconds since 1970.
     pub at: i64,
     pub context: Context,
@@ -65,6 +67,7 @@ impl Plan {
         Ok(Self {
             patient_id: submission.submission_set.patient_id.clone(),
             new_patient_key: patients::new_key(),
+            cause: context.cause(Some(&submission.submission_set.entry_uuid))?,
             set: SetRow::new(submission.submission_set)?,
             entries: submission.document_entries.into_iter().map(EntryRow::new).collect::<Result<_, _>>()?,
             folders: submission.folders.into_iter().map(FolderRow::new).collect::<Result<_, _>>()?,

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use crate::model::audit::Outcome;
+use crate::model::ebrim::ObjectKind;
 use crate::model::error::{Error, ErrorCode, RegistryError};
-use crate::model::metadata::{Association, AssociationType, Submission};
+use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, Submission};
 use crate::model::patient::{Knowledge, Patient};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
@@ -14,9 +15,10 @@ use crate::service::registry::plan::Plan;
 use crate::service::registry::{Registry, Settings};
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{DbError, Tx};
-use crate::store::documents::{self, StoredDocument};
-use crate::store::patient;
-use crate::store::registry::put;
+use crate::store::documents::StoredDocument;
+use crate::store::patient::{self, Held};
+use crate::store::registry::change::Change;
+use crate::store::registry::{kind, put};
 
 /// What a successful registration has to say.
 #[derive(Debug)]
@@ -61,7 +63,10 @@ impl Registry {
                 .db
                 .read(move |tx| {
                     let (plan, settings) = (plan.clone(), settings.clone());
-                    Box::pin(async move { Ok(judge(tx, &plan, &settings, Claim::LookOnly).await?.problems) })
+                    Box::pin(async move {
+                        let key = patient::key(tx, &plan.patient_id).await?;
+                        Ok(judge(tx, &plan, &settings, Claim::LookOnly, key).await?.problems)
+                    })
                 })
                 .await
                 .map_err(|e: DbError| database(e))?;
@@ -107,22 +112,25 @@ fn merge(problems: &mut Vec<RegistryError>, found: Vec<RegistryError>) {
 }
 
 async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), Stop> {
-    let verdict = judge(tx, plan, settings, Claim::Take).await?;
+    let held = patient::hold(tx, &plan.patient_id).await?;
+    let verdict = judge(tx, plan, settings, Claim::Take, held.map(Held::key)).await?;
     if verdict.problems.iter().any(RegistryError::is_error) {
         return Err(Stop::Rejected(verdict.problems));
     }
-    let patient_key = match verdict.patient_key {
-        Some(key) => key,
+    let held = match held {
+        Some(held) => held,
         None => implied_patient(tx, plan, settings).await?,
     };
-    apply(tx, plan, patient_key, &verdict.effects).await?;
+    let mut change = Change::begin(tx, held, (settings.now)()).await?;
+    apply(tx, plan, &mut change, &verdict.effects).await?;
+    change.finish(tx, &plan.cause).await?;
     audit::append(tx, &plan.audit).await?;
     Ok(())
 }
 
 /// `registry.unknown_patients = "accept"`: the submission makes the patient known, under the key
 /// its ids were claimed with. If another submission was first, all is undone and tried again.
-async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<i64, DbError> {
+async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<Held, DbError> {
     let patient = Patient {
         patient_id: plan.patient_id.clone(),
         name_kanji: None,
@@ -134,10 +142,13 @@ async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> R
     let authority = &settings.patient_id_authority;
     let key = plan.new_patient_key;
     let (kept, _) = patient::upsert(tx, &patient, authority, Knowledge::Implied, key, plan.at).await?;
-    if kept == key { Ok(key) } else { Err(DbError::Conflict) }
+    if kept != key {
+        return Err(DbError::Conflict);
+    }
+    patient::hold_key(tx, key).await?.ok_or(DbError::NoRow)
 }
 
-async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects) -> Result<(), Stop> {
+async fn apply(tx: &mut Tx<'_>, plan: &Plan, change: &mut Change, effects: &Effects) -> Result<(), Stop> {
     for (n, id) in effects.deprecated.iter().enumerate() {
         // The judge saw a replaced document Approved; what hangs on one may be Deprecated already, or
         // be replaced beside it.
@@ -147,7 +158,9 @@ async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects
             .filter(|a| a.association.association_type.replaces() && &a.association.target_object == id)
             .count();
         let fallen_with_another = replaced == 1 && effects.deprecated.iter().take(n).any(|other| other == id);
-        if !put::deprecate_entry(tx, patient_key, id).await? && replaced > 0 && !fallen_with_another {
+        let fell =
+            change.set_status(tx, ObjectKind::DocumentEntry, id, AvailabilityStatus::Deprecated).await?;
+        if !fell && replaced > 0 && !fallen_with_another {
             return Err(Stop::Rejected(vec![
                 RegistryError::new(
                     ErrorCode::XDSRegistryDeprecatedDocumentError,
@@ -157,41 +170,48 @@ async fn apply(tx: &mut Tx<'_>, plan: &Plan, patient_key: i64, effects: &Effects
             ]));
         }
     }
-    put::submission_set(tx, patient_key, &plan.set, plan.at).await?;
+    change.register_set(tx, &plan.set).await?;
     for row in &plan.entries {
-        put::document_entry(tx, patient_key, row, plan.at).await?;
+        change.register_entry(tx, row).await?;
     }
     for row in &plan.folders {
-        put::folder(tx, patient_key, row, plan.at).await?;
+        change.register_folder(tx, row).await?;
     }
     for row in &plan.associations {
-        put::association(tx, patient_key, row, plan.at).await?;
-        for (_, other) in
-            effects.shared_memberships.iter().filter(|(id, _)| *id == row.association.entry_uuid)
-        {
-            put::association(tx, *other, row, plan.at).await?;
-        }
+        change.register_association(tx, row).await?;
     }
     for (folder, entry) in &effects.new_memberships {
         let member = new_association(plan, folder, entry);
         let in_set = new_association(plan, &plan.set.set.entry_uuid, &member.entry_uuid);
         for association in [member, in_set] {
-            put::claim_id(
-                tx,
-                &association.entry_uuid,
-                crate::store::registry::kind::ASSOCIATION,
-                patient_key,
-            )
-            .await?;
-            let row = put::AssociationRow::new(association)?;
-            put::association(tx, patient_key, &row, plan.at).await?;
+            put::claim_id(tx, &association.entry_uuid, kind::ASSOCIATION, change.patient_key()).await?;
+            change.register_association(tx, &put::AssociationRow::new(association)?).await?;
         }
     }
     for folder in &effects.touched_folders {
-        put::touch_folder(tx, patient_key, folder, &plan.time).await?;
+        change.touch_folder(tx, folder, &plan.time).await?;
     }
     for document in &plan.documents {
-        documents::put(tx, document, plan.at).await?;
+        change.store_document(tx, document).await?;
+    }
+    share(tx, plan, change.at(), effects).await
+}
+
+/// Memberships by reference stand under the other patients too, in the history of each.
+async fn share(tx: &mut Tx<'_>, plan: &Plan, at: i64, effects: &Effects) -> Result<(), Stop> {
+    let mut keys: Vec<i64> = effects.shared_memberships.iter().map(|(_, key)| *key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        let held = patient::hold_key(tx, key).await?.ok_or(DbError::NoRow)?;
+        let mut change = Change::begin(tx, held, at).await?;
+        for row in &plan.associations {
+            let id = &row.association.entry_uuid;
+            if effects.shared_memberships.iter().any(|(shared, other)| shared == id && *other == key) {
+                change.register_association(tx, row).await?;
+            }
+        }
+        change.finish(tx, &plan.cause).await?;
     }
     Ok(())
 }

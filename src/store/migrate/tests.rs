@@ -75,7 +75,8 @@ async fn both_engines_have_the_same_tables() {
         &postgres.db,
         "SELECT CAST(table_name AS TEXT), CAST(column_name AS TEXT), CAST(data_type AS TEXT),
                 CAST(CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END AS BIGINT)
-         FROM information_schema.columns WHERE table_schema = current_schema()
+         FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+         WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
          ORDER BY table_name COLLATE \"C\", ordinal_position",
     )
     .await;

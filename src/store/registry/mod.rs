@@ -1,10 +1,12 @@
 //! The registry at rest: objects as JSON bodies with columns to search by. Status, version and
-//! lastUpdateTime columns are authoritative over the body.
+//! lastUpdateTime columns are authoritative over the body. Whoever changes anything does it by [`change`].
 
+pub mod change;
 pub mod find;
 pub mod put;
 pub mod refs;
 pub mod row;
+pub mod state;
 
 /// `object_id.kind` and `unique_id.kind`.
 pub mod kind {

@@ -13,8 +13,10 @@ pub struct EntryRow {
     pub entry: DocumentEntry,
     pub size: Option<i64>,
     body: String,
-    codes: Vec<(i64, String)>,
-    persons: Vec<String>,
+    /// classCode, typeCode, practiceSettingCode, healthcareFacilityTypeCode, formatCode.
+    coded: [String; 5],
+    pub(super) codes: Vec<(i64, String)>,
+    pub(super) persons: Vec<String>,
     times: [Option<String>; 3],
 }
 
@@ -22,15 +24,16 @@ pub struct EntryRow {
 pub struct SetRow {
     pub set: SubmissionSet,
     body: String,
+    content_type: String,
     submission_time: String,
-    persons: Vec<String>,
+    pub(super) persons: Vec<String>,
 }
 
 #[derive(Debug)]
 pub struct FolderRow {
     pub folder: Folder,
     body: String,
-    codes: Vec<String>,
+    pub(super) codes: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,10 @@ fn body<T: serde::Serialize>(object: &T) -> Result<String, DbError> {
 
 fn padded(time: Option<&str>) -> Option<String> {
     time.and_then(|t| Dtm::parse(t).ok()).map(Dtm::to_padded)
+}
+
+fn code(code: &Option<Code>) -> String {
+    code.as_ref().map(Code::query_form).unwrap_or_default()
 }
 
 fn unique(mut values: Vec<String>) -> Vec<String> {
@@ -66,6 +73,13 @@ impl EntryRow {
         Ok(Self {
             size: entry.size.as_deref().and_then(|s| s.trim().parse().ok()),
             body: body(&entry)?,
+            coded: [
+                code(&entry.class_code),
+                code(&entry.type_code),
+                code(&entry.practice_setting_code),
+                code(&entry.healthcare_facility_type_code),
+                code(&entry.format_code),
+            ],
             codes,
             persons: unique(entry.author.iter().flat_map(|a| a.author_person.clone()).collect()),
             times: [
@@ -76,16 +90,61 @@ impl EntryRow {
             entry,
         })
     }
+
+    /// What its row in `document_entry` holds, in the table's order.
+    pub(super) fn values(&self, patient_key: i64, at: i64) -> [Val<'_>; 20] {
+        let e = &self.entry;
+        let [class_code, type_code, practice_setting_code, facility_type_code, format_code] = &self.coded;
+        let [creation, start, stop] = &self.times;
+        [
+            Val::I64(patient_key),
+            Val::Text(&e.entry_uuid),
+            Val::Text(e.logical_id.as_deref().unwrap_or(&e.entry_uuid)),
+            Val::I64(i64::from(e.version)),
+            Val::I64(e.availability_status.to_i64()),
+            Val::I64(e.object_type.to_i64()),
+            Val::Text(&e.unique_id),
+            Val::Text(e.repository_unique_id.as_deref().unwrap_or_default()),
+            (&e.hash).into(),
+            self.size.into(),
+            class_code.into(),
+            type_code.into(),
+            practice_setting_code.into(),
+            facility_type_code.into(),
+            format_code.into(),
+            creation.into(),
+            start.into(),
+            stop.into(),
+            Val::I64(at),
+            (&self.body).into(),
+        ]
+    }
 }
 
 impl SetRow {
     pub fn new(set: SubmissionSet) -> Result<Self, DbError> {
         Ok(Self {
             body: body(&set)?,
+            content_type: code(&set.content_type_code),
             submission_time: padded(set.submission_time.as_deref()).unwrap_or_default(),
             persons: unique(set.author.iter().flat_map(|a| a.author_person.clone()).collect()),
             set,
         })
+    }
+
+    pub(super) fn values(&self, patient_key: i64, at: i64) -> [Val<'_>; 9] {
+        let s = &self.set;
+        [
+            Val::I64(patient_key),
+            Val::Text(&s.entry_uuid),
+            Val::I64(s.availability_status.to_i64()),
+            Val::Text(&s.unique_id),
+            Val::Text(&s.source_id),
+            (&self.content_type).into(),
+            (&self.submission_time).into(),
+            Val::I64(at),
+            (&self.body).into(),
+        ]
     }
 }
 
@@ -97,11 +156,40 @@ impl FolderRow {
             folder,
         })
     }
+
+    pub(super) fn values(&self, patient_key: i64, at: i64) -> [Val<'_>; 9] {
+        let f = &self.folder;
+        [
+            Val::I64(patient_key),
+            Val::Text(&f.entry_uuid),
+            Val::Text(f.logical_id.as_deref().unwrap_or(&f.entry_uuid)),
+            Val::I64(i64::from(f.version)),
+            Val::I64(f.availability_status.to_i64()),
+            Val::Text(&f.unique_id),
+            Val::Text(f.last_update_time.as_deref().unwrap_or_default()),
+            Val::I64(at),
+            (&self.body).into(),
+        ]
+    }
 }
 
 impl AssociationRow {
     pub fn new(association: Association) -> Result<Self, DbError> {
         Ok(Self { body: body(&association)?, association })
+    }
+
+    pub(super) fn values(&self, patient_key: i64, at: i64) -> [Val<'_>; 8] {
+        let a = &self.association;
+        [
+            Val::I64(patient_key),
+            Val::Text(&a.entry_uuid),
+            Val::Text(a.association_type.urn()),
+            Val::Text(&a.source_object),
+            Val::Text(&a.target_object),
+            Val::I64(a.availability_status.to_i64()),
+            Val::I64(at),
+            (&self.body).into(),
+        ]
     }
 }
 
@@ -150,43 +238,12 @@ pub async fn document_entry(
     at: i64,
 ) -> Result<(), DbError> {
     let e = &row.entry;
-    let code = |c: &Option<Code>| c.as_ref().map(Code::query_form).unwrap_or_default();
-    let codes = [
-        code(&e.class_code),
-        code(&e.type_code),
-        code(&e.practice_setting_code),
-        code(&e.healthcare_facility_type_code),
-        code(&e.format_code),
-    ];
-    let [class_code, type_code, practice_setting_code, facility_type_code, format_code] = &codes;
-    let [creation, start, stop] = &row.times;
     tx.exec(
         "INSERT INTO document_entry (patient_key, id, lid, version, status, entry_type, unique_id, \
          repository_unique_id, hash, size, class_code, type_code, practice_setting_code, facility_type_code, \
          format_code, creation_time, service_start_time, service_stop_time, registered_at, body) \
          VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)",
-        &[
-            Val::I64(patient_key),
-            Val::Text(&e.entry_uuid),
-            Val::Text(e.logical_id.as_deref().unwrap_or(&e.entry_uuid)),
-            Val::I64(i64::from(e.version)),
-            Val::I64(e.availability_status.to_i64()),
-            Val::I64(e.object_type.to_i64()),
-            Val::Text(&e.unique_id),
-            Val::Text(e.repository_unique_id.as_deref().unwrap_or_default()),
-            (&e.hash).into(),
-            row.size.into(),
-            class_code.into(),
-            type_code.into(),
-            practice_setting_code.into(),
-            facility_type_code.into(),
-            format_code.into(),
-            creation.into(),
-            start.into(),
-            stop.into(),
-            Val::I64(at),
-            (&row.body).into(),
-        ],
+        &row.values(patient_key, at),
     )
     .await?;
     for (attribute, code) in &row.codes {
@@ -208,21 +265,10 @@ pub async fn document_entry(
 
 pub async fn submission_set(tx: &mut Tx<'_>, patient_key: i64, row: &SetRow, at: i64) -> Result<(), DbError> {
     let s = &row.set;
-    let content_type = s.content_type_code.as_ref().map(Code::query_form).unwrap_or_default();
     tx.exec(
         "INSERT INTO submission_set (patient_key, id, status, unique_id, source_id, content_type_code, \
          submission_time, registered_at, body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
-        &[
-            Val::I64(patient_key),
-            Val::Text(&s.entry_uuid),
-            Val::I64(s.availability_status.to_i64()),
-            Val::Text(&s.unique_id),
-            Val::Text(&s.source_id),
-            (&content_type).into(),
-            (&row.submission_time).into(),
-            Val::I64(at),
-            (&row.body).into(),
-        ],
+        &row.values(patient_key, at),
     )
     .await?;
     for person in &row.persons {
@@ -240,17 +286,7 @@ pub async fn folder(tx: &mut Tx<'_>, patient_key: i64, row: &FolderRow, at: i64)
     tx.exec(
         "INSERT INTO folder (patient_key, id, lid, version, status, unique_id, last_update_time, \
          registered_at, body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9)",
-        &[
-            Val::I64(patient_key),
-            Val::Text(&f.entry_uuid),
-            Val::Text(f.logical_id.as_deref().unwrap_or(&f.entry_uuid)),
-            Val::I64(i64::from(f.version)),
-            Val::I64(f.availability_status.to_i64()),
-            Val::Text(&f.unique_id),
-            Val::Text(f.last_update_time.as_deref().unwrap_or_default()),
-            Val::I64(at),
-            (&row.body).into(),
-        ],
+        &row.values(patient_key, at),
     )
     .await?;
     for code in &row.codes {
@@ -269,56 +305,10 @@ pub async fn association(
     row: &AssociationRow,
     at: i64,
 ) -> Result<(), DbError> {
-    let a = &row.association;
     tx.exec(
         "INSERT INTO association (patient_key, id, assoc_type, source_id, target_id, status, registered_at, \
          body) VALUES ($1,$2,$3,$4,$5,$6,$7,$8)",
-        &[
-            Val::I64(patient_key),
-            Val::Text(&a.entry_uuid),
-            Val::Text(a.association_type.urn()),
-            Val::Text(&a.source_object),
-            Val::Text(&a.target_object),
-            Val::I64(a.availability_status.to_i64()),
-            Val::I64(at),
-            (&row.body).into(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Locks a DocumentEntry until the transaction ends, so that what is decided of its status holds. On
-/// SQLite, where one writes at a time, the lock is there already.
-pub async fn hold_entry(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<(), DbError> {
-    if tx.is_postgres() {
-        tx.fetch_opt(
-            "SELECT status FROM document_entry WHERE patient_key = $1 AND id = $2 FOR UPDATE",
-            &[Val::I64(patient_key), Val::Text(id)],
-            |row| row.get::<i64>(0),
-        )
-        .await?;
-    }
-    Ok(())
-}
-
-/// Deprecates an Approved DocumentEntry; false if it is not Approved any more. Two submissions that
-/// replace one document meet here, and the second loses.
-pub async fn deprecate_entry(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<bool, DbError> {
-    let done = tx
-        .exec(
-            "UPDATE document_entry SET status = 2 WHERE patient_key = $1 AND id = $2 AND status = 1",
-            &[Val::I64(patient_key), Val::Text(id)],
-        )
-        .await?;
-    Ok(done == 1)
-}
-
-/// Sets Folder.lastUpdateTime of a folder already in the registry.
-pub async fn touch_folder(tx: &mut Tx<'_>, patient_key: i64, id: &str, time: &str) -> Result<(), DbError> {
-    tx.exec(
-        "UPDATE folder SET last_update_time = $3 WHERE patient_key = $1 AND id = $2",
-        &[Val::I64(patient_key), Val::Text(id), Val::Text(time)],
+        &row.values(patient_key, at),
     )
     .await?;
     Ok(())

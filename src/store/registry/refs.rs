@@ -14,11 +14,37 @@ pub struct Known {
     pub patient_key: i64,
 }
 
+/// An object in the registry; not one that was removed.
 pub async fn object(tx: &mut Tx<'_>, id: &str) -> Result<Option<Known>, DbError> {
-    tx.fetch_opt("SELECT kind, patient_key FROM object_id WHERE id = $1", &[Val::Text(id)], |row| {
-        Ok(Known { kind: kind::from_i64(row.get(0)?), patient_key: row.get(1)? })
-    })
+    tx.fetch_opt(
+        "SELECT kind, patient_key FROM object_id WHERE id = $1 AND removed_at IS NULL",
+        &[Val::Text(id)],
+        |row| Ok(Known { kind: kind::from_i64(row.get(0)?), patient_key: row.get(1)? }),
+    )
     .await
+}
+
+/// Whether an object has or had this entryUUID.
+pub async fn is_taken(tx: &mut Tx<'_>, id: &str) -> Result<bool, DbError> {
+    let sql = "SELECT kind FROM object_id WHERE id = $1";
+    Ok(tx.fetch_opt(sql, &[Val::Text(id)], |row| row.get::<i64>(0)).await?.is_some())
+}
+
+/// The patients an association is kept under: where it was registered, and where its target is, if a
+/// SubmissionSet holds another patient's document by reference.
+pub async fn keepers(tx: &mut Tx<'_>, association: &str) -> Result<Vec<i64>, DbError> {
+    let Some(Known { patient_key, .. }) = object(tx, association).await? else { return Ok(vec![]) };
+    let target: Option<i64> = tx
+        .fetch_opt(
+            "SELECT o.patient_key FROM association a JOIN object_id o ON o.id = a.target_id \
+             WHERE a.patient_key = $1 AND a.id = $2",
+            &[Val::I64(patient_key), Val::Text(association)],
+            |row| row.get(0),
+        )
+        .await?;
+    let mut keys = vec![patient_key];
+    keys.extend(target.filter(|key| *key != patient_key));
+    Ok(keys)
 }
 
 /// The first object that used a uniqueId.
