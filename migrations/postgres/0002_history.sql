@@ -47,6 +47,8 @@ CREATE TABLE document_entry_past (
     PRIMARY KEY (patient_key, id, valid_to)
 );
 CREATE INDEX document_entry_past_unique_id ON document_entry_past (unique_id);
+CREATE INDEX document_entry_past_class ON document_entry_past (class_code);
+CREATE INDEX document_entry_past_facility ON document_entry_past (facility_type_code);
 
 CREATE TABLE submission_set_past (
     patient_key BIGINT NOT NULL,
@@ -104,7 +106,7 @@ ALTER TABLE object_id ADD COLUMN removed_at BIGINT;
 CREATE VIEW document_entry_states AS
     SELECT patient_key, id, lid, version, status, entry_type, unique_id, repository_unique_id, hash, size,
         class_code, type_code, practice_setting_code, facility_type_code, format_code, creation_time,
-        service_start_time, service_stop_time, registered_at, body, 9223372036854775807 AS valid_to FROM
+        service_start_time, service_stop_time, registered_at, body, CAST(9223372036854775807 AS BIGINT) AS valid_to FROM
         document_entry
     UNION ALL
     SELECT patient_key, id, lid, version, status, entry_type, unique_id, repository_unique_id, hash, size,
@@ -112,19 +114,19 @@ CREATE VIEW document_entry_states AS
         service_start_time, service_stop_time, registered_at, body, valid_to FROM document_entry_past;
 CREATE VIEW submission_set_states AS
     SELECT patient_key, id, status, unique_id, source_id, content_type_code, submission_time, registered_at,
-        body, 9223372036854775807 AS valid_to FROM submission_set
+        body, CAST(9223372036854775807 AS BIGINT) AS valid_to FROM submission_set
     UNION ALL
     SELECT patient_key, id, status, unique_id, source_id, content_type_code, submission_time, registered_at,
         body, valid_to FROM submission_set_past;
 CREATE VIEW folder_states AS
     SELECT patient_key, id, lid, version, status, unique_id, last_update_time, registered_at, body,
-        9223372036854775807 AS valid_to FROM folder
+        CAST(9223372036854775807 AS BIGINT) AS valid_to FROM folder
     UNION ALL
     SELECT patient_key, id, lid, version, status, unique_id, last_update_time, registered_at, body, valid_to
         FROM folder_past;
 CREATE VIEW association_states AS
     SELECT patient_key, id, assoc_type, source_id, target_id, status, registered_at, body,
-        9223372036854775807 AS valid_to FROM association
+        CAST(9223372036854775807 AS BIGINT) AS valid_to FROM association
     UNION ALL
     SELECT patient_key, id, assoc_type, source_id, target_id, status, registered_at, body, valid_to FROM
         association_past;

@@ -47,6 +47,8 @@ CREATE TABLE document_entry_past (
     PRIMARY KEY (patient_key, id, valid_to)
 ) STRICT;
 CREATE INDEX document_entry_past_unique_id ON document_entry_past (unique_id);
+CREATE INDEX document_entry_past_class ON document_entry_past (class_code);
+CREATE INDEX document_entry_past_facility ON document_entry_past (facility_type_code);
 
 CREATE TABLE submission_set_past (
     patient_key INTEGER NOT NULL,
@@ -104,7 +106,7 @@ ALTER TABLE object_id ADD COLUMN removed_at INTEGER;
 CREATE VIEW document_entry_states AS
     SELECT patient_key, id, lid, version, status, entry_type, unique_id, repository_unique_id, hash, size,
         class_code, type_code, practice_setting_code, facility_type_code, format_code, creation_time,
-        service_start_time, service_stop_time, registered_at, body, 9223372036854775807 AS valid_to FROM
+        service_start_time, service_stop_time, registered_at, body, CAST(9223372036854775807 AS BIGINT) AS valid_to FROM
         document_entry
     UNION ALL
     SELECT patient_key, id, lid, version, status, entry_type, unique_id, repository_unique_id, hash, size,
@@ -112,19 +114,19 @@ CREATE VIEW document_entry_states AS
         service_start_time, service_stop_time, registered_at, body, valid_to FROM document_entry_past;
 CREATE VIEW submission_set_states AS
     SELECT patient_key, id, status, unique_id, source_id, content_type_code, submission_time, registered_at,
-        body, 9223372036854775807 AS valid_to FROM submission_set
+        body, CAST(9223372036854775807 AS BIGINT) AS valid_to FROM submission_set
     UNION ALL
     SELECT patient_key, id, status, unique_id, source_id, content_type_code, submission_time, registered_at,
         body, valid_to FROM submission_set_past;
 CREATE VIEW folder_states AS
     SELECT patient_key, id, lid, version, status, unique_id, last_update_time, registered_at, body,
-        9223372036854775807 AS valid_to FROM folder
+        CAST(9223372036854775807 AS BIGINT) AS valid_to FROM folder
     UNION ALL
     SELECT patient_key, id, lid, version, status, unique_id, last_update_time, registered_at, body, valid_to
         FROM folder_past;
 CREATE VIEW association_states AS
     SELECT patient_key, id, assoc_type, source_id, target_id, status, registered_at, body,
-        9223372036854775807 AS valid_to FROM association
+        CAST(9223372036854775807 AS BIGINT) AS valid_to FROM association
     UNION ALL
     SELECT patient_key, id, assoc_type, source_id, target_id, status, registered_at, body, valid_to FROM
         association_past;
@@ -139,6 +141,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('change', 'sqlite_autoindex_change_1', '1000000 25 1'),
     ('document_entry_past', 'sqlite_autoindex_document_entry_past_1', '1000000 25 2 1'),
     ('document_entry_past', 'document_entry_past_unique_id', '1000000 2'),
+    ('document_entry_past', 'document_entry_past_class', '1000000 50000'),
+    ('document_entry_past', 'document_entry_past_facility', '1000000 50000'),
     ('submission_set_past', 'sqlite_autoindex_submission_set_past_1', '1000000 25 2 1'),
     ('submission_set_past', 'submission_set_past_unique_id', '1000000 2'),
     ('folder_past', 'sqlite_autoindex_folder_past_1', '1000000 25 8 1'),

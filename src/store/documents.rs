@@ -1,7 +1,7 @@
 //! The repository's own index: which bytes stand behind a uniqueId.
 
 use crate::model::consent::Permit;
-use crate::store::db::{DbError, Tx, Val};
+use crate::store::db::{DbError, Row, Tx, Val};
 
 /// One stored document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,16 +67,30 @@ pub async fn get(
         "SELECT unique_id, blob_key, mime_type, size, hash, patient_pid FROM repository_document \
          WHERE unique_id = $1",
         &[Val::Text(unique_id)],
-        |row| {
-            Ok(StoredDocument {
-                unique_id: row.get(0)?,
-                blob_key: row.get(1)?,
-                mime_type: row.get(2)?,
-                size: row.get(3)?,
-                hash: row.get(4)?,
-                patient_id: row.get(5)?,
-            })
-        },
+        stored,
+    )
+    .await
+}
+
+fn stored(row: &Row<'_>) -> Result<StoredDocument, DbError> {
+    Ok(StoredDocument {
+        unique_id: row.get(0)?,
+        blob_key: row.get(1)?,
+        mime_type: row.get(2)?,
+        size: row.get(3)?,
+        hash: row.get(4)?,
+        patient_id: row.get(5)?,
+    })
+}
+
+/// A page of the index in order of uniqueId, after `after`: for those who look after documents and not into
+/// them.
+pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<StoredDocument>, DbError> {
+    tx.fetch(
+        "SELECT unique_id, blob_key, mime_type, size, hash, patient_pid FROM repository_document \
+         WHERE unique_id > $1 ORDER BY unique_id LIMIT $2",
+        &[Val::Text(after), Val::I64(limit)],
+        stored,
     )
     .await
 }

@@ -15,6 +15,14 @@ pub async fn key(tx: &mut Tx<'_>, pid: &str) -> Result<Option<i64>, DbError> {
     tx.fetch_opt("SELECT patient_key FROM patient WHERE pid = $1", &[Val::Text(pid)], |row| row.get(0)).await
 }
 
+/// Whether a patient is known, or was at a moment (microseconds since 1970).
+pub async fn is_known(tx: &mut Tx<'_>, pid: &str, as_of: Option<i64>) -> Result<bool, DbError> {
+    let created: Option<i64> = tx
+        .fetch_opt("SELECT created_at FROM patient WHERE pid = $1", &[Val::Text(pid)], |row| row.get(0))
+        .await?;
+    Ok(created.is_some_and(|created| as_of.is_none_or(|moment| created <= moment)))
+}
+
 /// A patient whose registry nobody else changes until the transaction ends. Whoever changes it holds the
 /// patient first, before any other lock, so that writers of one patient wait for each other and never meet
 /// halfway.

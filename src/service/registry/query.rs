@@ -46,8 +46,19 @@ struct Question {
 
 impl Registry {
     pub async fn query(&self, context: &Context, request: QueryRequest) -> Result<Answer, Error> {
+        self.query_as_of(context, request, None).await
+    }
+
+    /// The same, answered as it would have been at `moment` (microseconds since 1970).
+    pub async fn query_as_of(
+        &self,
+        context: &Context,
+        request: QueryRequest,
+        moment: Option<i64>,
+    ) -> Result<Answer, Error> {
         let question = Arc::new(Question {
             options: FindOptions {
+                as_of: moment,
                 return_type: request.return_type,
                 limit: match request.return_type {
                     ReturnType::LeafClass => self.settings.query_results,
@@ -96,7 +107,7 @@ async fn ask(tx: &mut Tx<'_>, q: &Question) -> Result<FindOutcome, Stop> {
     if q.refuse_unknown_patients {
         let mut unknown = vec![];
         for id in q.query.patient_ids() {
-            if patient::key(tx, id).await?.is_none() {
+            if !patient::is_known(tx, id, q.options.as_of).await? {
                 unknown.push(id.clone());
             }
         }

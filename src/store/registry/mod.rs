@@ -3,6 +3,7 @@
 
 pub mod change;
 pub mod find;
+pub mod history;
 pub mod put;
 pub mod refs;
 pub mod row;

@@ -1,6 +1,7 @@
 //! The state of an object as 32 octets: what the history records of it, and what `chiren verify`
 //! compares with the rows.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
@@ -75,8 +76,17 @@ pub struct Kept {
     pub table: &'static str,
     /// In the table's order; `patient_key` and `id` first.
     pub columns: &'static [(&'static str, Ty)],
-    /// SELECTs of (attribute, value) by patient and id.
-    children: &'static [&'static str],
+    children: &'static [Child],
+}
+
+/// Rows beside an object's own.
+#[derive(Debug)]
+struct Child {
+    table: &'static str,
+    owner: &'static str,
+    /// The column, or a number.
+    attribute: &'static str,
+    value: &'static str,
 }
 
 const N: Ty = Ty::I64;
@@ -109,8 +119,8 @@ static KEPT: [Kept; 4] = [
             ("body", T),
         ],
         children: &[
-            "SELECT attribute, code FROM document_code WHERE patient_key = $1 AND entry_id = $2",
-            "SELECT CAST(0 AS BIGINT), person FROM document_author WHERE patient_key = $1 AND entry_id = $2",
+            Child { table: "document_code", owner: "entry_id", attribute: "attribute", value: "code" },
+            Child { table: "document_author", owner: "entry_id", attribute: "0", value: "person" },
         ],
     },
     Kept {
@@ -127,9 +137,12 @@ static KEPT: [Kept; 4] = [
             ("registered_at", N),
             ("body", T),
         ],
-        children: &[
-            "SELECT CAST(0 AS BIGINT), person FROM submission_author WHERE patient_key = $1 AND submission_id = $2",
-        ],
+        children: &[Child {
+            table: "submission_author",
+            owner: "submission_id",
+            attribute: "0",
+            value: "person",
+        }],
     },
     Kept {
         kind: ObjectKind::Folder,
@@ -145,9 +158,7 @@ static KEPT: [Kept; 4] = [
             ("registered_at", N),
             ("body", T),
         ],
-        children: &[
-            "SELECT CAST(0 AS BIGINT), code FROM folder_code WHERE patient_key = $1 AND folder_id = $2",
-        ],
+        children: &[Child { table: "folder_code", owner: "folder_id", attribute: "0", value: "code" }],
     },
     Kept {
         kind: ObjectKind::Association,
@@ -199,7 +210,7 @@ impl Kept {
         Ok(hasher)
     }
 
-    /// The rows beside an object's own: its codes and authors.
+    /// The rows beside an object's own, its codes and authors: (attribute, value).
     pub async fn children(
         &self,
         tx: &mut Tx<'_>,
@@ -207,11 +218,37 @@ impl Kept {
         id: &str,
     ) -> Result<Vec<(i64, String)>, DbError> {
         let mut children = vec![];
-        for sql in self.children {
+        for Child { table, owner, attribute, value } in self.children {
+            let sql = format!(
+                "SELECT CAST({attribute} AS BIGINT), {value} FROM {table} WHERE patient_key = $1 AND {owner} = $2"
+            );
             let args = [Val::I64(patient_key), Val::Text(id)];
-            children.extend(tx.fetch(*sql, &args, |row| Ok((row.get(0)?, row.get(1)?))).await?);
+            children.extend(tx.fetch(sql, &args, |row| Ok((row.get(0)?, row.get(1)?))).await?);
         }
         Ok(children)
+    }
+
+    /// The same of all of a patient's objects, by id.
+    pub async fn children_of_patient(
+        &self,
+        tx: &mut Tx<'_>,
+        patient_key: i64,
+    ) -> Result<HashMap<String, Vec<(i64, String)>>, DbError> {
+        let mut all: HashMap<String, Vec<_>> = HashMap::new();
+        for Child { table, owner, attribute, value } in self.children {
+            let sql = format!(
+                "SELECT {owner}, CAST({attribute} AS BIGINT), {value} FROM {table} WHERE patient_key = $1"
+            );
+            let rows = tx
+                .fetch(sql, &[Val::I64(patient_key)], |row| {
+                    Ok((row.get::<String>(0)?, row.get(1)?, row.get(2)?))
+                })
+                .await?;
+            for (id, attribute, value) in rows {
+                all.entry(id).or_default().push((attribute, value));
+            }
+        }
+        Ok(all)
     }
 }
 

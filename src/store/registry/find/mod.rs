@@ -8,6 +8,7 @@
 //!
 //! Some queries take several statements that must agree; [`needs_snapshot`] tells which.
 
+mod as_of;
 mod contents;
 mod find_documents;
 mod find_folders;
@@ -47,6 +48,8 @@ pub struct FindOptions {
     pub return_type: ReturnType,
     /// Most objects in an answer, of all kinds together.
     pub limit: usize,
+    /// Answered as it would have been at this moment (microseconds since 1970); `None`: now.
+    pub as_of: Option<i64>,
 }
 
 /// An answer and whom it is about.

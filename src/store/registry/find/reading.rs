@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::as_of;
 use super::statement::Statement;
 use super::{FindError, FindOptions};
 use crate::model::ebrim::ObjectKind;
@@ -59,6 +60,7 @@ pub(super) struct Reading<'t, 'c> {
     limit: usize,
     /// How many objects the answer may still grow by.
     left: usize,
+    as_of: Option<i64>,
     /// How SQLite would run each statement, once somebody wants to know.
     #[cfg(test)]
     pub plans: Option<Vec<String>>,
@@ -71,6 +73,7 @@ impl<'t, 'c> Reading<'t, 'c> {
             return_type: options.return_type,
             limit: options.limit,
             left: options.limit,
+            as_of: options.as_of,
             #[cfg(test)]
             plans: None,
         }
@@ -154,11 +157,15 @@ impl<'t, 'c> Reading<'t, 'c> {
     }
 
     /// Runs any statement.
-    pub async fn rows<T, M>(&mut self, s: Statement<'_>, map: M) -> Result<Vec<T>, DbError>
+    pub async fn rows<T, M>(&mut self, mut s: Statement<'_>, map: M) -> Result<Vec<T>, DbError>
     where
         T: Send,
         M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
     {
+        if let Some(moment) = self.as_of {
+            s.args.push(moment.into());
+            s.sql = as_of::over(&s.sql, s.args.len());
+        }
         #[cfg(test)]
         if let Some(plans) = &mut self.plans {
             let explain = ["EXPLAIN QUERY PLAN ", &s.sql].concat();
