@@ -8,6 +8,7 @@ pub mod context;
 pub mod patients;
 pub mod registry;
 pub mod repository;
+pub mod verify;
 
 use crate::model::error::Error;
 use crate::store::blob::BlobError;

@@ -63,14 +63,16 @@ pub async fn get(
     unique_id: &str,
     _permit: &Permit,
 ) -> Result<Option<StoredDocument>, DbError> {
-    tx.fetch_opt(
-        "SELECT unique_id, blob_key, mime_type, size, hash, patient_pid FROM repository_document \
-         WHERE unique_id = $1",
-        &[Val::Text(unique_id)],
-        stored,
-    )
-    .await
+    find(tx, unique_id).await
 }
+
+/// The same for those who look after documents and give none out.
+pub async fn find(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<StoredDocument>, DbError> {
+    tx.fetch_opt(FIND, &[Val::Text(unique_id)], stored).await
+}
+
+const FIND: &str = "SELECT unique_id, blob_key, mime_type, size, hash, patient_pid FROM repository_document \
+                    WHERE unique_id = $1";
 
 fn stored(row: &Row<'_>) -> Result<StoredDocument, DbError> {
     Ok(StoredDocument {

@@ -1,10 +1,13 @@
 //! The Document Registry: what may enter, and what is found.
 
+mod history;
 mod judge;
 mod plan;
 mod query;
 mod register;
 
+pub use crate::store::registry::change::Operation;
+pub use history::{History, Step};
 pub use query::Answer;
 pub use register::Registered;
 

@@ -11,6 +11,7 @@
 //! DIR/lock                       shared by commits, exclusive to each removal
 //! ```
 
+mod fingerprint;
 mod fs;
 mod read;
 mod spool;
@@ -21,6 +22,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use fingerprint::Fingerprint;
 pub use read::BlobReader;
 pub use spool::{Spool, Spooled};
 pub use sweep::{SweepAges, Swept};
