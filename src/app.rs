@@ -46,19 +46,7 @@ impl Rooms {
         }
         let db = Db::open(&config.database).await.context("the database cannot be opened")?;
         let registry = match config.registry.enabled {
-            true => Some(Registry::new(
-                db.clone(),
-                Settings {
-                    vocabulary: vocabulary(&config.registry)?,
-                    config: config.registry.clone(),
-                    patient_id_authority: config.network.patient_id_authority.clone(),
-                    query_results: config.limits.query_results,
-                    now: Arc::new({
-                        let clock = clock.clone();
-                        move || clock.now().as_microsecond()
-                    }),
-                },
-            )),
+            true => Some(registry(config, &db, clock)?),
             false => None,
         };
         let repository = match config.repository.enabled {
@@ -73,6 +61,19 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// The registry over an open database.
+pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Registry> {
+    let clock = clock.clone();
+    let settings = Settings {
+        vocabulary: vocabulary(&config.registry)?,
+        config: config.registry.clone(),
+        patient_id_authority: config.network.patient_id_authority.clone(),
+        query_results: config.limits.query_results,
+        now: Arc::new(move || clock.now().as_microsecond()),
+    };
+    Ok(Registry::new(db.clone(), settings))
 }
 
 /// The affinity domain's codes: the configured files, or the built-in Japanese set.

@@ -6,12 +6,16 @@
 mod bench;
 mod check;
 mod demo;
+mod history;
 mod log;
 mod migrate;
+mod operator;
 mod patient;
+mod query;
 mod send;
 mod serve;
 mod submission;
+mod verify;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -80,6 +84,18 @@ enum Command {
     #[command(after_help = patient::EXAMPLES)]
     Patient(patient::Arguments),
 
+    /// Ask the registry's own database a stored query, now or as of a moment
+    #[command(after_help = query::EXAMPLES)]
+    Query(query::Arguments),
+
+    /// Show what happened to an object, when, by whom and why
+    #[command(after_help = history::EXAMPLES)]
+    History(history::Arguments),
+
+    /// Find alterations of the database and of documents
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -141,6 +157,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(arguments) => check::run(arguments, lang),
         Command::Migrate(arguments) => migrate::run(arguments, lang),
         Command::Patient(arguments) => patient::run(arguments, lang),
+        Command::Query(arguments) => query::run(arguments, lang),
+        Command::History(arguments) => history::run(arguments, lang),
+        Command::Verify(arguments) => verify::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

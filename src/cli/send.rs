@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
+pub use self::query::shown;
+
 use self::endpoint::Failure;
 use super::{failed, runtime};
 use crate::config::Language;

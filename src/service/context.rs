@@ -20,6 +20,21 @@ pub struct Context {
 }
 
 impl Context {
+    /// A question asked at the command line by `user` of the machine.
+    pub fn of_operator(command: &str, user: Option<&str>, now: Timestamp) -> Self {
+        let by = user.map(|user| format!(" by {user}")).unwrap_or_default();
+        Self {
+            transaction: Transaction::Iti18,
+            caller: Caller {
+                address: "local".into(),
+                listener: format!("chiren {command}{by}"),
+                certificate: None,
+            },
+            request_id: time_uuid(now).to_string(),
+            received_at: now,
+        }
+    }
+
     /// Microseconds since 1970, as the database keeps time.
     pub fn micros(&self) -> i64 {
         self.received_at.as_microsecond()

@@ -5,10 +5,10 @@ use clap::Args;
 use super::endpoint::{Endpoint, Failure, Messages, Session};
 use super::{Ending, refusals, table, write_out};
 use crate::config::Language;
-use crate::model::ebrim::{Slot, first_text};
+use crate::model::ebrim::first_text;
 use crate::model::error::RegistryError;
-use crate::model::metadata::{AvailabilityStatus, Code, EntryType, MetadataObject};
-use crate::model::query::{Param, QUERIES, QueryId, QueryResult, QueryRow, ReturnType, ValueKind};
+use crate::model::metadata::{Code, MetadataObject};
+use crate::model::query::{QUERIES, QueryResult, ReturnType, plain};
 use crate::model::transaction::Transaction;
 use crate::peer::soap::{Call, Discard};
 use crate::wire::ebxml::query::{AdhocQueryRequest, read_response, write_request};
@@ -85,8 +85,7 @@ fn request(arguments: &Arguments, transaction: Transaction) -> Result<AdhocQuery
     let multi_patient = transaction == Transaction::Iti51;
     let default = if multi_patient { "FindDocumentsForMultiplePatients" } else { "FindDocuments" };
     let named = arguments.query.as_deref().unwrap_or(default);
-    let by_name = QUERIES.iter().find(|q| q.name.eq_ignore_ascii_case(named));
-    let row = by_name.or_else(|| QueryId::by_urn(named));
+    let row = plain::by_name(named);
     if row.is_none() && !named.starts_with("urn:") {
         let names: Vec<&str> =
             QUERIES.iter().filter(|q| q.multi_patient == multi_patient).map(|q| q.name).collect();
@@ -96,62 +95,12 @@ fn request(arguments: &Arguments, transaction: Transaction) -> Result<AdhocQuery
         return_type: if arguments.object_ref { ReturnType::ObjectRef } else { ReturnType::LeafClass },
         id: row.map_or(named, |r| r.urn).to_owned(),
         home: arguments.home.clone(),
-        slots: slots(row, &arguments.patient, &arguments.param)?,
+        slots: plain::slots(row, &arguments.patient, &arguments.param)?,
     })
 }
 
-/// The query's slots: patients, parameters as given, and Approved where a status is required.
-fn slots(row: Option<&QueryRow>, patients: &[String], given: &[String]) -> Result<Vec<Slot>, String> {
-    let params = row.map_or(&[][..], |r| r.params);
-    let mut slots: Vec<Slot> = vec![];
-    let mut add = |name: &str, value: &str| {
-        let param = params.iter().find(|p| p.name == name);
-        let value = encoded(param, value);
-        match slots.iter_mut().find(|s| s.name == name) {
-            Some(slot) if !param.is_some_and(|p| p.and) => slot.values.push(value),
-            _ => slots.push(Slot { name: name.to_owned(), slot_type: None, values: vec![value] }),
-        }
-    };
-    if !patients.is_empty() {
-        let patient = params.iter().find(|p| p.name.to_ascii_lowercase().ends_with("patientid"));
-        let Some(patient) = patient else {
-            let query = row.map_or("this query", |r| r.name);
-            return Err(format!("--patient: {query} is not by patient; name its parameter with --param"));
-        };
-        patients.iter().for_each(|p| add(patient.name, p));
-    }
-    for text in given {
-        let (name, value) =
-            text.split_once('=').ok_or_else(|| format!("--param: '{text}' is not NAME=VALUE"))?;
-        let name = if name.starts_with(['$', 'u']) { name.to_owned() } else { format!("${name}") };
-        let name = if name == "uuid" { "$uuid".to_owned() } else { name };
-        add(&name, value);
-    }
-    for param in params.iter().filter(|p| p.required && p.kind == ValueKind::Status) {
-        if !slots.iter().any(|s| s.name == param.name) {
-            let value = encoded(Some(param), "Approved");
-            slots.push(Slot { name: param.name.to_owned(), slot_type: None, values: vec![value] });
-        }
-    }
-    Ok(slots)
-}
-
-/// The value as a stored query wants it: ITI TF-2 3.18.4.1.2.3.4 and .5.
-fn encoded(param: Option<&Param>, value: &str) -> String {
-    let Some(param) = param.filter(|_| !value.starts_with(['\'', '('])) else { return value.to_owned() };
-    let value = match (param.kind, value) {
-        (ValueKind::Time, time) => return time.to_owned(),
-        (ValueKind::Status, "Approved") => AvailabilityStatus::Approved.urn(),
-        (ValueKind::Status, "Deprecated") => AvailabilityStatus::Deprecated.urn(),
-        (ValueKind::EntryType, "Stable") => EntryType::Stable.urn(),
-        (ValueKind::EntryType, "OnDemand") => EntryType::OnDemand.urn(),
-        (_, value) => value,
-    };
-    let quoted = format!("'{}'", value.replace('\'', "''"));
-    if param.list || param.and { format!("({quoted})") } else { quoted }
-}
-
-fn shown(found: &QueryResult) -> String {
+/// Objects as tables, a table for each kind.
+pub fn shown(found: &QueryResult) -> String {
     let objects = match found {
         QueryResult::Refs(refs) => {
             return refs.iter().map(|r| format!("{}\n", table::line(&r.id))).collect();
@@ -257,93 +206,8 @@ fn json(status: ResponseStatus, found: &QueryResult, errors: &[RegistryError]) -
         })
         .collect();
     out["errors"] = errors.into();
-    match found {
-        QueryResult::Refs(refs) => {
-            out["objectRefs"] = refs.iter().map(|r| r.id.clone()).collect::<Vec<_>>().into();
-        }
-        QueryResult::Objects(objects) => {
-            for kind in ["documentEntries", "submissionSets", "folders", "associations"] {
-                out[kind] = serde_json::json!([]);
-            }
-            for object in objects {
-                let (kind, value) = match object {
-                    MetadataObject::DocumentEntry(o) => ("documentEntries", serde_json::to_value(o)),
-                    MetadataObject::SubmissionSet(o) => ("submissionSets", serde_json::to_value(o)),
-                    MetadataObject::Folder(o) => ("folders", serde_json::to_value(o)),
-                    MetadataObject::Association(o) => ("associations", serde_json::to_value(o)),
-                };
-                if let (Some(list), Ok(value)) = (out[kind].as_array_mut(), value) {
-                    list.push(value);
-                }
-            }
-        }
+    if let Some(out) = out.as_object_mut() {
+        out.extend(plain::grouped(found));
     }
     format!("{out:#}\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::query::StoredQuery;
-
-    fn row(name: &str) -> &'static QueryRow {
-        QUERIES.iter().find(|q| q.name == name).unwrap()
-    }
-
-    fn strings(values: &[&str]) -> Vec<String> {
-        values.iter().map(|v| (*v).to_owned()).collect()
-    }
-
-    #[test]
-    fn every_query_can_be_written_so_that_the_registry_reads_it() {
-        for row in QUERIES {
-            let by_patient = row.params.iter().any(|p| p.name.to_lowercase().ends_with("patientid"));
-            let patients = if by_patient { strings(&["1^^^&2.999&ISO"]) } else { vec![] };
-            let params: Vec<String> = row
-                .params
-                .iter()
-                .filter(|p| {
-                    let wanted =
-                        p.required || row.one_of.first() == Some(&p.name) || row.any_of.contains(&p.name);
-                    wanted && p.kind != ValueKind::Status && !p.name.to_lowercase().ends_with("patientid")
-                })
-                .map(|p| {
-                    let value = match (p.kind, p.name) {
-                        (ValueKind::Code, _) => "a^^2.999",
-                        (_, "$AssociationTypes") => "urn:ihe:iti:2007:AssociationType:RPLC",
-                        _ => "urn:uuid:0c5d1d3a-5c3d-4b0e-8b7e-2f6d2f0a9f11",
-                    };
-                    format!("{}={value}", p.name)
-                })
-                .collect();
-            let slots = slots(Some(row), &patients, &params).unwrap();
-            let read = StoredQuery::from_slots(row.urn, row.multi_patient, &slots);
-            assert_eq!(read.as_ref().map(StoredQuery::id).ok(), Some(row.id), "{}: {read:?}", row.name);
-        }
-    }
-
-    #[test]
-    fn values_are_quoted_as_the_parameter_wants() {
-        let given = strings(&[
-            "XDSDocumentEntryTypeCode=a^^1.2",
-            "$XDSDocumentEntryTypeCode=b^^1.2",
-            "$XDSDocumentEntryConfidentialityCode=('N^^1.2','R^^1.2')",
-            "XDSDocumentEntryConfidentialityCode=V^^1.2",
-            "XDSDocumentEntryCreationTimeFrom=2025",
-            "XDSDocumentEntryStatus=Deprecated",
-        ]);
-        let slots = slots(Some(row("FindDocuments")), &strings(&["1'2"]), &given).unwrap();
-        let values = |name: &str| {
-            slots.iter().filter(|s| s.name == name).map(|s| s.values.join(" ")).collect::<Vec<_>>()
-        };
-        assert_eq!(values("$XDSDocumentEntryPatientId"), ["'1''2'"]);
-        assert_eq!(values("$XDSDocumentEntryTypeCode"), ["('a^^1.2') ('b^^1.2')"]);
-        assert_eq!(values("$XDSDocumentEntryConfidentialityCode"), ["('N^^1.2','R^^1.2')", "('V^^1.2')"]);
-        assert_eq!(values("$XDSDocumentEntryCreationTimeFrom"), ["2025"]);
-        assert_eq!(
-            values("$XDSDocumentEntryStatus"),
-            ["('urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated')"]
-        );
-        assert!(super::slots(Some(row("GetDocuments")), &strings(&["1"]), &[]).is_err());
-    }
 }

@@ -5,6 +5,7 @@
 //! there is one query engine.
 
 mod params;
+pub mod plain;
 mod read;
 pub mod values;
 

@@ -1,5 +1,6 @@
 //! The Document Registry: what may enter, and what is found.
 
+mod as_of;
 mod history;
 mod judge;
 mod plan;
@@ -7,6 +8,7 @@ mod query;
 mod register;
 
 pub use crate::store::registry::change::Operation;
+pub use as_of::{AsOf, AsOfAnswer, moment};
 pub use history::{History, Step};
 pub use query::Answer;
 pub use register::Registered;

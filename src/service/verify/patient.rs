@@ -1,6 +1,6 @@
 //! One patient: the chain against itself, the rows against the chain.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Counts, Fault, Finding};
 use crate::store::db::{DbError, Tx};
@@ -18,14 +18,22 @@ pub(super) struct Proof {
     pub findings: Vec<Finding>,
 }
 
-/// What the chain says of an object: each change with the state it left, none for a removal.
+/// What the chain says of an object: its changes, oldest first.
 #[derive(Default)]
-struct Told(Vec<(i64, i64, Option<Digest>)>);
+struct Told(Vec<Event>);
+
+struct Event {
+    seq: i64,
+    at: i64,
+    operation: Operation,
+    /// The state it left; none for a removal.
+    state: Option<Digest>,
+}
 
 impl Told {
     /// The state after the last change before `seq`; `None` if nothing is told of that time.
     fn before(&self, seq: i64) -> Option<Option<Digest>> {
-        self.0.iter().rev().find(|(at, ..)| *at < seq).map(|(.., state)| *state)
+        self.0.iter().rev().find(|event| event.seq < seq).map(|event| event.state)
     }
 }
 
@@ -56,7 +64,7 @@ pub(super) async fn prove(
     prover.documents(tx, &tale).await?;
     if let Some(repository) = repository {
         for held in history::documents(tx, patient_key, repository).await? {
-            prover.held(&held, &tale);
+            prover.held(&held);
         }
     }
     let head = |moment: &i64| {
@@ -105,7 +113,8 @@ impl Prover {
                             // A state that is no hash fits no row.
                             _ => Some(item.3.as_deref().and_then(Digest::parse).unwrap_or(Digest([0; 32]))),
                         };
-                        tale.entry((item.0, item.1)).or_default().0.push((link.seq, link.at, state));
+                        let event = Event { seq: link.seq, at: link.at, operation: item.2, state };
+                        tale.entry((item.0, item.1)).or_default().0.push(event);
                     }
                 }
             }
@@ -116,20 +125,19 @@ impl Prover {
 
     /// Rows of one kind, current and past.
     async fn rows(&mut self, tx: &mut Tx<'_>, of: i64, rows: &[Proven], tale: &Tale) -> Result<(), DbError> {
-        let mut seen: HashMap<(&str, Option<i64>), ()> = HashMap::new();
+        let mut seen: HashSet<(&str, Option<i64>)> = HashSet::new();
         for row in rows {
             let object = Some((of, row.id.as_str()));
             let told = tale.get(&(of, row.id.clone()));
             let ended_by = row.ended.map(|(_, seq)| seq);
-            seen.insert((&row.id, ended_by), ());
+            seen.insert((&row.id, ended_by));
             let expected = told.and_then(|told| told.before(ended_by.unwrap_or(i64::MAX)));
             match row.ended {
                 None => self.counts.objects += 1,
                 Some((valid_to, seq)) => {
                     self.counts.past_states += 1;
                     // The change that ended it knows of it and has its time.
-                    let ends =
-                        told.is_some_and(|t| t.0.iter().any(|(s, at, _)| *s == seq && *at == valid_to));
+                    let ends = told.is_some_and(|t| t.0.iter().any(|e| e.seq == seq && e.at == valid_to));
                     if !ends {
                         self.found(Fault::Unrecorded, object, Some(seq), None);
                         continue;
@@ -148,15 +156,18 @@ impl Prover {
         }
         for ((kind, id), told) in tale.iter().filter(|((kind, _), _)| *kind == of) {
             let object = Some((*kind, id.as_str()));
-            let lives = told.0.last().is_some_and(|(.., state)| state.is_some());
-            if lives && !seen.contains_key(&(id.as_str(), None)) {
+            let lives = told.0.last().is_some_and(|event| event.state.is_some());
+            if lives && !seen.contains(&(id.as_str(), None)) {
                 self.found(Fault::Missing, object, None, None);
             }
-            // Every change but the one that registered it ended a state.
-            for (i, (seq, ..)) in told.0.iter().enumerate() {
-                let older = i > 0 && told.before(*seq).flatten().is_some();
-                if older && !seen.contains_key(&(id.as_str(), Some(*seq))) {
-                    self.found(Fault::Missing, object, Some(*seq), None);
+            for event in &told.0 {
+                let ended_one = match told.before(event.seq) {
+                    Some(state) => state.is_some(),
+                    // What it changed is older than the history.
+                    None => matches!(event.operation, Operation::Status | Operation::Touched),
+                };
+                if ended_one && !seen.contains(&(id.as_str(), Some(event.seq))) {
+                    self.found(Fault::Missing, object, Some(event.seq), None);
                 }
             }
         }
@@ -180,7 +191,7 @@ impl Prover {
         for ((_, id), told) in tale.iter().filter(|((kind, _), _)| *kind == DOCUMENT) {
             let indexed = documents::find(tx, id).await?.map(|d| state::of_document(&d));
             let object = Some((DOCUMENT, id.as_str()));
-            match (told.0.last().and_then(|(.., state)| *state), indexed) {
+            match (told.0.last().and_then(|event| event.state), indexed) {
                 (Some(told), Some(indexed)) if told == indexed => {}
                 // Removed here, it may have been stored again for another patient.
                 (None, _) => {}
@@ -191,18 +202,14 @@ impl Prover {
         Ok(())
     }
 
-    /// An entry whose document is here, against the repository's index.
-    fn held(&mut self, held: &Held, tale: &Tale) {
-        let removed = tale
-            .get(&(DOCUMENT, held.unique_id.clone()))
-            .and_then(|told| told.0.last())
-            .is_some_and(|(.., state)| state.is_none());
+    /// An entry whose document is here, against the repository's index. One whose document never came here
+    /// (ITI-42 may say so) is no alteration.
+    fn held(&mut self, held: &Held) {
+        let Some((stored_hash, stored_size)) = &held.stored else { return };
         let (hash, size) = &held.entry;
-        let fits = held.stored.as_ref().is_some_and(|(stored_hash, stored_size)| {
-            hash.as_ref().is_none_or(|hash| hash.trim().eq_ignore_ascii_case(stored_hash))
-                && size.is_none_or(|size| size == *stored_size)
-        });
-        if !fits && !(removed && held.stored.is_none()) {
+        let fits = hash.as_ref().is_none_or(|hash| hash.trim().eq_ignore_ascii_case(stored_hash))
+            && size.is_none_or(|size| size == *stored_size);
+        if !fits {
             self.found(Fault::DocumentIndex, Some((kind::DOCUMENT_ENTRY, &held.id)), None, None);
         }
     }

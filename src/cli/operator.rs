@@ -1,0 +1,52 @@
+//! What commands share that read the configured stores themselves, beside a running gateway or without one.
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+
+use crate::app;
+use crate::config::Config;
+use crate::model::error::Error;
+use crate::server::clock::Clock;
+use crate::service::audit::Audit;
+use crate::service::context::Context;
+use crate::service::registry::Registry;
+use crate::store::db::Db;
+
+/// The registry of the configured database.
+pub struct Operator {
+    pub registry: Registry,
+    pub audit: Audit,
+    pub context: Context,
+    db: Db,
+}
+
+impl Operator {
+    /// Opens the database as it is; one that must be migrated is refused.
+    pub async fn open(config: &Config, command: &str) -> anyhow::Result<Self> {
+        let db = Db::open(&config.database).await.context("the database cannot be opened")?;
+        let registry = app::registry(config, &db, &Clock::System)?;
+        let audit = Audit::new(db.clone(), config.audit.queries);
+        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
+        let context = Context::of_operator(command, user.as_deref(), Timestamp::now());
+        Ok(Self { registry, audit, context, db })
+    }
+
+    pub async fn close(self) {
+        self.db.close().await;
+    }
+}
+
+/// A failure in the words of a terminal.
+pub fn failure(error: Error) -> anyhow::Error {
+    match error {
+        Error::Rejected(errors) => {
+            let lines: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.code, e.context)).collect();
+            anyhow!("{}", lines.join("\n"))
+        }
+        Error::Internal(cause) => cause,
+        Error::Busy(why) => anyhow!("{why}"),
+        Error::NoRoom(why) => anyhow!("no room left: {why}"),
+        Error::Unavailable { peer, cause } => anyhow!("{peer} is unavailable: {cause}"),
+        Error::Fault(fault) => anyhow!("{fault:?}"),
+    }
+}
