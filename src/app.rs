@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::config::{Config, RegistryConfig};
 use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
+use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
 use crate::server::metrics::{self, Metrics};
 use crate::server::ops::Readiness;
@@ -136,8 +137,10 @@ impl Running {
         let stop = CancellationToken::new();
         let readiness = readiness(&rooms.db);
         let metrics = metrics.map(|m| m.with_database(figures(&rooms.db)));
+        let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
+        let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let listening =
-            listen(config, Arc::new(face), readiness, metrics, clock.clone(), stop.clone()).await?;
+            listen(config, Arc::new(face), readiness, metrics, as_of, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);

@@ -97,6 +97,20 @@ impl ListenerConfig {
     }
 }
 
+/// `key` shows patients' data on listeners of role ops: nobody unknown may reach one.
+pub(super) fn check_private(listeners: &[ListenerConfig], key: &str, list: &mut Vec<Fault>) {
+    for (i, listener) in listeners.iter().enumerate() {
+        let private = listener.address.ip().is_loopback() || listener.tls == TlsMode::Mutual;
+        if listener.role == Role::Ops && !private {
+            Faults::of(format!("listener[{i}]"), list).add(
+                "tls",
+                format!("must be \"mutual\", or the address loopback, where {key} is true"),
+                format!("{key} が true の場合は \"mutual\" にするか、アドレスをループバックにしてください"),
+            );
+        }
+    }
+}
+
 /// Faults between listeners: the same name or address twice, no door for SOAP.
 pub(super) fn check_all(listeners: &[ListenerConfig], list: &mut Vec<Fault>) {
     if !listeners.iter().any(|l| l.role == Role::Soap) {

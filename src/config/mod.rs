@@ -118,6 +118,9 @@ impl Config {
         listener::check_all(&self.listener, &mut list);
         self.repository.check(self.network.allow_example_oids, &mut list);
         self.registry.check(&mut list);
+        if self.registry.enabled && self.registry.as_of {
+            listener::check_private(&self.listener, "registry.as_of", &mut list);
+        }
         if !self.repository.enabled && !self.registry.enabled {
             list.push(Fault::new(
                 "registry.enabled",

@@ -45,6 +45,9 @@ section! {
         unknown_patients: UnknownPatients = UnknownPatients::Reject,
         /// A query for an unknown patient: `empty` (no results) or `error` (XDSUnknownPatientId).
         unknown_patient_query: UnknownPatientQuery = UnknownPatientQuery::Empty,
+        /// Whether listeners of role ops answer `GET /registry/as-of`: stored queries as of a moment.
+        /// That is patients' data, so such a listener must be on loopback or its `tls` `mutual`.
+        as_of: bool = false,
     }
 }
 

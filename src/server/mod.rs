@@ -1,5 +1,6 @@
 //! Inbound faces. [`listen`] opens every configured door and hands requests to the face behind it.
 
+pub mod as_of;
 pub mod clock;
 pub mod http;
 pub mod metrics;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, ListenerConfig, Role};
+use as_of::AsOfFace;
 use clock::Clock;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
@@ -41,14 +43,15 @@ pub struct Listening {
     tasks: Vec<JoinHandle<usize>>,
 }
 
-/// Opens the configured listeners: `soap` behind those of role soap, health and metrics behind
-/// those of role ops. All are bound before the first is served, so that none serves if one fails.
+/// Opens the configured listeners: `soap` behind those of role soap; health, metrics and questions as of a
+/// moment behind those of role ops. All are bound before the first is served, so that none serves if one fails.
 /// Cancelling `stop` makes them drain.
 pub async fn listen<H: http::Handler>(
     config: &Config,
     soap: Arc<H>,
     readiness: Readiness,
     metrics: Option<Metrics>,
+    as_of: Option<AsOfFace>,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
@@ -61,7 +64,7 @@ pub async fn listen<H: http::Handler>(
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
-    let ops = Ops::new(readiness, stop.clone(), metrics.clone());
+    let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let ops = Arc::new(ops);
     let mut listening = Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };

@@ -1,4 +1,5 @@
-//! Health and metrics: `GET /health/live`, `/health/ready`, `/metrics`.
+//! Health and metrics: `GET /health/live`, `/health/ready`, `/metrics`; where the configuration allows it,
+//! questions as of a moment ([`as_of`](super::as_of)).
 
 use std::sync::Arc;
 
@@ -6,6 +7,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
+use super::as_of::{self, AsOfFace};
 use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
 
@@ -24,17 +26,23 @@ pub struct Ops {
     readiness: Readiness,
     stop: CancellationToken,
     metrics: Option<Metrics>,
+    as_of: Option<AsOfFace>,
 }
 
 impl Ops {
     /// Ready until `stop`, as far as `readiness` finds no fault.
     pub fn new(readiness: Readiness, stop: CancellationToken, metrics: Option<Metrics>) -> Self {
-        Self { readiness, stop, metrics }
+        Self { readiness, stop, metrics, as_of: None }
     }
 
-    /// The same without `/metrics`, for listeners others can reach.
+    /// The same with `/registry/as-of`.
+    pub fn with_as_of(self, as_of: Option<AsOfFace>) -> Self {
+        Self { as_of, ..self }
+    }
+
+    /// The same without `/metrics` and patients' data, for listeners others can reach.
     pub fn health_only(&self) -> Self {
-        Self { metrics: None, ..self.clone() }
+        Self { metrics: None, as_of: None, ..self.clone() }
     }
 
     /// Whether `path` is ours.
@@ -80,7 +88,10 @@ impl Ops {
 
 impl Handler for Ops {
     async fn handle(&self, request: Request) -> Response<RespBody> {
-        self.answer(&request.method, request.uri.path()).await
+        match &self.as_of {
+            Some(face) if request.uri.path() == as_of::PATH => face.handle(request).await,
+            _ => self.answer(&request.method, request.uri.path()).await,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod config;
 mod corpus_xds;
 mod errors;
 mod fault_audit;
+mod history;
 mod http_door;
 mod layers;
 mod multi_patient;
