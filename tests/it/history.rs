@@ -270,10 +270,8 @@ async fn every_answer_can_be_asked_again() {
             assert_eq!(recorded, again, "step {step}: {question:?}");
         }
     }
-    // The steps differ from each other, or nothing was shown by that.
-    for pair in seen.windows(2) {
-        assert_ne!(pair[0].1, pair[1].1);
-    }
+    // The steps differ, or nothing was shown by that; only a Deprecated association goes unseen.
+    assert_eq!(seen.windows(2).filter(|pair| pair[0].1 == pair[1].1).count(), 1);
     let report = verified(&gateway, now(&gateway), None).await;
     assert_eq!(report.findings, []);
     assert_eq!((report.counts.patients, report.counts.changes, report.counts.before_history), (2, 13, 0));
@@ -563,8 +561,11 @@ async fn operators_ask_by_http_where_that_is_configured() {
     for wrong in ["", "time=2026-11-22&query=Nonsense", "time=2026-11-22&query=GetDocuments"] {
         assert_eq!(ask(gateway.ops, wrong).await.status, 400, "{wrong}");
     }
-    let record = gateway.audit().await.into_iter().find(|e| e.caller.listener == "ops").unwrap();
-    assert_eq!((record.transaction.as_str(), record.patients), ("ITI-18", vec![PATIENT.to_owned()]));
+    let records = gateway.audit().await.into_iter().filter(|e| e.caller.listener == "ops");
+    let patients: Vec<_> = records.filter(|e| e.transaction == "ITI-18").map(|e| e.patients).collect();
+    // Refused questions are on record too, but for the one without a moment.
+    assert_eq!(patients.iter().filter(|p| **p == [PATIENT]).count(), 2);
+    assert_eq!(patients.len(), 4);
     assert_eq!(ask(gateway.address, "time=2026-11-22").await.status, 404);
 
     let gateway = Gateway::start().await;

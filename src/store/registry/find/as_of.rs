@@ -4,7 +4,7 @@
 //! the view `…_states` (current rows and past ones, migration 0002). A state was there at a moment if it
 //! ended later, its object was registered no later, and no other state of the object ended in between.
 //! What children there are is an entryUUID's for ever, so those tables are read as they are; so is
-//! `object_id`, from which nothing is taken.
+//! `object_id`, from which nothing is taken. A uniqueId was that of the objects not removed by then.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,11 @@ pub(super) fn over(sql: &str, n: usize) -> String {
         });
     }
     shadow(&mut out, "unique_id", &|out| {
-        out.push_str("SELECT u.unique_id, u.kind, u.patient_key, u.id FROM unique_id_states u");
+        let _ = write!(
+            out,
+            "SELECT u.unique_id, u.kind, u.patient_key, u.id FROM unique_id_states u WHERE NOT EXISTS \
+             (SELECT 1 FROM object_id o WHERE o.id = u.id AND o.removed_at <= ${n})"
+        );
     });
     if !out.is_empty() {
         out.push(' ');
