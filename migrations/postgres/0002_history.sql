@@ -47,6 +47,7 @@ CREATE TABLE document_entry_past (
     PRIMARY KEY (patient_key, id, valid_to)
 );
 CREATE INDEX document_entry_past_unique_id ON document_entry_past (unique_id);
+CREATE INDEX document_entry_past_lid ON document_entry_past (lid);
 CREATE INDEX document_entry_past_class ON document_entry_past (class_code);
 CREATE INDEX document_entry_past_facility ON document_entry_past (facility_type_code);
 
@@ -81,6 +82,7 @@ CREATE TABLE folder_past (
     PRIMARY KEY (patient_key, id, valid_to)
 );
 CREATE INDEX folder_past_unique_id ON folder_past (unique_id);
+CREATE INDEX folder_past_lid ON folder_past (lid);
 
 CREATE TABLE association_past (
     patient_key BIGINT NOT NULL,

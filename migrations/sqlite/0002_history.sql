@@ -47,6 +47,7 @@ CREATE TABLE document_entry_past (
     PRIMARY KEY (patient_key, id, valid_to)
 ) STRICT;
 CREATE INDEX document_entry_past_unique_id ON document_entry_past (unique_id);
+CREATE INDEX document_entry_past_lid ON document_entry_past (lid);
 CREATE INDEX document_entry_past_class ON document_entry_past (class_code);
 CREATE INDEX document_entry_past_facility ON document_entry_past (facility_type_code);
 
@@ -81,6 +82,7 @@ CREATE TABLE folder_past (
     PRIMARY KEY (patient_key, id, valid_to)
 ) STRICT;
 CREATE INDEX folder_past_unique_id ON folder_past (unique_id);
+CREATE INDEX folder_past_lid ON folder_past (lid);
 
 CREATE TABLE association_past (
     patient_key INTEGER NOT NULL,
@@ -141,12 +143,14 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('change', 'sqlite_autoindex_change_1', '1000000 25 1'),
     ('document_entry_past', 'sqlite_autoindex_document_entry_past_1', '1000000 25 2 1'),
     ('document_entry_past', 'document_entry_past_unique_id', '1000000 2'),
+    ('document_entry_past', 'document_entry_past_lid', '1000000 2'),
     ('document_entry_past', 'document_entry_past_class', '1000000 50000'),
     ('document_entry_past', 'document_entry_past_facility', '1000000 50000'),
     ('submission_set_past', 'sqlite_autoindex_submission_set_past_1', '1000000 25 2 1'),
     ('submission_set_past', 'submission_set_past_unique_id', '1000000 2'),
     ('folder_past', 'sqlite_autoindex_folder_past_1', '1000000 25 8 1'),
     ('folder_past', 'folder_past_unique_id', '1000000 8'),
+    ('folder_past', 'folder_past_lid', '1000000 8'),
     ('association_past', 'sqlite_autoindex_association_past_1', '1000000 25 2 1'),
     ('association_past', 'association_past_source', '1000000 25 2'),
     ('association_past', 'association_past_target', '1000000 25 2');

@@ -118,7 +118,7 @@ fn questions(entries: &[&str], folder: &str, set: &str) -> Vec<QueryRequest> {
         ask("FindFolders", &[pid], &statuses[2..]);
     }
     let class = slot("$XDSDocumentEntryClassCode", &["('57133-1^^2.16.840.1.113883.6.1')"]);
-    ask("FindDocumentsForMultiplePatients", &[PATIENT, OTHER_PATIENT], &[class.clone()]);
+    ask("FindDocumentsForMultiplePatients", &[PATIENT, OTHER_PATIENT], std::slice::from_ref(&class));
     ask(
         "FindDocumentsForMultiplePatients",
         &[],
@@ -149,7 +149,8 @@ async fn answers(gateway: &Gateway, questions: &[QueryRequest], moment: Option<i
     let mut all = vec![];
     for question in questions {
         let answer = registry.query_as_of(&context(gateway), question.clone(), moment).await;
-        all.push(answer.unwrap_or_else(|e| panic!("{question:?}: {e:?}")).result);
+        let answer = answer.unwrap_or_else(|e| panic!("{question:?}: {e:?}"));
+        all.push(answer.found.read().expect("objects"));
     }
     all
 }

@@ -86,7 +86,8 @@ impl Registry {
         let began =
             self.db.read(|tx| Box::pin(history::began(tx))).await.map_err(|e: DbError| database(e))?;
         let history_began = Timestamp::from_microsecond(began).unwrap_or(Timestamp::MAX);
-        Ok((AsOfAnswer { result: answer.result, history_began }, answer.patients))
+        let result = answer.found.read().map_err(|e| Error::Internal(e.into()))?;
+        Ok((AsOfAnswer { result, history_began }, answer.patients))
     }
 
     /// Nothing is shown that is not on record.

@@ -140,14 +140,16 @@ pub async fn states(tx: &mut Tx<'_>, named: &Named, _permit: &Permit) -> Result<
     let rows = tx
         .fetch(sql, &[Val::I64(named.patient_key), (&named.id).into()], |row| {
             let (registered_at, until): (i64, i64) = (row.get(last)?, row.get(last + 1)?);
-            Ok(row::object(of, row).map(|object| State {
-                object,
-                registered_at,
-                until: Some(until).filter(|until| *until != STILL),
-            }))
+            Ok(row::object(of, row).map(|at_rest| (at_rest, registered_at, until)))
         })
         .await?;
-    rows.into_iter().collect()
+    rows.into_iter()
+        .map(|row| {
+            let (at_rest, registered_at, until) = row?;
+            let until = Some(until).filter(|until| *until != STILL);
+            Ok(State { object: at_rest.read()?, registered_at, until })
+        })
+        .collect()
 }
 
 /// A row of an object's table as the proof sees it.
