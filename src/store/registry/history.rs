@@ -177,7 +177,8 @@ pub async fn proven(tx: &mut Tx<'_>, kept: &'static Kept, patient_key: i64) -> R
         let rows = tx
             .fetch(sql, &[Val::I64(patient_key)], |row| {
                 let id: String = row.get(1)?;
-                let state = state::finish(kept.hash_row(row)?, children.get(&id).unwrap_or(&none));
+                let state =
+                    state::finish(kept.hash_row(row)?, state::borrowed(children.get(&id).unwrap_or(&none)));
                 let ended = if past { Some((row.get(last)?, row.get(last + 1)?)) } else { None };
                 Ok(Proven { id, state, registered_at: row.get(at)?, ended })
             })

@@ -259,8 +259,8 @@ fn begun(of: ObjectKind) -> Hasher {
 }
 
 /// Closes a state with the rows beside the object's own, in whatever order they come.
-pub fn finish(mut hasher: Hasher, children: &[(i64, String)]) -> Digest {
-    let mut sorted: Vec<_> = children.iter().map(|(attribute, value)| (*attribute, value.as_str())).collect();
+pub fn finish<'c>(mut hasher: Hasher, children: impl IntoIterator<Item = (i64, &'c str)>) -> Digest {
+    let mut sorted: Vec<_> = children.into_iter().collect();
     sorted.sort_unstable();
     for (attribute, value) in sorted {
         hasher.value(Val::I64(attribute));
@@ -269,33 +269,41 @@ pub fn finish(mut hasher: Hasher, children: &[(i64, String)]) -> Digest {
     hasher.digest()
 }
 
-fn state(of: ObjectKind, values: &[Val<'_>], children: &[(i64, String)]) -> Digest {
+fn state<'c>(
+    of: ObjectKind,
+    values: &[Val<'_>],
+    children: impl IntoIterator<Item = (i64, &'c str)>,
+) -> Digest {
     let mut hasher = begun(of);
     values.iter().for_each(|value| hasher.value(*value));
     finish(hasher, children)
 }
 
-fn plain(values: &[String]) -> Vec<(i64, String)> {
-    values.iter().map(|value| (0, value.clone())).collect()
+fn plain(values: &[String]) -> impl Iterator<Item = (i64, &str)> {
+    values.iter().map(|value| (0, value.as_str()))
+}
+
+/// Children as they are read.
+pub fn borrowed(children: &[(i64, String)]) -> impl Iterator<Item = (i64, &str)> {
+    children.iter().map(|(attribute, value)| (*attribute, value.as_str()))
 }
 
 /// The state an object has once its rows are inserted.
 pub fn of_entry(row: &EntryRow, patient_key: i64, at: i64) -> Digest {
-    let mut children = plain(&row.persons);
-    children.extend(row.codes.iter().cloned());
-    state(ObjectKind::DocumentEntry, &row.values(patient_key, at), &children)
+    let children = plain(&row.persons).chain(borrowed(&row.codes));
+    state(ObjectKind::DocumentEntry, &row.values(patient_key, at), children)
 }
 
 pub fn of_set(row: &SetRow, patient_key: i64, at: i64) -> Digest {
-    state(ObjectKind::SubmissionSet, &row.values(patient_key, at), &plain(&row.persons))
+    state(ObjectKind::SubmissionSet, &row.values(patient_key, at), plain(&row.persons))
 }
 
 pub fn of_folder(row: &FolderRow, patient_key: i64, at: i64) -> Digest {
-    state(ObjectKind::Folder, &row.values(patient_key, at), &plain(&row.codes))
+    state(ObjectKind::Folder, &row.values(patient_key, at), plain(&row.codes))
 }
 
 pub fn of_association(row: &AssociationRow, patient_key: i64, at: i64) -> Digest {
-    state(ObjectKind::Association, &row.values(patient_key, at), &[])
+    state(ObjectKind::Association, &row.values(patient_key, at), [])
 }
 
 /// The state of a document of our repository: what its bytes are, and whose.
@@ -320,7 +328,7 @@ pub async fn stored(
     let found = tx.fetch_opt(sql, &[Val::I64(patient_key), Val::Text(id)], |row| kept.hash_row(row)).await?;
     let Some(hasher) = found else { return Ok(None) };
     let children = kept.children(tx, patient_key, id).await?;
-    Ok(Some(finish(hasher, &children)))
+    Ok(Some(finish(hasher, borrowed(&children))))
 }
 
 #[cfg(test)]
