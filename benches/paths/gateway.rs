@@ -108,7 +108,7 @@ fn question(patient: String) -> Question {
         entry_types: vec![EntryType::Stable],
         ..FindDocuments::default()
     };
-    let options = FindOptions { return_type: ReturnType::LeafClass, limit: 1000 };
+    let options = FindOptions { return_type: ReturnType::LeafClass, limit: 1000, as_of: None };
     let permit = decide(Policy::AdmittedNodes, &Caller::default(), Purpose::Query);
     Arc::new((StoredQuery::FindDocuments(query), options, permit))
 }
