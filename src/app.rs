@@ -71,6 +71,7 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
         vocabulary: vocabulary(&config.registry)?,
         config: config.registry.clone(),
         patient_id_authority: config.network.patient_id_authority.clone(),
+        home_community_id: config.network.home_community_id.clone(),
         query_results: config.limits.query_results,
         now: Arc::new(move || clock.now().as_microsecond()),
     };

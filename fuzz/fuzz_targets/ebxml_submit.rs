@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let Some(node) = doc.descendants().find(|n| tree::is(*n, NS_LCM, "SubmitObjectsRequest")) else { return };
     let plain = submit::read(node, None);
     for (column, profile) in IN_FORCE {
-        let rules = Rules { column, profile, vocabulary: &VOCABULARY };
+        let rules = Rules { column, profile, vocabulary: &VOCABULARY, limited_metadata: false };
         let draft = submit::read(node, Some(&rules));
         assert_eq!(draft.submission, plain.submission);
         assert!(plain.problems.iter().all(|p| draft.problems.contains(p)));

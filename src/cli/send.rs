@@ -1,10 +1,13 @@
 //! `chiren send`: one request to any registry or repository, ours or another's, and what it answered.
 
+mod ask;
 pub mod endpoint;
 mod provide;
 mod query;
+mod remove;
 mod retrieve;
 pub mod table;
+mod update;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,6 +29,9 @@ Examples:
   chiren send iti41 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --file letter.pdf
   chiren send iti18 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO'
   chiren send iti43 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1 -o out.pdf
+  chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --title 訂正
+  chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --status deprecated
+  chiren send iti62 --url http://127.0.0.1:8080 --submission-set 2.25.2
   chiren send iti42 --url https://registry.example.jp/iti42 --ca ca.pem --raw vendor-request.xml --verbose";
 
 #[derive(Debug, Args)]
@@ -46,6 +52,12 @@ enum What {
     Iti43(retrieve::Arguments),
     /// Multi-Patient Stored Query: find documents of several patients
     Iti51(query::Arguments),
+    /// Update Document Set: change the metadata or the status of a document
+    Iti57(Box<update::Arguments>),
+    /// Remove Metadata: remove objects that hang together
+    Iti62(remove::Arguments),
+    /// Restricted Update Document Set: change what any community may change
+    Iti92(Box<update::Arguments>),
 }
 
 /// How an exchange ended that was one.
@@ -67,6 +79,9 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
             What::Iti18(arguments) => query::run(arguments, Transaction::Iti18, language).await,
             What::Iti51(arguments) => query::run(arguments, Transaction::Iti51, language).await,
             What::Iti43(arguments) => retrieve::run(arguments, language).await,
+            What::Iti57(arguments) => update::run(arguments, Transaction::Iti57, language).await,
+            What::Iti62(arguments) => remove::run(arguments, language).await,
+            What::Iti92(arguments) => update::run(arguments, Transaction::Iti92, language).await,
         }
     });
     match ended {

@@ -1,7 +1,7 @@
 //! From a file, or a synthetic document, to the `Submission` that publishes it: one DocumentEntry,
 //! its SubmissionSet, and the associations that hold them together. ITI TF-3 4.2.1, 4.2.2.
 
-mod metadata;
+pub mod metadata;
 
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ pub fn fresh_oid() -> String {
     format!("2.25.{}", Uuid::new_v4().as_u128())
 }
 
-fn fresh_id() -> String {
+pub fn fresh_id() -> String {
     format!("urn:uuid:{}", Uuid::new_v4())
 }
 
@@ -116,7 +116,7 @@ pub fn synthetic_objects(document: &SyntheticDocument) -> (DocumentEntry, Submis
     (entry, set)
 }
 
-fn localized(text: Option<&str>, lang: &str) -> Vec<LocalizedString> {
+pub fn localized(text: Option<&str>, lang: &str) -> Vec<LocalizedString> {
     text.map(|value| LocalizedString { value: value.to_owned(), lang: Some(lang.to_owned()), charset: None })
         .into_iter()
         .collect()
@@ -172,7 +172,8 @@ mod tests {
         submit::write(&mut w, submission);
         let xml = w.finish();
         let vocabulary = Vocabulary::japan(CodeCheck::Strict).unwrap();
-        let rules = Rules { column, profile: Profile::Jahis, vocabulary: &vocabulary };
+        let rules =
+            Rules { column, profile: Profile::Jahis, vocabulary: &vocabulary, limited_metadata: false };
         let draft = submit::read(tree::parse(&xml).unwrap().root_element(), Some(&rules));
         let mut problems = draft.problems;
         let duplicate = ErrorCode::XDSRegistryDuplicateUniqueIdInMessage;

@@ -8,6 +8,8 @@ use super::fault::{Fault, Faults, unreadable};
 use super::section::section;
 
 use crate::model::codes::Vocabulary;
+use crate::model::ebrim::ObjectKind;
+use crate::model::rules::rules;
 
 pub use crate::model::codes::CodeCheck;
 pub use crate::model::rules::Profile;
@@ -29,7 +31,7 @@ pub enum UnknownPatientQuery {
 }
 
 section! {
-    /// The document registry (ITI-18, ITI-42).
+    /// The document registry (ITI-18, ITI-42, ITI-57, ITI-62, ITI-92).
     pub struct RegistryConfig {
         /// Whether this program is a registry.
         enabled: bool = true,
@@ -48,6 +50,13 @@ section! {
         /// Whether listeners of role ops answer `GET /registry/as-of`: stored queries as of a moment.
         /// That is patients' data, so such a listener must be on loopback or its `tls` `mutual`.
         as_of: bool = false,
+        /// Whether objects marked limitedMetadata are taken: they may leave out codes, times and authors.
+        /// patientId, repositoryUniqueId, hash and size are owed all the same.
+        limited_metadata: bool = false,
+        /// Attributes of a DocumentEntry that a restricted update (ITI-92) must leave as they are in this
+        /// network, beside those that the profile protects: `hash`, `size`, `typeCode` …
+        /// (LocalPolicyRestrictionError).
+        restricted_update_keeps: Vec<String> = vec![],
     }
 }
 
@@ -57,6 +66,18 @@ impl RegistryConfig {
             return;
         }
         let mut faults = Faults::of("registry", list);
+        for name in &self.restricted_update_keeps {
+            let attribute = format!("DocumentEntry.{name}");
+            if !rules(ObjectKind::DocumentEntry).iter().any(|r| r.name == attribute) {
+                faults.add(
+                    "restricted_update_keeps",
+                    format!("'{name}' is no attribute of a DocumentEntry; write it as in typeCode"),
+                    format!(
+                        "'{name}' は DocumentEntry の属性ではありません。typeCode のように書いてください"
+                    ),
+                );
+            }
+        }
         let mut texts = vec![];
         for (i, path) in self.vocabularies.iter().enumerate() {
             match std::fs::read_to_string(path) {

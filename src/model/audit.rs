@@ -46,6 +46,9 @@ pub struct AuditEvent {
     /// DocumentEntry.uniqueId of documents that left or entered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub documents: Vec<String>,
+    /// entryUUIDs of objects that were to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
     /// The query as asked; results are never recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,

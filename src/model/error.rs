@@ -39,23 +39,34 @@ macro_rules! error_codes {
 error_codes! {
     DocumentQueued Warning "the document is held for later matching",
     InvalidDocumentContent Error "the document's content contradicts its metadata",
+    LocalPolicyRestrictionError Error "the registry's own policy forbids this change",
     PartialAppendContentNotProcessed Warning "the recipient does not support appending",
     PartialFolderContentNotProcessed Warning "the recipient does not support folders",
     PartialRelationshipContentNotProcessed Warning "the recipient does not support relationships",
     PartialReplaceContentNotProcessed Warning "the recipient does not support replacement",
     PartialTransformNotProcessed Warning "the recipient does not support transformation",
     PartialTransformReplaceNotProcessed Warning "the recipient does not support transform-and-replace",
+    ReferencesExistException Error "the object to be removed is still referred to",
     UnknownRecipient Error "an intendedRecipient is not known here",
     UnavailableRecipient Error "an intendedRecipient cannot be reached",
+    UnmodifiableMetadataError Error "the attribute cannot be changed by a restricted update",
     UnresolvedReferenceException Error "a referenced object does not exist",
     XDSDocumentUniqueIdError Error "the repository holds no such document",
     XDSDuplicateUniqueIdInRegistry Error "a SubmissionSet or Folder uniqueId is already in the registry",
     XDSExtraMetadataNotSaved Warning "extra metadata was not kept",
+    XDSInvalidRequestException Error "an update brings the initial version of an object",
+    XDSMetadataAnnotationError Error "an annotation of a restricted update is absent or cannot be read",
+    XDSMetadataIdentifierError Error "an identifier contradicts the object that is updated",
+    XDSMetadataUpdateError Error "the update cannot be made",
+    XDSMetadataUpdateOperationError Error "what the update asks for cannot be told",
+    XDSMetadataVersionError Error "the version to be updated is not the current one",
     XDSMissingDocument Error "a DocumentEntry came without its document",
     XDSMissingDocumentMetadata Error "a document came without its DocumentEntry",
     XDSMissingHomeCommunityId Error "homeCommunityId is needed and absent",
     XDSNonIdenticalHash Error "the uniqueId is registered with another hash",
     XDSNonIdenticalSize Error "the uniqueId is registered with another size",
+    XDSObjectTypeError Error "the objectType differs from that of the object that is updated",
+    XDSPatientIDReconciliationError Error "an update would join objects of different patients",
     XDSPatientIdDoesNotMatch Error "patient ids that must agree do not",
     XDSRegistryBusy Error "the registry is overloaded",
     XDSRegistryDeprecatedDocumentError Error "an association points at a deprecated object",
@@ -78,6 +89,7 @@ error_codes! {
     XDSUnknownPatientId Error "the patient id is not known to the registry",
     XDSUnknownRepositoryId Error "the repositoryUniqueId is not this repository's",
     XDSUnknownStoredQuery Error "the stored query id is not known",
+    XDSUnreferencedObjectException Error "the removal would leave an object outside every SubmissionSet",
 }
 
 impl fmt::Display for ErrorCode {
@@ -333,7 +345,7 @@ mod tests {
     #[test]
     fn codes_are_spelled_as_on_the_wire() {
         assert_eq!(ErrorCode::XDSPatientIdDoesNotMatch.as_str(), "XDSPatientIdDoesNotMatch");
-        assert_eq!(ErrorCode::ALL.len(), 41);
+        assert_eq!(ErrorCode::ALL.len(), 53);
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub enum Transaction {
     Iti42,
     Iti43,
     Iti51,
+    Iti57,
+    Iti62,
+    Iti92,
 }
 
 /// What the framework says of a transaction.
@@ -108,10 +111,56 @@ pub const CATALOGUE: &[TransactionRow] = &[
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.51",
     },
+    TransactionRow {
+        transaction: Transaction::Iti57,
+        code: "ITI-57",
+        name: "Update Document Set",
+        path: "/xds/iti57",
+        request_action: "urn:ihe:iti:2010:UpdateDocumentSet",
+        response_action: "urn:ihe:iti:2010:UpdateDocumentSetResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_LCM, "SubmitObjectsRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI Metadata Update 3.57",
+    },
+    TransactionRow {
+        transaction: Transaction::Iti62,
+        code: "ITI-62",
+        name: "Remove Metadata",
+        path: "/xds/iti62",
+        // The names of the transaction's first years.
+        request_action: "urn:ihe:iti:2010:DeleteDocumentSet",
+        response_action: "urn:ihe:iti:2010:DeleteDocumentSetResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_LCM, "RemoveObjectsRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI RMD 3.62",
+    },
+    TransactionRow {
+        transaction: Transaction::Iti92,
+        code: "ITI-92",
+        name: "Restricted Update Document Set",
+        path: "/xds/iti92",
+        request_action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSet",
+        response_action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSetResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_LCM, "SubmitObjectsRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI RMU 3.92",
+    },
 ];
 
 impl Transaction {
-    pub const ALL: [Transaction; 5] = [Self::Iti18, Self::Iti41, Self::Iti42, Self::Iti43, Self::Iti51];
+    pub const ALL: [Transaction; 8] = [
+        Self::Iti18,
+        Self::Iti41,
+        Self::Iti42,
+        Self::Iti43,
+        Self::Iti51,
+        Self::Iti57,
+        Self::Iti62,
+        Self::Iti92,
+    ];
 
     /// The row; the catalogue is complete, as its test shows.
     pub fn row(self) -> &'static TransactionRow {
@@ -121,6 +170,9 @@ impl Transaction {
             Self::Iti42 => 2,
             Self::Iti43 => 3,
             Self::Iti51 => 4,
+            Self::Iti57 => 5,
+            Self::Iti62 => 6,
+            Self::Iti92 => 7,
         };
         &CATALOGUE[index]
     }

@@ -21,6 +21,9 @@ const FILES: &[(&str, &str)] = &[
     ("iti42.wsdl", include_str!("../../wsdl/iti42.wsdl")),
     ("iti43.wsdl", include_str!("../../wsdl/iti43.wsdl")),
     ("iti51.wsdl", include_str!("../../wsdl/iti51.wsdl")),
+    ("iti57.wsdl", include_str!("../../wsdl/iti57.wsdl")),
+    ("iti62.wsdl", include_str!("../../wsdl/iti62.wsdl")),
+    ("iti92.wsdl", include_str!("../../wsdl/iti92.wsdl")),
     ("rim.xsd", include_str!("../../wsdl/rim.xsd")),
     ("rs.xsd", include_str!("../../wsdl/rs.xsd")),
     ("lcm.xsd", include_str!("../../wsdl/lcm.xsd")),
@@ -181,7 +184,7 @@ mod tests {
 
         let actor = served("registry.wsdl", "http://127.0.0.1/registry").expect("file");
         assert!(actor.contains(" location=\"/wsdl/iti18.wsdl\""));
-        assert_eq!(actor.matches("http://127.0.0.1/registry").count(), 3);
+        assert_eq!(actor.matches("http://127.0.0.1/registry").count(), 6);
 
         assert!(served("xml.xsd", "").expect("file").contains("\"http://www.w3.org/2001/xml.xsd\""));
         assert_eq!(served("../Cargo.toml", ""), None);

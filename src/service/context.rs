@@ -65,6 +65,7 @@ impl Context {
             patients: subject.patients,
             submission_set: subject.submission_set,
             documents: subject.documents,
+            objects: subject.objects,
             query: subject.query,
             errors: subject.errors,
             repeated: None,
@@ -85,6 +86,8 @@ pub struct Subject {
     pub patients: Vec<String>,
     pub submission_set: Option<String>,
     pub documents: Vec<String>,
+    /// entryUUIDs.
+    pub objects: Vec<String>,
     pub query: Option<String>,
     /// Codes of errors, never their contexts.
     pub errors: Vec<String>,

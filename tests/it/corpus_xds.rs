@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use chiren::model::metadata::{AssociationType, MetadataObject};
 use chiren::model::transaction::Transaction;
 use chiren::wire::ebxml::response::ResponseStatus;
 use serde_json::Value;
 
-use crate::support::samples::{OTHER_PATIENT, PATIENT, REPOSITORY, get_all};
+use crate::support::samples::*;
 use crate::support::{Answer, Gateway};
 
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/xds");
@@ -84,6 +85,65 @@ async fn prepare(gateway: &Gateway, file: &str, values: &mut HashMap<&'static st
             let other = soap.query(&get_all(OTHER_PATIENT)).await.entries();
             values.insert("$uuid2$", other[0].entry_uuid.clone());
         }
+        "mu-association-across-patients.xml" | "mu-invalid-association-type.xml" => {
+            register("good/ITI-42/reg-single-document.xml", values).await;
+            values.insert("$original_doc_uuid$", entry_of(gateway).await.0);
+            values.insert("$patientid$", OTHER_PATIENT.into());
+            register("good/ITI-42/reg-original-for-replace.xml", values).await;
+            let other = soap.query(&get_all(OTHER_PATIENT)).await.entries();
+            values.insert("$apnd_doc_uuid$", other[0].entry_uuid.clone());
+        }
+        "mu-initial-version.xml" | "mu-no-original.xml" => {
+            values.insert("$Document01_uid$", "2.999.404".into());
+        }
+        _ if name.starts_with("mu-") => {
+            register("good/ITI-42/reg-single-document.xml", values).await;
+            let (uuid, unique_id) = entry_of(gateway).await;
+            values.insert("$orig_docentry_uuid$", uuid.clone());
+            values.insert("$lid$", uuid);
+            values.insert("$Document01_uid$", unique_id);
+        }
+        // Restricted attributes must be those of the update itself, but for the one in question.
+        _ if name.starts_with("rmu-") => {
+            values.insert("$Document01_uid$", "2.999.404".into());
+            let original = body("good/ITI-92/rmu-update-documententry.xml", values)
+                .replace(" lid=\"$lid$\"", "")
+                .replace("2.999.1.1040.1", "2.999.1.1040.2");
+            soap.send(Transaction::Iti42, &original, &[]).await.assert_success();
+            values.insert("$lid$", entry_of(gateway).await.0);
+        }
+        // What it updates, and what it deprecates beside.
+        "ipf-update.xml" => {
+            gateway.add_patient(IPF_PATIENT).await;
+            let mut s = of_patient(submission(), IPF_PATIENT);
+            s.document_entries[0].unique_id = "1.42.20100709101812.2".into();
+            let mut second = document_entry("urn:uuid:e0985823-dc50-45a5-a6c8-a11a829893bd");
+            second.patient_id = IPF_PATIENT.into();
+            s.associations.push(original("A-2", &second.entry_uuid));
+            s.document_entries.push(second);
+            let first = "urn:uuid:20744602-ba65-44e9-87ee-a52303a5183e";
+            s.document_entries[0].entry_uuid = first.into();
+            s.associations[0].target_object = first.into();
+            soap.register(&s).await.assert_success();
+        }
+        _ if name.starts_with("rm-") => {
+            register("good/ITI-42/reg-single-document.xml", values).await;
+            for object in gateway.all(PATIENT).await {
+                let names: &[&'static str] = match &object {
+                    MetadataObject::DocumentEntry(_) => &["$Document01$"],
+                    MetadataObject::SubmissionSet(_) => &["$SubmissionSet01$"],
+                    MetadataObject::Folder(_) => &[],
+                    MetadataObject::Association(_) => &["$AssociationHM01$", "$SSHM01Association$"],
+                };
+                for name in names {
+                    values.insert(name, object.id().to_owned());
+                }
+            }
+            if name == "rm-original-with-addendum.xml" {
+                let document = values["$Document01$"].clone();
+                soap.register(&related(AssociationType::Append, &document)).await.assert_success();
+            }
+        }
         _ if file.contains("ITI-18") => {
             register("good/ITI-42/reg-single-document.xml", values).await;
             let (uuid, unique_id) = entry_of(gateway).await;
@@ -106,7 +166,17 @@ async fn entry_of(gateway: &Gateway) -> (String, String) {
 
 /// Actors of the index that this program plays in these transactions. Gateways, the XDR recipient
 /// and the options of other transactions are not among them.
-const PLAYED: [&str; 3] = ["Document Registry", "Document Repository", "Document Registry (MPQ)"];
+const PLAYED: [&str; 6] = [
+    "Document Registry",
+    "Document Repository",
+    "Document Registry (MPQ)",
+    "Document Registry (Metadata Update)",
+    "Document Registry (RMD)",
+    "Document Registry (RMU)",
+];
+
+/// The patient of the messages of IPF.
+const IPF_PATIENT: &str = "714f4004f80540c^^^&1.3.6.1.4.1.21367.2005.3.7&ISO";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_message_does_what_its_index_says() {
@@ -131,7 +201,7 @@ async fn every_message_does_what_its_index_says() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(played > 40, "only {played} cases were played");
+    assert!(played > 55, "only {played} cases were played");
 }
 
 fn judge(case: &Value, answer: &Answer) -> Result<(), String> {

@@ -9,13 +9,14 @@ use chiren::config::PeerConfig;
 use chiren::model::audit::Outcome;
 use chiren::model::ebrim::LocalizedString;
 use chiren::model::error::ErrorCode;
-use chiren::model::metadata::{AssociationType, Submission};
+use chiren::model::metadata::{AssociationType, EntryType, MetadataObject, Submission, Update};
 use chiren::model::query::ReturnType;
 use chiren::store::db::DbError;
 use chiren::wire::ebxml::retrieve::{self, DocumentRequest};
 use chiren::wire::xml::XmlWriter;
 
 use crate::support::samples::*;
+use crate::support::updates::*;
 use crate::support::{Answer, Gateway};
 use chiren::model::transaction::Transaction;
 
@@ -45,6 +46,28 @@ macro_rules! scenarios {
 }
 
 const SCENARIOS: &[(ErrorCode, Scenario)] = scenarios! {
+    LocalPolicyRestrictionError => updating(true, |u| u.submission.document_entries[0].size = Some("5".into())),
+    ReferencesExistException => removing(|o| matches!(o, MetadataObject::DocumentEntry(_))),
+    UnmodifiableMetadataError => updating(true, |u| {
+        u.submission.document_entries[0].repository_unique_id = Some("2.999.404".into());
+    }),
+    XDSInvalidRequestException => updating(false, |u| u.submission.document_entries[0].logical_id = None),
+    XDSMetadataAnnotationError => updating(true, |u| u.submission.associations[0].extra.slots.clear()),
+    XDSMetadataIdentifierError => updating(false, |u| u.submission.document_entries[0].unique_id = new_oid()),
+    XDSMetadataUpdateError => updating(false, |u| u.submission_sets = 0),
+    XDSMetadataUpdateOperationError => updating(false, |u| u.submission.associations[0].extra.slots.clear()),
+    XDSMetadataVersionError => updating(false, |u| {
+        annotate(&mut u.submission.associations[0], "PreviousVersion", "2");
+    }),
+    XDSObjectTypeError => updating(true, |u| {
+        let e = &mut u.submission.document_entries[0];
+        e.object_type = EntryType::OnDemand;
+        (e.hash, e.size, e.creation_time) = (None, None, None);
+    }),
+    XDSPatientIDReconciliationError => updating(false, |u| {
+        u.submission.document_entries[0].patient_id = OTHER_PATIENT.into();
+    }),
+    XDSUnreferencedObjectException => removing(|o| matches!(o, MetadataObject::Association(_))),
     UnresolvedReferenceException => registering(|s| *s = related(AssociationType::Append, UNKNOWN)),
     XDSDocumentUniqueIdError => retrieving(None, REPOSITORY, "2.999.404"),
     XDSDuplicateUniqueIdInRegistry => registering_again(|s, first| {
@@ -94,6 +117,29 @@ async fn registering(spoil: impl FnOnce(&mut Submission)) -> (Gateway, Answer) {
     let mut s = submission();
     spoil(&mut s);
     let answer = gateway.soap().register(&s).await;
+    (gateway, answer)
+}
+
+/// ITI-57, or ITI-92, of a new version.
+async fn updating(restricted: bool, spoil: impl FnOnce(&mut Update)) -> (Gateway, Answer) {
+    let gateway = Gateway::start_with(|c| c.registry.restricted_update_keeps = vec!["size".into()]).await;
+    gateway.soap().register(&submission()).await.assert_success();
+    let mut u = next_entry(update(), "DE", &gateway.entry(PATIENT).await);
+    spoil(&mut u);
+    let answer = match restricted {
+        true => gateway.soap().update_restricted(&u).await,
+        false => gateway.soap().update(&u).await,
+    };
+    (gateway, answer)
+}
+
+/// ITI-62 of some of a submission's objects.
+async fn removing(which: impl Fn(&MetadataObject) -> bool) -> (Gateway, Answer) {
+    let gateway = Gateway::start().await;
+    gateway.soap().register(&submission()).await.assert_success();
+    let all = gateway.all(PATIENT).await;
+    let ids: Vec<&str> = all.iter().filter(|o| which(o)).map(MetadataObject::id).collect();
+    let answer = gateway.soap().remove(&ids).await;
     (gateway, answer)
 }
 

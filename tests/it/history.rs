@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chiren::model::caller::Caller;
 use chiren::model::ebrim::{ObjectKind, Slot};
 use chiren::model::metadata::{AssociationType, AvailabilityStatus, MetadataObject, Submission};
-use chiren::model::query::{QUERIES, QueryRequest, QueryResult, ReturnType, StoredQuery, plain};
+use chiren::model::query::{QUERIES, QueryRequest, QueryResult, ReturnType, StoredQuery, View, plain};
 use chiren::model::transaction::Transaction;
 use chiren::service::context::Context;
 use chiren::service::registry::Operation;
@@ -99,7 +99,7 @@ fn questions(entries: &[&str], folder: &str, set: &str) -> Vec<QueryRequest> {
         }
         let query = StoredQuery::from_slots(row.urn, row.multi_patient, &slots).expect("a query");
         for return_type in [ReturnType::LeafClass, ReturnType::ObjectRef] {
-            asked.push(QueryRequest { query: query.clone(), return_type, home: None });
+            asked.push(QueryRequest { query: query.clone(), return_type, home: None, view: View::default() });
         }
     };
     let statuses = [

@@ -628,3 +628,39 @@ async fn each_registration_is_audited_once() {
     }
     assert_ne!(records[0].request_id, records[1].request_id);
 }
+
+#[tokio::test]
+async fn limited_metadata_is_taken_where_the_network_says_so() {
+    let mut s = submission();
+    let e = &mut s.document_entries[0];
+    (e.class_code, e.type_code, e.format_code, e.creation_time) = (None, None, None, None);
+    (e.healthcare_facility_type_code, e.practice_setting_code, e.language_code) = (None, None, None);
+    (e.author, e.confidentiality_code, e.source_patient_id) = (vec![], vec![], None);
+    e.limited_metadata = true;
+    s.submission_set.limited_metadata = true;
+    s.submission_set.content_type_code = None;
+    let strict = Gateway::start().await;
+    strict.soap().register(&s).await.assert_failure(&["XDSRegistryMetadataError"]);
+
+    let lenient = Gateway::start_with(|c| {
+        c.registry.limited_metadata = true;
+        c.registry.rules = chiren::config::Profile::Jahis;
+    })
+    .await;
+    lenient.soap().register(&s).await.assert_success();
+    let found = lenient.soap().query(&find_documents(PATIENT)).await.entries();
+    assert!(found[0].limited_metadata);
+    // Unmarked, it owes everything; marked, it still owes a patient and a document.
+    for spoil in [
+        (|s| s.document_entries[0].limited_metadata = false) as fn(&mut Submission),
+        |s| s.document_entries[0].patient_id.clear(),
+        |s| s.document_entries[0].hash = None,
+        |s| s.document_entries[0].repository_unique_id = None,
+        |s| s.submission_set.patient_id.clear(),
+    ] {
+        let mut spoiled = s.clone();
+        spoiled.submission_set.unique_id = new_oid();
+        spoil(&mut spoiled);
+        lenient.soap().register(&spoiled).await.assert_failure(&["XDSRegistryMetadataError"]);
+    }
+}

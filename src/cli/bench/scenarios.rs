@@ -406,8 +406,12 @@ mod tests {
         let doc = tree::parse(xml).unwrap();
         let body = soap::read(&doc, &|_| false).unwrap().body;
         let vocabulary = Vocabulary::japan(CodeCheck::Strict).unwrap();
-        let rules =
-            Rules { column: Column::DocumentRepository, profile: Profile::Jahis, vocabulary: &vocabulary };
+        let rules = Rules {
+            column: Column::DocumentRepository,
+            profile: Profile::Jahis,
+            vocabulary: &vocabulary,
+            limited_metadata: false,
+        };
         let mut draft = submit::read(body, Some(&rules));
         let duplicate = ErrorCode::XDSRegistryDuplicateUniqueIdInMessage;
         rules::submission::check(&draft.submission, duplicate, &mut draft.problems);

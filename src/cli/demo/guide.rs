@@ -12,6 +12,7 @@ use super::folder::Folder;
 use super::{SOAP, TLS, seed};
 use crate::cli::send::endpoint::{Endpoint, quoted};
 use crate::cli::send::hex;
+use crate::cli::submission::synthetic_objects;
 use crate::config::{Language, Role};
 use crate::model::ebrim::Slot;
 use crate::model::query::QUERIES;
@@ -31,6 +32,8 @@ pub struct Example {
     patients: Vec<(String, String, usize)>,
     /// A registered document of the first patient: uniqueId and the ending of a file name.
     document: Option<(String, &'static str)>,
+    /// uniqueId of a SubmissionSet that can go without anybody missing it.
+    removable: Option<String>,
     /// A letter to provide or register, with its size and SHA-1.
     letter: Option<(PathBuf, usize, String)>,
     /// An ITI-18 request.
@@ -57,7 +60,11 @@ impl Example {
         };
         let patient = patients.first().map(|p| p.0.as_str()).unwrap_or_default();
         let query = folder.write("iti18.xml", find_documents(patient))?;
-        Ok(Self { patients, document: document.map(|d| (d.unique_id, ending(d.mime_type))), letter, query })
+        let removable = seed::removable(network, documents)
+            .and_then(|number| seed::document(network, number))
+            .map(|d| synthetic_objects(&d).1.unique_id);
+        let document = document.map(|d| (d.unique_id, ending(d.mime_type)));
+        Ok(Self { patients, document, removable, letter, query })
     }
 
     pub fn patient(&self, n: usize) -> &str {
@@ -264,6 +271,14 @@ impl Guide<'_> {
             Transaction::Iti51,
             words(&["--patient", first, "--patient", second, "--param", facility]),
         ));
+        if let Some((unique_id, _)) = &self.example.document {
+            let title = ["--document", unique_id, "--title", "訂正した題名"];
+            list.push((Transaction::Iti57, words(&title)));
+            list.push((Transaction::Iti92, words(&["--document", unique_id, "--confidentiality", "R"])));
+        }
+        if let Some(set) = &self.example.removable {
+            list.push((Transaction::Iti62, words(&["--submission-set", set])));
+        }
         list
     }
 
@@ -274,7 +289,7 @@ impl Guide<'_> {
         in_this_shell(&endpoint.command(transaction, &words))
     }
 
-    /// Commands beside the five, each with its comment in both languages.
+    /// Commands beside those, each with its comment in both languages.
     fn others(&self) -> Vec<([String; 2], String)> {
         let row = Transaction::Iti18.row();
         let body = quoted(&format!("@{}", self.example.query.display()));

@@ -85,6 +85,12 @@ pub fn example(network: &Network, count: u64) -> Option<u64> {
     by_patient(network, count).first()?.iter().copied().find(|number| !is_replaced(*number, count))
 }
 
+/// The last document of the second patient that is no part of a replacement.
+pub fn removable(network: &Network, count: u64) -> Option<u64> {
+    let apart = |number: &u64| !is_replaced(*number, count) && corrected_by(*number).is_none();
+    by_patient(network, count).get(1)?.iter().copied().rev().find(apart)
+}
+
 /// What is to be submitted.
 #[derive(Clone)]
 pub struct Seed {

@@ -220,7 +220,7 @@ impl Metadata {
             entry_uuid: fresh_id(),
             unique_id: fresh_oid(),
             patient_id: patient,
-            source_id: self.source_id.clone().unwrap_or_else(|| format!("{NETWORK_OID}.3.1")),
+            source_id: self.source_id.clone().unwrap_or_else(default_source),
             content_type_code: Some(type_code),
             submission_time: Some(Dtm::from_timestamp(now).to_string()),
             author: vec![author],
@@ -266,8 +266,19 @@ impl Metadata {
 }
 
 /// The institution of an invented hospital; 医療機関コード and name belong to nobody.
-fn default_institution() -> String {
+pub fn default_institution() -> String {
     "知連試験病院^^^^^&1.2.392.200119.6.102&ISO^^^^1319999999".to_owned()
+}
+
+/// The sourceId of an example.
+pub fn default_source() -> String {
+    format!("{NETWORK_OID}.3.1")
+}
+
+/// Reads a code of the command line by the built-in vocabulary.
+pub fn coded(option: &str, attribute: CodedAttribute, given: &str) -> Result<Code, String> {
+    let vocabulary = Vocabulary::japan(CodeCheck::Off).map_err(|e| e.to_string())?;
+    code(&vocabulary, option, attribute, given)
 }
 
 /// Reads a code of the command line.

@@ -111,3 +111,10 @@ pub struct DocumentEntry {
     #[serde(skip_serializing_if = "Extra::is_empty")]
     pub extra: Extra,
 }
+
+impl DocumentEntry {
+    /// documentAvailability is Offline; absent means Online (ITI Metadata Update 4.2.3.2.30).
+    pub fn is_offline(&self) -> bool {
+        self.document_availability.as_deref() == Some(uuids::document_availability::OFFLINE)
+    }
+}

@@ -11,6 +11,7 @@ mod document_entry;
 mod folder;
 mod submission;
 mod submission_set;
+mod update;
 
 pub use association::{Association, AssociationType, SubmissionSetStatus};
 pub use at_rest::{AtRest, CorruptBody};
@@ -18,6 +19,7 @@ pub use document_entry::{DocumentEntry, EntryType};
 pub use folder::Folder;
 pub use submission::Submission;
 pub use submission_set::SubmissionSet;
+pub use update::{Trigger, TriggerAssociation, Update};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,8 +96,9 @@ impl AvailabilityStatus {
         }
     }
 
+    /// 3 is a Deprecated object that a newer version took the place of.
     pub fn from_i64(value: i64) -> Self {
-        if value == 2 { Self::Deprecated } else { Self::Approved }
+        if matches!(value, 2 | 3) { Self::Deprecated } else { Self::Approved }
     }
 }
 

@@ -8,9 +8,11 @@ mod params;
 pub mod plain;
 mod read;
 pub mod values;
+mod view;
 
 pub use params::{Param, QUERIES, QueryRow, ValueKind};
 pub use read::QueryProblems;
+pub use view::{DocumentAvailability, MetadataLevel, View};
 
 use super::metadata::{AssociationType, AtRest, AvailabilityStatus, CorruptBody, EntryType, MetadataObject};
 
@@ -114,6 +116,8 @@ pub struct FindDocuments {
     pub creation_time: TimeRange,
     pub service_start_time: TimeRange,
     pub service_stop_time: TimeRange,
+    /// None given: any.
+    pub document_availability: Vec<DocumentAvailability>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -143,11 +147,13 @@ pub struct GetAll {
     pub contents: ContentFilter,
 }
 
-/// Objects named by entryUUID or by uniqueId, never both.
+/// Objects named by entryUUID, by uniqueId or by logicalID, one way only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ids {
     EntryUuid(Vec<String>),
     UniqueId(Vec<String>),
+    /// All versions (GetDocuments, GetFolders).
+    LogicalId(Vec<String>),
 }
 
 /// Which DocumentEntries of a set or folder to give.
@@ -236,6 +242,7 @@ pub struct QueryRequest {
     pub return_type: ReturnType,
     /// `AdhocQuery/@home`.
     pub home: Option<String>,
+    pub view: View,
 }
 
 /// An object named and not shown.

@@ -17,6 +17,10 @@ pub enum ValueKind {
     Status,
     /// An objectType UUID of a DocumentEntry.
     EntryType,
+    /// A documentAvailability URN; unknown ones are dropped.
+    Availability,
+    /// A number, bare (quoted is accepted).
+    Number,
 }
 
 /// One parameter of one query.
@@ -64,7 +68,7 @@ const fn and(mut param: Param) -> Param {
     param
 }
 
-use ValueKind::{Code, EntryType, Status, Text, Time};
+use ValueKind::{Availability, Code, EntryType, Number, Status, Text, Time};
 
 /// `$XDSDocumentEntryType`: absent means stable entries only.
 const DE_TYPE: Param = list(p("$XDSDocumentEntryType", EntryType));
@@ -75,6 +79,12 @@ const DE_UNIQUE_IDS: Param = list(p("$XDSDocumentEntryUniqueId", Text));
 const DE_UUID: Param = p("$XDSDocumentEntryEntryUUID", Text);
 const DE_UNIQUE_ID: Param = p("$XDSDocumentEntryUniqueId", Text);
 const UUIDS: Param = required(list(p("$uuid", Text)));
+
+/// Of the Document Metadata Update Option (3.18.4.1.2.3.5.1).
+const LEVEL: Param = p("$MetadataLevel", Number);
+const ASSOCIATION_STATUS: Param = list(p("$XDSAssociationStatus", Status));
+const DE_AVAILABILITY: Param = list(p("$XDSDocumentEntryDocumentAvailability", Availability));
+const DE_LOGICAL_IDS: Param = list(p("$XDSDocumentEntryLogicalID", Text));
 
 const DE_PATIENT: Param = p("$XDSDocumentEntryPatientId", Text);
 const DE_STATUS: Param = required(list(p("$XDSDocumentEntryStatus", Status)));
@@ -118,7 +128,7 @@ pub const QUERIES: &[QueryRow] = &[
         name: "FindDocuments",
         urn: "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d",
         multi_patient: false,
-        params: find_documents_params!(required(DE_PATIENT)),
+        params: find_documents_params!(required(DE_PATIENT), DE_AVAILABILITY, LEVEL),
         one_of: NONE,
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.1",
@@ -146,7 +156,7 @@ pub const QUERIES: &[QueryRow] = &[
         name: "FindFolders",
         urn: "urn:uuid:958f3006-baad-4929-a4de-ff1114824431",
         multi_patient: false,
-        params: &[required(p("$XDSFolderPatientId", Text)), FD_FROM, FD_TO, FD_CODES, FD_STATUS],
+        params: &[required(p("$XDSFolderPatientId", Text)), FD_FROM, FD_TO, FD_CODES, FD_STATUS, LEVEL],
         one_of: NONE,
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.3",
@@ -164,6 +174,8 @@ pub const QUERIES: &[QueryRow] = &[
             DE_FORMAT,
             DE_CONFIDENTIALITY,
             DE_TYPE,
+            ASSOCIATION_STATUS,
+            LEVEL,
         ],
         one_of: NONE,
         any_of: NONE,
@@ -174,8 +186,8 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetDocuments",
         urn: "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4",
         multi_patient: false,
-        params: &[DE_UUIDS, DE_UNIQUE_IDS],
-        one_of: &["$XDSDocumentEntryEntryUUID", "$XDSDocumentEntryUniqueId"],
+        params: &[DE_UUIDS, DE_UNIQUE_IDS, DE_LOGICAL_IDS, LEVEL],
+        one_of: &["$XDSDocumentEntryEntryUUID", "$XDSDocumentEntryUniqueId", "$XDSDocumentEntryLogicalID"],
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.5",
     },
@@ -184,8 +196,13 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetFolders",
         urn: "urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4",
         multi_patient: false,
-        params: &[list(p("$XDSFolderEntryUUID", Text)), list(p("$XDSFolderUniqueId", Text))],
-        one_of: &["$XDSFolderEntryUUID", "$XDSFolderUniqueId"],
+        params: &[
+            list(p("$XDSFolderEntryUUID", Text)),
+            list(p("$XDSFolderUniqueId", Text)),
+            list(p("$XDSFolderLogicalID", Text)),
+            LEVEL,
+        ],
+        one_of: &["$XDSFolderEntryUUID", "$XDSFolderUniqueId", "$XDSFolderLogicalID"],
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.6",
     },
@@ -194,7 +211,7 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetAssociations",
         urn: "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155",
         multi_patient: false,
-        params: &[UUIDS],
+        params: &[UUIDS, ASSOCIATION_STATUS, LEVEL],
         one_of: NONE,
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.7",
@@ -204,7 +221,7 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetDocumentsAndAssociations",
         urn: "urn:uuid:bab9529a-4a10-40b3-a01f-f68a615d247a",
         multi_patient: false,
-        params: &[DE_UUIDS, DE_UNIQUE_IDS],
+        params: &[DE_UUIDS, DE_UNIQUE_IDS, ASSOCIATION_STATUS, LEVEL],
         one_of: &["$XDSDocumentEntryEntryUUID", "$XDSDocumentEntryUniqueId"],
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.8",
@@ -214,7 +231,7 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetSubmissionSets",
         urn: "urn:uuid:51224314-5390-4169-9b91-b1980040715a",
         multi_patient: false,
-        params: &[UUIDS],
+        params: &[UUIDS, LEVEL],
         one_of: NONE,
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.9",
@@ -230,6 +247,7 @@ pub const QUERIES: &[QueryRow] = &[
             DE_FORMAT,
             DE_CONFIDENTIALITY,
             DE_TYPE,
+            LEVEL,
         ],
         one_of: &["$XDSSubmissionSetEntryUUID", "$XDSSubmissionSetUniqueId"],
         any_of: NONE,
@@ -246,6 +264,8 @@ pub const QUERIES: &[QueryRow] = &[
             DE_FORMAT,
             DE_CONFIDENTIALITY,
             DE_TYPE,
+            ASSOCIATION_STATUS,
+            LEVEL,
         ],
         one_of: &["$XDSFolderEntryUUID", "$XDSFolderUniqueId"],
         any_of: NONE,
@@ -256,7 +276,7 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetFoldersForDocument",
         urn: "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578",
         multi_patient: false,
-        params: &[DE_UUID, DE_UNIQUE_ID],
+        params: &[DE_UUID, DE_UNIQUE_ID, ASSOCIATION_STATUS, LEVEL],
         one_of: &["$XDSDocumentEntryEntryUUID", "$XDSDocumentEntryUniqueId"],
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.12",
@@ -266,7 +286,14 @@ pub const QUERIES: &[QueryRow] = &[
         name: "GetRelatedDocuments",
         urn: "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6",
         multi_patient: false,
-        params: &[DE_UUID, DE_UNIQUE_ID, required(list(p("$AssociationTypes", Text))), DE_TYPE],
+        params: &[
+            DE_UUID,
+            DE_UNIQUE_ID,
+            required(list(p("$AssociationTypes", Text))),
+            DE_TYPE,
+            ASSOCIATION_STATUS,
+            LEVEL,
+        ],
         one_of: &["$XDSDocumentEntryEntryUUID", "$XDSDocumentEntryUniqueId"],
         any_of: NONE,
         clause: "ITI TF-2 3.18.4.1.2.3.7.13",
@@ -278,7 +305,9 @@ pub const QUERIES: &[QueryRow] = &[
         multi_patient: false,
         params: find_documents_params!(
             required(DE_PATIENT),
-            required(and(p("$XDSDocumentEntryReferenceIdList", Text)))
+            required(and(p("$XDSDocumentEntryReferenceIdList", Text))),
+            DE_AVAILABILITY,
+            LEVEL
         ),
         one_of: NONE,
         any_of: NONE,

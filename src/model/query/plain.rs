@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Param, QUERIES, QueryId, QueryResult, QueryRow, ValueKind};
 use crate::model::ebrim::Slot;
 use crate::model::metadata::{AvailabilityStatus, EntryType, MetadataObject};
+use crate::model::uuids::document_availability;
 
 /// A query by name or URN.
 pub fn by_name(name: &str) -> Option<&'static QueryRow> {
@@ -55,11 +56,13 @@ pub fn slots(row: Option<&QueryRow>, patients: &[String], given: &[String]) -> R
 fn encoded(param: Option<&Param>, value: &str) -> String {
     let Some(param) = param.filter(|_| !value.starts_with(['\'', '('])) else { return value.to_owned() };
     let value = match (param.kind, value) {
-        (ValueKind::Time, time) => return time.to_owned(),
+        (ValueKind::Time | ValueKind::Number, bare) => return bare.to_owned(),
         (ValueKind::Status, "Approved") => AvailabilityStatus::Approved.urn(),
         (ValueKind::Status, "Deprecated") => AvailabilityStatus::Deprecated.urn(),
         (ValueKind::EntryType, "Stable") => EntryType::Stable.urn(),
         (ValueKind::EntryType, "OnDemand") => EntryType::OnDemand.urn(),
+        (ValueKind::Availability, "Online") => document_availability::ONLINE,
+        (ValueKind::Availability, "Offline") => document_availability::OFFLINE,
         (_, value) => value,
     };
     let quoted = format!("'{}'", value.replace('\'', "''"));

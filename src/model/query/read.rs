@@ -2,8 +2,8 @@
 
 use super::params::{Param, QueryRow, ValueKind};
 use super::{
-    AndOfOr, ContentFilter, FindDocuments, FindFolders, FindSubmissionSets, GetAll, Ids, QueryId,
-    StoredQuery, TimeRange, values,
+    AndOfOr, ContentFilter, DocumentAvailability, FindDocuments, FindFolders, FindSubmissionSets, GetAll,
+    Ids, MetadataLevel, QueryId, StoredQuery, TimeRange, View, values,
 };
 use crate::model::ebrim::Slot;
 use crate::model::error::{ErrorCode, RegistryError, clip};
@@ -21,6 +21,15 @@ impl StoredQuery {
     /// Reads the query `urn` from `slots`. `multi_patient` says whether the request came as ITI-51.
     /// Parameters the query does not know are ignored (ITI TF-2 3.18.4.1.2.3.4).
     pub fn from_slots(urn: &str, multi_patient: bool, slots: &[Slot]) -> Result<StoredQuery, QueryProblems> {
+        Self::with_view(urn, multi_patient, slots).map(|(query, _)| query)
+    }
+
+    /// The same with the states of things it wants to see.
+    pub fn with_view(
+        urn: &str,
+        multi_patient: bool,
+        slots: &[Slot],
+    ) -> Result<(StoredQuery, View), QueryProblems> {
         let row = match QueryId::by_urn(urn) {
             Some(row) if row.multi_patient == multi_patient => row,
             Some(row) => {
@@ -46,7 +55,8 @@ impl StoredQuery {
         let mut reader = Reader { row, slots, problems: vec![] };
         reader.check_presence();
         let query = reader.build();
-        if reader.problems.is_empty() { Ok(query) } else { Err(reader.problems) }
+        let view = reader.view();
+        if reader.problems.is_empty() { Ok((query, view)) } else { Err(reader.problems) }
     }
 }
 
@@ -237,6 +247,38 @@ impl Reader<'_> {
         if self.given(uuid) { Ids::EntryUuid(self.list(uuid)) } else { Ids::UniqueId(self.list(unique_id)) }
     }
 
+    /// As [`ids`](Self::ids), where all versions may be asked for too.
+    fn ids_or_lineages(&mut self, uuid: &'static str, unique_id: &'static str, lid: &'static str) -> Ids {
+        if self.given(lid) { Ids::LogicalId(self.list(lid)) } else { self.ids(uuid, unique_id) }
+    }
+
+    fn availability(&mut self, name: &'static str) -> Vec<DocumentAvailability> {
+        let given = self.list(name);
+        let known: Vec<_> = given.iter().filter_map(|v| DocumentAvailability::from_urn(v)).collect();
+        if known.is_empty() && !given.is_empty() {
+            let value = given.first().map(String::as_str);
+            self.problem(ErrorCode::XDSRegistryError, name, value, "no known documentAvailability URN");
+        }
+        known
+    }
+
+    fn view(&mut self) -> View {
+        let level = match self.single("$MetadataLevel").as_deref() {
+            None | Some("1") => MetadataLevel::One,
+            Some("2") => MetadataLevel::Two,
+            Some(other) => {
+                let message = "this registry knows the levels 1 and 2";
+                self.problem(ErrorCode::XDSRegistryError, "$MetadataLevel", Some(other), message);
+                MetadataLevel::One
+            }
+        };
+        let statuses = self.status("$XDSAssociationStatus");
+        let has = |status| statuses.contains(&status);
+        let association_status = (!statuses.is_empty())
+            .then(|| (has(AvailabilityStatus::Approved), has(AvailabilityStatus::Deprecated)));
+        View { level, association_status }
+    }
+
     fn document_ids(&mut self) -> Ids {
         self.ids("$XDSDocumentEntryEntryUUID", "$XDSDocumentEntryUniqueId")
     }
@@ -268,6 +310,7 @@ impl Reader<'_> {
                 .range("$XDSDocumentEntryServiceStartTimeFrom", "$XDSDocumentEntryServiceStartTimeTo"),
             service_stop_time: self
                 .range("$XDSDocumentEntryServiceStopTimeFrom", "$XDSDocumentEntryServiceStopTimeTo"),
+            document_availability: self.availability("$XDSDocumentEntryDocumentAvailability"),
         }
     }
 
@@ -323,10 +366,16 @@ impl Reader<'_> {
                 folder_status: self.status("$XDSFolderStatus"),
                 contents: self.contents(),
             }),
-            QueryId::GetDocuments => StoredQuery::GetDocuments(self.document_ids()),
-            QueryId::GetFolders => {
-                StoredQuery::GetFolders(self.ids("$XDSFolderEntryUUID", "$XDSFolderUniqueId"))
-            }
+            QueryId::GetDocuments => StoredQuery::GetDocuments(self.ids_or_lineages(
+                "$XDSDocumentEntryEntryUUID",
+                "$XDSDocumentEntryUniqueId",
+                "$XDSDocumentEntryLogicalID",
+            )),
+            QueryId::GetFolders => StoredQuery::GetFolders(self.ids_or_lineages(
+                "$XDSFolderEntryUUID",
+                "$XDSFolderUniqueId",
+                "$XDSFolderLogicalID",
+            )),
             QueryId::GetAssociations => StoredQuery::GetAssociations { uuids: self.list("$uuid") },
             QueryId::GetDocumentsAndAssociations => {
                 StoredQuery::GetDocumentsAndAssociations(self.document_ids())
@@ -491,6 +540,36 @@ mod tests {
     fn both_identifiers_given() {
         let slots =
             [slot("$XDSDocumentEntryEntryUUID", &["('a')"]), slot("$XDSDocumentEntryUniqueId", &["('b')"])];
+        assert_eq!(
+            codes(StoredQuery::from_slots(GET_DOCUMENTS, false, &slots)),
+            [ErrorCode::XDSStoredQueryParamNumber]
+        );
+    }
+
+    #[test]
+    fn levels_and_association_statuses() {
+        let get_associations = "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155";
+        let deprecated = "('urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated')";
+        let mut slots = vec![slot("$uuid", &["('a')"])];
+        let view = |slots: &[Slot]| StoredQuery::with_view(get_associations, false, slots).map(|(_, v)| v);
+        assert_eq!(view(&slots), Ok(View::default()));
+        slots.push(slot("$XDSAssociationStatus", &[deprecated]));
+        assert!(!view(&slots).unwrap().shows_association(AvailabilityStatus::Deprecated));
+        for two in ["2", "'2'"] {
+            let mut slots = slots.clone();
+            slots.push(slot("$MetadataLevel", &[two]));
+            let view = view(&slots).unwrap();
+            assert!(view.shows_association(AvailabilityStatus::Deprecated));
+            assert!(!view.shows_association(AvailabilityStatus::Approved));
+        }
+        slots.push(slot("$MetadataLevel", &["3"]));
+        assert_eq!(view(&slots).unwrap_err()[0].code, ErrorCode::XDSRegistryError);
+    }
+
+    #[test]
+    fn two_ways_to_name_a_document() {
+        let slots =
+            [slot("$XDSDocumentEntryLogicalID", &["('a')"]), slot("$XDSDocumentEntryUniqueId", &["('b')"])];
         assert_eq!(
             codes(StoredQuery::from_slots(GET_DOCUMENTS, false, &slots)),
             [ErrorCode::XDSStoredQueryParamNumber]

@@ -4,7 +4,8 @@
 use super::table::{Column, DataType};
 use crate::model::hl7types::{Cx, Cxi, Dtm, Xcn, Xon, Xtn};
 use crate::model::ids::{HomeCommunityId, check_unique_id, is_oid};
-use crate::model::uuids::{association_type, document_availability, object_type};
+use crate::model::metadata::AssociationType;
+use crate::model::uuids::{document_availability, object_type};
 
 /// What is wrong with a value, as the end of the sentence "the value …".
 pub(super) type Fault = String;
@@ -51,7 +52,7 @@ pub(super) fn check(data_type: DataType, value: &str, column: Column) -> Result<
             "is not urn:ihe:iti:2010:DocumentAvailability:Online or …:Offline",
         ),
         DataType::AssociationType => holds(
-            association_type::ALL.contains(&value),
+            AssociationType::from_urn(value).is_some(),
             "is not an association type of the framework; types are whole URNs such as \
              urn:ihe:iti:2007:AssociationType:RPLC",
         ),

@@ -24,7 +24,7 @@ use crate::model::codes::{CodeCheck, CodedAttribute, Membership, Vocabulary, cod
 use crate::model::ebrim::{Classification, ObjectKind, RegistryObject, first_text};
 use crate::model::error::{ErrorCode, Problem, RegistryError, Severity};
 use crate::model::hl7types::Dtm;
-use crate::model::uuids::{document_entry, slot};
+use crate::model::uuids::{document_entry, folder, slot, submission_set};
 use serde::{Deserialize, Serialize};
 use table::XmlAttribute;
 
@@ -45,12 +45,27 @@ pub struct Rules<'a> {
     pub column: Column,
     pub profile: Profile,
     pub vocabulary: &'a Vocabulary,
+    /// Objects marked limitedMetadata are taken, and owe what a Metadata-Limited Document Source owes
+    /// (ITI TF-3 4.3.1.1); else the mark is an error.
+    pub limited_metadata: bool,
 }
+
+/// What even a limited object owes a registry: whose it is, and where and what its document is.
+const ALWAYS_OWED: [&str; 6] = [
+    "DocumentEntry.patientId",
+    "DocumentEntry.repositoryUniqueId",
+    "DocumentEntry.hash",
+    "DocumentEntry.size",
+    "SubmissionSet.patientId",
+    "Folder.patientId",
+];
 
 /// Checks one submitted object on its own against every rule and appends all problems to `out`.
 pub fn check_object(object: &RegistryObject, rules_in_force: &Rules<'_>, out: &mut Vec<RegistryError>) {
-    let Rules { column, profile, vocabulary } = *rules_in_force;
-    let mut checker = Checker { object, column, vocabulary, out };
+    let Rules { column: sender, profile, vocabulary, limited_metadata } = *rules_in_force;
+    let limited = limited_metadata && is_marked_limited(object);
+    let column = if limited { Column::MetadataLimited } else { sender };
+    let mut checker = Checker { object, column, sender, vocabulary, out };
     for rule in rules(object.kind) {
         checker.check_rule(rule);
     }
@@ -59,11 +74,17 @@ pub fn check_object(object: &RegistryObject, rules_in_force: &Rules<'_>, out: &m
         ObjectKind::DocumentEntry => {
             checker.check_service_times();
             checker.check_class_of_type();
-            checker.check_author_institution(profile);
+            checker.check_author_institution(if limited { Profile::Ihe } else { profile });
         }
         ObjectKind::Association => checker.check_association(),
         ObjectKind::SubmissionSet | ObjectKind::Folder => {}
     }
+}
+
+fn is_marked_limited(object: &RegistryObject) -> bool {
+    let marks =
+        [document_entry::LIMITED_METADATA, submission_set::LIMITED_METADATA, folder::LIMITED_METADATA];
+    object.classifications.iter().any(|c| c.node.as_deref().is_some_and(|node| marks.contains(&node)))
 }
 
 /// What a problem is reported with when the object carries no id.
@@ -72,6 +93,8 @@ const NO_ID: &str = "(object without id)";
 struct Checker<'a> {
     object: &'a RegistryObject,
     column: Column,
+    /// The column of who really sends: another than `column` for limited objects.
+    sender: Column,
     vocabulary: &'a Vocabulary,
     out: &'a mut Vec<RegistryError>,
 }
@@ -158,7 +181,8 @@ impl<'a> Checker<'a> {
     fn check_count(&mut self, rule: &AttributeRule, count: usize) {
         let sender = self.column.label();
         if count == 0 {
-            if rule.obligations.of(self.column) == Presence::R {
+            let column = if ALWAYS_OWED.contains(&rule.name) { self.sender } else { self.column };
+            if rule.obligations.of(column) == Presence::R {
                 self.error(
                     rule.name,
                     None,

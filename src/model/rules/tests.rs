@@ -11,7 +11,11 @@ const KINDS: [ObjectKind; 4] =
 
 fn check(object: &RegistryObject, column: Column, vocabulary: &Vocabulary) -> Vec<RegistryError> {
     let mut out = vec![];
-    check_object(object, &Rules { column, profile: Profile::Jahis, vocabulary }, &mut out);
+    check_object(
+        object,
+        &Rules { column, profile: Profile::Jahis, vocabulary, limited_metadata: false },
+        &mut out,
+    );
     assert!(out.iter().all(|e| e.code == ErrorCode::XDSRegistryMetadataError));
     out
 }
@@ -408,10 +412,18 @@ fn jahis_demands_the_authors_institution() {
     let mut entry = samples::document_entry();
     entry.classifications[0].slots.retain(|s| s.name != slot::AUTHOR_INSTITUTION);
     let mut out = vec![];
-    check_object(&entry, &Rules { column, profile: Profile::Jahis, vocabulary }, &mut out);
+    check_object(
+        &entry,
+        &Rules { column, profile: Profile::Jahis, vocabulary, limited_metadata: false },
+        &mut out,
+    );
     assert_eq!(locations(out, Severity::Error), ["DE1/DocumentEntry.author"]);
     let mut out = vec![];
-    check_object(&entry, &Rules { column, profile: Profile::Ihe, vocabulary }, &mut out);
+    check_object(
+        &entry,
+        &Rules { column, profile: Profile::Ihe, vocabulary, limited_metadata: false },
+        &mut out,
+    );
     assert!(out.iter().all(|e| !e.is_error()));
     assert_eq!(locations(out, Severity::Warning), ["DE1/DocumentEntry.author"]);
     entry.classifications.remove(0);

@@ -4,7 +4,7 @@ use roxmltree::Node;
 
 use super::intake::Documents;
 use super::reply::Reply;
-use super::{SoapFace, iti18, iti41, iti42, iti43};
+use super::{SoapFace, iti18, iti41, iti42, iti43, iti57, iti62};
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
@@ -15,6 +15,8 @@ pub enum Asked {
     Provide(iti41::Asked),
     Register(iti42::Asked),
     Retrieve(iti43::Asked),
+    Update(iti57::Asked),
+    Remove(iti62::Asked),
 }
 
 /// Reads the body of a transaction. What breaks a rule is kept for the answer; what cannot be a
@@ -31,6 +33,9 @@ pub fn read(
         Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
         Transaction::Iti42 => Asked::Register(iti42::read(face, body)),
         Transaction::Iti43 => Asked::Retrieve(iti43::read(face, body)),
+        Transaction::Iti57 => Asked::Update(iti57::read(face, body, false)),
+        Transaction::Iti62 => Asked::Remove(iti62::read(body)),
+        Transaction::Iti92 => Asked::Update(iti57::read(face, body, true)),
     })
 }
 
@@ -47,5 +52,7 @@ pub async fn answer(
         Asked::Provide(asked) => iti41::answer(face, context, asked, message_id).await,
         Asked::Register(asked) => iti42::answer(face, context, asked, message_id).await,
         Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
+        Asked::Update(asked) => iti57::answer(face, context, asked, message_id).await,
+        Asked::Remove(asked) => iti62::answer(face, context, asked, message_id).await,
     }
 }

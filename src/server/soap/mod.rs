@@ -9,6 +9,8 @@ mod iti18;
 mod iti41;
 mod iti42;
 mod iti43;
+mod iti57;
+mod iti62;
 mod pipeline;
 mod reply;
 

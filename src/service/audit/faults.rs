@@ -164,6 +164,7 @@ fn event(kin: &Kin, waiting: &Waiting, now: i64) -> AuditEvent {
         patients: vec![],
         submission_set: None,
         documents: vec![],
+        objects: vec![],
         query: None,
         errors: kin.labels.map(str::to_owned).into(),
         repeated: (*times > 1).then(|| Repeated {

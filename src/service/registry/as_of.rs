@@ -80,8 +80,9 @@ impl Registry {
         })?;
         let slots = plain::slots(Some(row), &asked.patients, &asked.params)
             .map_err(|fault| RegistryError::new(ErrorCode::XDSRegistryError, fault))?;
-        let query = StoredQuery::from_slots(row.urn, row.multi_patient, &slots).map_err(Error::Rejected)?;
-        let request = QueryRequest { query, return_type: asked.return_type, home: None };
+        let (query, view) =
+            StoredQuery::with_view(row.urn, row.multi_patient, &slots).map_err(Error::Rejected)?;
+        let request = QueryRequest { query, return_type: asked.return_type, home: None, view };
         let answer = self.query_as_of(context, request, Some(asked.moment.as_microsecond())).await?;
         let began =
             self.db.read(|tx| Box::pin(history::began(tx))).await.map_err(|e: DbError| database(e))?;

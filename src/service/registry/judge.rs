@@ -8,9 +8,9 @@ use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, E
 use crate::service::registry::Settings;
 use crate::service::registry::plan::Plan;
 use crate::store::db::{DbError, Tx};
-use crate::store::documents;
 use crate::store::registry::refs::{self, FirstUse};
 use crate::store::registry::{kind, put};
+use crate::store::{documents, patient};
 
 const REFERENCES: &str = "ITI TF-2 3.42.4.1.3.3.1";
 const ONE_PATIENT: &str = "ITI TF-2 3.42.4.1.3.3.1";
@@ -318,12 +318,15 @@ impl Judge<'_, '_> {
             self.other_patient(a, &attribute, id);
             return Ok(None);
         }
-        let state = refs::entry_state(self.tx, known.patient_key, id).await?;
-        Ok(state.map(|(status, entry_type)| Registered {
-            patient_key: known.patient_key,
-            status,
-            entry_type,
-        }))
+        if self.claim == Claim::Take && known.patient_key != self.key() {
+            // Another patient's document stays while we point at it.
+            patient::hold_key(self.tx, known.patient_key).await?;
+        }
+        let Some((status, entry_type)) = refs::entry_state(self.tx, known.patient_key, id).await? else {
+            self.unresolved(a, &attribute, id);
+            return Ok(None);
+        };
+        Ok(Some(Registered { patient_key: known.patient_key, status, entry_type }))
     }
 
     fn unresolved(&mut self, a: &Association, attribute: &str, id: &str) {

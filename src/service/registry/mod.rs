@@ -1,17 +1,21 @@
 //! The Document Registry: what may enter, and what is found.
 
 mod as_of;
+mod changes;
 mod history;
 mod judge;
 mod plan;
 mod query;
 mod register;
+mod remove;
+mod update;
 
 pub use crate::store::registry::change::Operation;
 pub use as_of::{AsOf, AsOfAnswer, moment};
 pub use history::{History, Step};
 pub use query::Answer;
 pub use register::Registered;
+pub use update::subject_of as subject_of_update;
 
 use crate::config::RegistryConfig;
 use crate::model::codes::Vocabulary;
@@ -32,6 +36,8 @@ pub struct Settings {
     pub vocabulary: Vocabulary,
     /// `network.patient_id_authority`.
     pub patient_id_authority: String,
+    /// `network.home_community_id`.
+    pub home_community_id: String,
     /// `limits.query_results`.
     pub query_results: usize,
     /// The present in microseconds since 1970, asked inside a transaction that changes something: a
@@ -46,6 +52,11 @@ impl Registry {
 
     /// The rules a submission's objects are held to.
     pub fn rules(&self, column: Column) -> Rules<'_> {
-        Rules { column, profile: self.settings.config.rules, vocabulary: &self.settings.vocabulary }
+        Rules {
+            column,
+            profile: self.settings.config.rules,
+            vocabulary: &self.settings.vocabulary,
+            limited_metadata: self.settings.config.limited_metadata,
+        }
     }
 }

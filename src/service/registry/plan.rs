@@ -105,7 +105,7 @@ impl Plan {
 
 /// Gives every symbolic id one new UUID, everywhere it stands (ITI TF-2 3.42.4.1.3.1); UUIDs are
 /// kept, in lower case. Returns UUID → id as submitted.
-fn assign_uuids(context: &Context, submission: &mut Submission) -> HashMap<String, String> {
+pub(super) fn assign_uuids(context: &Context, submission: &mut Submission) -> HashMap<String, String> {
     let mut new_ids: HashMap<String, String> = HashMap::new();
     for id in submission.ids_mut() {
         let uuid = EntryUuid::parse(id).unwrap_or_else(|| context.uuid().into()).to_string();

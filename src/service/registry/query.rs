@@ -64,6 +64,7 @@ impl Registry {
                     ReturnType::LeafClass => self.settings.query_results,
                     ReturnType::ObjectRef => self.settings.query_results.saturating_mul(REFS_PER_OBJECT),
                 },
+                view: request.view,
             },
             permit: access::permit(&context.caller, Purpose::Query),
             refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,

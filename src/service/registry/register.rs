@@ -27,7 +27,7 @@ pub struct Registered {
 }
 
 /// How a transaction ends without changing anything.
-enum Stop {
+pub(super) enum Stop {
     Rejected(Vec<RegistryError>),
     Database(DbError),
 }
@@ -102,7 +102,7 @@ impl Registry {
 }
 
 /// Adds what the registry found, without saying the same thing of the same place twice.
-fn merge(problems: &mut Vec<RegistryError>, found: Vec<RegistryError>) {
+pub(super) fn merge(problems: &mut Vec<RegistryError>, found: Vec<RegistryError>) {
     for e in found {
         let said = problems.iter().any(|p| p.code == e.code && p.location == e.location);
         if !said {
@@ -119,7 +119,7 @@ async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), 
     }
     let held = match held {
         Some(held) => held,
-        None => implied_patient(tx, plan, settings).await?,
+        None => implied_patient(tx, &plan.patient_id, plan.new_patient_key, plan.at, settings).await?,
     };
     let mut change = Change::begin(tx, held, (settings.now)()).await?;
     apply(tx, plan, &mut change, &verdict.effects).await?;
@@ -130,9 +130,15 @@ async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), 
 
 /// `registry.unknown_patients = "accept"`: the submission makes the patient known, under the key
 /// its ids were claimed with. If another submission was first, all is undone and tried again.
-async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<Held, DbError> {
+pub(super) async fn implied_patient(
+    tx: &mut Tx<'_>,
+    patient_id: &str,
+    key: i64,
+    at: i64,
+    settings: &Settings,
+) -> Result<Held, DbError> {
     let patient = Patient {
-        patient_id: plan.patient_id.clone(),
+        patient_id: patient_id.to_owned(),
         name_kanji: None,
         name_kana: None,
         name_romaji: None,
@@ -140,8 +146,7 @@ async fn implied_patient(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> R
         sex: None,
     };
     let authority = &settings.patient_id_authority;
-    let key = plan.new_patient_key;
-    let (kept, _) = patient::upsert(tx, &patient, authority, Knowledge::Implied, key, plan.at).await?;
+    let (kept, _) = patient::upsert(tx, &patient, authority, Knowledge::Implied, key, at).await?;
     if kept != key {
         return Err(DbError::Conflict);
     }

@@ -20,11 +20,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind;
+use super::lineage::State;
 use super::put::{self, AssociationRow, EntryRow, FolderRow, SetRow};
 use super::state::{self, Digest, Hasher, Kept};
 use crate::model::caller::Caller;
 use crate::model::ebrim::ObjectKind;
-use crate::model::metadata::AvailabilityStatus;
 use crate::store::db::{DbError, Tx, Val};
 use crate::store::documents::{self, StoredDocument};
 use crate::store::patient::Held;
@@ -160,9 +160,9 @@ impl Change {
         tx: &mut Tx<'_>,
         of: ObjectKind,
         id: &str,
-        status: AvailabilityStatus,
+        status: impl Into<State>,
     ) -> Result<bool, DbError> {
-        let (kept, status) = (state::kept(of), Val::I64(status.to_i64()));
+        let (kept, status) = (state::kept(of), Val::I64(status.into().to_i64()));
         if !self.keep_past(tx, kept, id, "status <> $5", status).await? {
             return Ok(false);
         }
@@ -223,8 +223,10 @@ impl Change {
             ObjectKind::DocumentEntry => {
                 "SELECT patient_key, id FROM document_entry WHERE unique_id = $1 AND id <> $2 ORDER BY registered_at LIMIT 1"
             }
+            // Versions of a Folder may be different patients'.
             ObjectKind::Folder => {
-                "SELECT patient_key, id FROM folder WHERE unique_id = $1 AND id <> $2 AND patient_key = $3 \
+                "SELECT patient_key, id FROM folder WHERE unique_id = $1 AND id <> $2 AND lid = \
+                 (SELECT f.lid FROM folder f WHERE f.patient_key = $3 AND f.id = $2) \
                  ORDER BY registered_at LIMIT 1"
             }
             _ => {

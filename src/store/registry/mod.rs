@@ -4,10 +4,14 @@
 pub mod change;
 pub mod find;
 pub mod history;
+mod lineage;
 pub mod put;
 pub mod refs;
 pub mod row;
 pub mod state;
+pub mod versions;
+
+pub use lineage::State;
 
 /// `object_id.kind` and `unique_id.kind`.
 pub mod kind {

@@ -4,7 +4,7 @@
 
 use super::code_attribute;
 use crate::model::hl7types::Dtm;
-use crate::model::metadata::{Association, Code, DocumentEntry, Folder, SubmissionSet};
+use crate::model::metadata::{Association, Code, DocumentEntry, EntryType, Folder, SubmissionSet};
 use crate::store::db::{DbError, Tx, Val};
 
 /// A DocumentEntry as its rows.
@@ -40,6 +40,11 @@ pub struct FolderRow {
 pub struct AssociationRow {
     pub association: Association,
     body: String,
+}
+
+/// `document_entry.entry_type`: 1 stable, 2 on-demand; 3 and 4 the same while Offline.
+pub fn entry_type_column(entry_type: EntryType, offline: bool) -> i64 {
+    entry_type.to_i64() + if offline { 2 } else { 0 }
 }
 
 fn body<T: serde::Serialize>(object: &T) -> Result<String, DbError> {
@@ -102,7 +107,7 @@ impl EntryRow {
             Val::Text(e.logical_id.as_deref().unwrap_or(&e.entry_uuid)),
             Val::I64(i64::from(e.version)),
             Val::I64(e.availability_status.to_i64()),
-            Val::I64(e.object_type.to_i64()),
+            Val::I64(entry_type_column(e.object_type, e.is_offline())),
             Val::Text(&e.unique_id),
             Val::Text(e.repository_unique_id.as_deref().unwrap_or_default()),
             (&e.hash).into(),
@@ -229,6 +234,21 @@ pub async fn claim_unique_id(
         )
         .await?;
     Ok(done == 1)
+}
+
+/// Tells what bytes a uniqueId stands for, once an update has said so.
+pub async fn set_content(
+    tx: &mut Tx<'_>,
+    unique_id: &str,
+    hash: Option<&str>,
+    size: Option<i64>,
+) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE unique_id SET hash = $2, size = $3 WHERE unique_id = $1 AND kind = 1",
+        &[Val::Text(unique_id), hash.into(), size.into()],
+    )
+    .await?;
+    Ok(())
 }
 
 pub async fn document_entry(

@@ -73,7 +73,8 @@ pub async fn entry_state(
         "SELECT status, entry_type FROM document_entry WHERE patient_key = $1 AND id = $2",
         &[Val::I64(patient_key), Val::Text(id)],
         |row| {
-            let entry_type = if row.get::<i64>(1)? == 2 { EntryType::OnDemand } else { EntryType::Stable };
+            let entry_type =
+                if matches!(row.get::<i64>(1)?, 2 | 4) { EntryType::OnDemand } else { EntryType::Stable };
             Ok((AvailabilityStatus::from_i64(row.get(0)?), entry_type))
         },
     )
@@ -93,11 +94,12 @@ pub async fn folder_state(
     .await
 }
 
-/// Transformations and addenda of a document: they fall with it when it is replaced.
+/// Transformations and addenda of a document, their latest versions: they fall with it when it is replaced.
 pub async fn dependants(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<Vec<String>, DbError> {
     tx.fetch(
-        "SELECT source_id FROM association WHERE patient_key = $1 AND target_id = $2 \
-         AND assoc_type IN ($3, $4) ORDER BY id",
+        "SELECT a.source_id FROM association a WHERE a.patient_key = $1 AND a.target_id = $2 \
+         AND a.assoc_type IN ($3, $4) AND a.status = 1 AND NOT EXISTS (SELECT 1 FROM document_entry d \
+         WHERE d.patient_key = a.patient_key AND d.id = a.source_id AND d.status = 3) ORDER BY a.id",
         &[
             Val::I64(patient_key),
             Val::Text(id),
@@ -113,7 +115,8 @@ pub async fn dependants(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<V
 pub async fn is_transformation(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<bool, DbError> {
     let found = tx
         .fetch_opt(
-            "SELECT id FROM association WHERE patient_key = $1 AND source_id = $2 AND assoc_type = $3 LIMIT 1",
+            "SELECT id FROM association WHERE patient_key = $1 AND source_id = $2 AND assoc_type = $3 \
+             AND status = 1 LIMIT 1",
             &[Val::I64(patient_key), Val::Text(id), Val::Text(association_type::XFRM)],
             |row| row.get::<String>(0),
         )

@@ -6,10 +6,12 @@ mod document_entry;
 mod folder;
 mod object;
 pub mod query;
+pub mod remove;
 pub mod response;
 pub mod retrieve;
 mod submission_set;
 pub mod submit;
+pub mod update;
 
 use crate::model::codes::coding_scheme;
 use crate::model::ebrim::{ExternalIdentifier, LocalizedString, RegistryObject, Slot};

@@ -23,8 +23,8 @@ pub struct AdhocQueryRequest {
 /// Reads the request and the stored query in it; every problem is reported.
 pub fn read_request(node: Node<'_, '_>, multi_patient: bool) -> Result<QueryRequest, Vec<RegistryError>> {
     let raw = read_raw(node)?;
-    let query = StoredQuery::from_slots(&raw.id, multi_patient, &raw.slots)?;
-    Ok(QueryRequest { query, return_type: raw.return_type, home: raw.home })
+    let (query, view) = StoredQuery::with_view(&raw.id, multi_patient, &raw.slots)?;
+    Ok(QueryRequest { query, return_type: raw.return_type, home: raw.home, view })
 }
 
 fn read_raw(node: Node<'_, '_>) -> Result<AdhocQueryRequest, Vec<RegistryError>> {

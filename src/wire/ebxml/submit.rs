@@ -87,7 +87,7 @@ pub fn read_objects(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Ve
 
 /// Every object of a `RegistryObjectList`; packages are told apart by their marker, which may
 /// stand inside the package or beside it (ITI TF-3 4.2.3.1.2).
-fn read_raw(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Vec<RegistryObject> {
+pub(super) fn read_raw(list: Node<'_, '_>, problems: &mut Vec<RegistryError>) -> Vec<RegistryObject> {
     // In order of id, so that a message earns the same list of problems each time.
     let mut beside: BTreeMap<String, Vec<Classification>> = BTreeMap::new();
     for node in tree::children(list, NS_RIM, "Classification") {
@@ -150,7 +150,7 @@ fn package_kind(object: &RegistryObject) -> Result<ObjectKind, &'static str> {
     }
 }
 
-fn structure(object: &str, attribute: &str, value: Option<&str>, message: &str) -> RegistryError {
+pub(super) fn structure(object: &str, attribute: &str, value: Option<&str>, message: &str) -> RegistryError {
     Problem {
         code: ErrorCode::XDSRegistryMetadataError,
         object,

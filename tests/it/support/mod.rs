@@ -7,6 +7,7 @@ pub mod samples;
 pub mod schema;
 pub mod soap;
 pub mod tls;
+pub mod updates;
 
 pub use gateway::Gateway;
 pub use soap::{Answer, Soap};

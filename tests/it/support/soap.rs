@@ -4,13 +4,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use chiren::model::metadata::{DocumentEntry, Folder, MetadataObject, Submission};
+use chiren::model::metadata::{Association, DocumentEntry, Folder, MetadataObject, Submission, Update};
 use chiren::model::query::QueryResult;
 use chiren::model::transaction::{Packaging, Transaction};
 use chiren::wire::ebxml::query::{self, AdhocQueryRequest};
 use chiren::wire::ebxml::response::{self, ResponseStatus};
 use chiren::wire::ebxml::retrieve::{self, Content, DocumentRequest};
-use chiren::wire::ebxml::submit;
+use chiren::wire::ebxml::{remove, submit, update};
 use chiren::wire::mtom::content_type::{ContentType, Packaging as Packed};
 use chiren::wire::mtom::split::{MtomLimits, PartEvent, Splitter};
 use chiren::wire::mtom::write::Multipart;
@@ -96,6 +96,24 @@ impl Soap {
         self.send(Transaction::Iti18, &adhoc_query(request), &[]).await
     }
 
+    /// ITI-57.
+    pub async fn update(&self, u: &Update) -> Answer {
+        self.send(Transaction::Iti57, &update_objects(u), &[]).await
+    }
+
+    /// ITI-92.
+    pub async fn update_restricted(&self, u: &Update) -> Answer {
+        self.send(Transaction::Iti92, &update_objects(u), &[]).await
+    }
+
+    /// ITI-62.
+    pub async fn remove(&self, ids: &[&str]) -> Answer {
+        let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        let mut w = XmlWriter::new();
+        remove::write(&mut w, &ids);
+        self.send(Transaction::Iti62, &w.finish(), &[]).await
+    }
+
     /// ITI-51.
     pub async fn query_multi_patient(&self, request: &AdhocQueryRequest) -> Answer {
         self.send(Transaction::Iti51, &adhoc_query(request), &[]).await
@@ -134,6 +152,12 @@ pub fn envelope(action: &str, body: &str) -> String {
 pub fn submit_objects(s: &Submission) -> String {
     let mut w = XmlWriter::new();
     submit::write(&mut w, s);
+    w.finish()
+}
+
+pub fn update_objects(u: &Update) -> String {
+    let mut w = XmlWriter::new();
+    update::write(&mut w, u);
     w.finish()
 }
 
@@ -296,6 +320,16 @@ impl Answer {
             .into_iter()
             .filter_map(|o| match o {
                 MetadataObject::Folder(f) => Some(*f),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn associations(&self) -> Vec<Association> {
+        self.objects()
+            .into_iter()
+            .filter_map(|o| match o {
+                MetadataObject::Association(a) => Some(*a),
                 _ => None,
             })
             .collect()

@@ -1,5 +1,5 @@
 //! Sub-selects that follow associations from the objects a query names. All yield `patient_key` and
-//! `id`, each pair once; members and holders are those by Approved associations.
+//! `id`, each pair once; members and holders are those by associations that the query shows.
 //!
 //! CROSS JOIN is SQLite's way to fix the order of a join: from the named objects (`r`) through
 //! their associations (`h`) to the other end (`o`, which knows its own patient: an entry that
@@ -7,6 +7,7 @@
 
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AssociationType;
+use crate::model::query::View;
 use crate::store::registry::kind;
 
 /// One end of an association.
@@ -45,23 +46,24 @@ pub(super) fn touching(roots: &str) -> String {
 }
 
 /// What `roots` have as members, of one kind.
-pub(super) fn members(roots: &str, of: ObjectKind) -> String {
-    across(roots, End::Source, of)
+pub(super) fn members(roots: &str, of: ObjectKind, view: View) -> String {
+    across(roots, End::Source, of, view)
 }
 
 /// What `roots` are members of, of one kind.
-pub(super) fn holders(roots: &str, of: ObjectKind) -> String {
-    across(roots, End::Target, of)
+pub(super) fn holders(roots: &str, of: ObjectKind, view: View) -> String {
+    across(roots, End::Target, of, view)
 }
 
 /// From `roots` at one end of HasMember associations to the objects at the other.
-fn across(roots: &str, near: End, of: ObjectKind) -> String {
+fn across(roots: &str, near: End, of: ObjectKind, view: View) -> String {
     format!(
         "(SELECT DISTINCT o.patient_key, o.id FROM {roots} r CROSS JOIN association h CROSS JOIN object_id o \
          WHERE h.patient_key = r.patient_key AND h.{} = r.id AND h.assoc_type = '{}' \
-         AND h.status = 1 AND o.id = h.{} AND o.kind = {})",
+        {} AND o.id = h.{} AND o.kind = {})",
         near.column(),
         AssociationType::HasMember.urn(),
+        view.associations("h"),
         near.other().column(),
         kind::of(of)
     )

@@ -8,7 +8,7 @@ use super::reading::{Hit, Reading};
 use super::statement::{LIST_MAX, Statement};
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::EntryType;
-use crate::model::query::{AndOfOr, ContentFilter, FindDocuments};
+use crate::model::query::{AndOfOr, ContentFilter, FindDocuments, View};
 
 /// `document_code.attribute`.
 const EVENT: &str = "document_code c WHERE c.patient_key = d.patient_key AND c.entry_id = d.id \
@@ -24,7 +24,7 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &FindDocuments) -> Res
     let Some(exact) = Exact::of(reading, q).await? else { return Ok(vec![]) };
     let mut s = Statement::new("SELECT ");
     s.push(reading.columns(ObjectKind::DocumentEntry));
-    from(&mut s, q, "");
+    from(&mut s, q, "", reading.view);
     let (authors, references) = exact.or(q);
     if !authors.is_empty() {
         s.push(" AND EXISTS (SELECT 1 FROM ");
@@ -36,7 +36,7 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &FindDocuments) -> Res
 }
 
 /// ` FROM document_entry d{also} WHERE …`: every condition but authors and referenceIds.
-fn from<'q>(s: &mut Statement<'q>, q: &'q FindDocuments, also: &str) {
+fn from<'q>(s: &mut Statement<'q>, q: &'q FindDocuments, also: &str, view: View) {
     s.push(" FROM ");
     let mut events = q.event_code_list.as_slice();
     let other_index = !q.class_code.is_empty() || !q.healthcare_facility_type_code.is_empty();
@@ -60,8 +60,8 @@ fn from<'q>(s: &mut Statement<'q>, q: &'q FindDocuments, also: &str) {
             }
         }
     }
-    s.bind_list("d.status IN ", q.status.iter().map(|status| status.to_i64().into()));
-    entry_types(s, &q.entry_types);
+    s.bind_list("d.status IN ", view.states(&q.status).into_iter().map(|state| state.to_i64().into()));
+    view.entry_types(s, &q.entry_types, &q.document_availability);
     s.and_one_of("d.class_code", &q.class_code);
     s.and_one_of("d.type_code", &q.type_code);
     s.and_one_of("d.practice_setting_code", &q.practice_setting_code);
@@ -69,7 +69,7 @@ fn from<'q>(s: &mut Statement<'q>, q: &'q FindDocuments, also: &str) {
     s.and_one_of("d.format_code", &q.format_code);
     // On-demand entries have no creationTime; alone, the plain condition can use the index.
     match q.entry_types.contains(&EntryType::OnDemand) {
-        true => s.and_within_unless("d.entry_type = 2", "d.creation_time", &q.creation_time),
+        true => s.and_within_unless("d.entry_type IN (2, 4)", "d.creation_time", &q.creation_time),
         false => s.and_within("d.creation_time", &q.creation_time),
     }
     s.and_within_unless("d.service_start_time IS NULL", "d.service_start_time", &q.service_start_time);
@@ -78,16 +78,10 @@ fn from<'q>(s: &mut Statement<'q>, q: &'q FindDocuments, also: &str) {
     s.and_each_group(CONFIDENTIALITY, &q.confidentiality_code);
 }
 
-/// No type known selects nothing; both select all.
-pub(super) fn entry_types(s: &mut Statement<'_>, types: &[EntryType]) {
-    if !(types.contains(&EntryType::Stable) && types.contains(&EntryType::OnDemand)) {
-        s.bind_list(" AND d.entry_type IN ", types.iter().map(|t| t.to_i64().into()));
-    }
-}
-
 /// What Get…AndContents may ask of DocumentEntries.
-pub(super) fn content_filter<'q>(s: &mut Statement<'q>, filter: &'q ContentFilter) {
-    entry_types(s, &filter.entry_types);
+pub(super) fn content_filter<'q>(s: &mut Statement<'q>, filter: &'q ContentFilter, view: View) {
+    s.push(view.entries());
+    view.entry_types(s, &filter.entry_types, &[]);
     s.and_one_of("d.format_code", &filter.format_code);
     s.and_each_group(CONFIDENTIALITY, &filter.confidentiality_code);
 }
@@ -105,7 +99,7 @@ impl Exact {
         let mut exact = Exact { authors: None, references: None };
         if q.author_person.iter().any(|p| like::is_pattern(p)) {
             let mut s = Statement::new("SELECT DISTINCT w.person");
-            values(&mut s, "document_author w", q);
+            values(&mut s, "document_author w", q, reading.view);
             match matching(reading, s, &q.author_person).await? {
                 found if found.is_empty() => return Ok(None),
                 found => exact.authors = Some(found),
@@ -115,7 +109,7 @@ impl Exact {
             let mut groups = vec![];
             for group in &q.reference_id_list {
                 let mut s = Statement::new("SELECT DISTINCT w.code");
-                values(&mut s, "document_code w", q);
+                values(&mut s, "document_code w", q, reading.view);
                 s.push(" AND w.attribute = 3");
                 match matching(reading, s, group).await? {
                     found if found.is_empty() => return Ok(None),
@@ -136,9 +130,9 @@ impl Exact {
 }
 
 /// ` FROM {child} WHERE …`: rows of a child table, called `w`, of entries the query could select.
-fn values<'q>(s: &mut Statement<'q>, child: &str, q: &'q FindDocuments) {
+fn values<'q>(s: &mut Statement<'q>, child: &str, q: &'q FindDocuments, view: View) {
     if q.patient_ids.is_empty() {
-        from(s, q, &[" CROSS JOIN ", child].concat());
+        from(s, q, &[" CROSS JOIN ", child].concat(), view);
         s.push(" AND w.patient_key = d.patient_key AND w.entry_id = d.id");
     } else {
         s.push(&[" FROM ", child, " WHERE "].concat());

@@ -31,7 +31,8 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, q: &FindFolders) -> Resul
             codes
         }
     };
-    s.bind_list("f.status IN ", q.status.iter().map(|status| status.to_i64().into()));
+    let states = reading.view.states(&q.status);
+    s.bind_list("f.status IN ", states.into_iter().map(|state| state.to_i64().into()));
     s.and_within("f.last_update_time", &q.last_update_time);
     s.and_each_group(CODE, codes);
     reading.hits(ObjectKind::Folder, s).await

@@ -11,6 +11,6 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, uuids: &[String]) -> Resu
     let mut s = Statement::default();
     let roots = s.roots(None, &ids);
     reading.select_among(&mut s, ObjectKind::Association, &touching(&roots));
-    s.push(" AND a.status = 1");
+    s.push(&reading.view.associations("a"));
     reading.hits(ObjectKind::Association, s).await
 }

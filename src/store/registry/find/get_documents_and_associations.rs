@@ -15,7 +15,7 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Ve
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::DocumentEntry), ids);
     reading.select_among(&mut s, ObjectKind::Association, &touching(&roots));
-    s.push(" AND a.status = 1");
+    s.push(&reading.view.associations("a"));
     hits.extend(reading.hits(ObjectKind::Association, s).await?);
     Ok(hits)
 }

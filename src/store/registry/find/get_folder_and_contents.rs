@@ -20,8 +20,9 @@ pub(super) async fn run(
     }
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::Folder), id);
-    reading.select_among(&mut s, ObjectKind::DocumentEntry, &members(&roots, ObjectKind::DocumentEntry));
-    content_filter(&mut s, filter);
+    let members = members(&roots, ObjectKind::DocumentEntry, reading.view);
+    reading.select_among(&mut s, ObjectKind::DocumentEntry, &members);
+    content_filter(&mut s, filter, reading.view);
     hits.extend(reading.hits(ObjectKind::DocumentEntry, s).await?);
 
     let shown = ids(&hits);

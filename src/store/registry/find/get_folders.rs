@@ -9,6 +9,6 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Ve
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::Folder), ids);
     reading.select_among(&mut s, ObjectKind::Folder, &roots);
-    s.push(" AND f.status = 1");
+    s.push(reading.view.folders());
     reading.hits(ObjectKind::Folder, s).await
 }

@@ -9,7 +9,8 @@ use crate::model::ebrim::ObjectKind;
 pub(super) async fn run(reading: &mut Reading<'_, '_>, ids: &Roots) -> Result<Vec<Hit>, FindError> {
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::DocumentEntry), ids);
-    reading.select_among(&mut s, ObjectKind::Folder, &holders(&roots, ObjectKind::Folder));
-    s.push(" AND f.status = 1");
+    let holders = holders(&roots, ObjectKind::Folder, reading.view);
+    reading.select_among(&mut s, ObjectKind::Folder, &holders);
+    s.push(reading.view.folders());
     reading.hits(ObjectKind::Folder, s).await
 }

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use super::contents::End;
-use super::find_documents::entry_types;
 use super::reading::{Hit, Reading, ids};
 use super::statement::{Roots, Statement};
 use super::{FindError, get_documents};
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::{AssociationType, EntryType};
+use crate::model::query::View;
 
 /// Associations of the given types between the named entry and others, either way, with both their
 /// ends. The others are of the given entry types; the named entry is shown whatever its type, and only
@@ -20,9 +20,10 @@ pub(super) async fn run(
     others: &[EntryType],
 ) -> Result<Vec<Hit>, FindError> {
     let mut s = Statement::default();
-    let related = following(&mut s, id, types, ["target_id", "source_id"]);
+    let related = following(&mut s, id, types, ["target_id", "source_id"], reading.view);
     reading.select_among(&mut s, ObjectKind::DocumentEntry, &related);
-    entry_types(&mut s, others);
+    s.push(reading.view.entries());
+    reading.view.entry_types(&mut s, others, &[]);
     let others = reading.hits(ObjectKind::DocumentEntry, s).await?;
     if others.is_empty() {
         return Ok(others);
@@ -32,7 +33,7 @@ pub(super) async fn run(
     let (others_ids, named_ids) = (ids(&others), ids(&named));
     let mut ends = HashSet::new();
     let mut s = Statement::default();
-    let related = following(&mut s, id, types, ["id", "id"]);
+    let related = following(&mut s, id, types, ["id", "id"], reading.view);
     reading.select_links(&mut s, &related);
     let links = reading
         .links(s, |source, target| {
@@ -58,14 +59,16 @@ fn following<'q>(
     id: &'q Roots,
     types: &[AssociationType],
     [out, into]: [&str; 2],
+    view: View,
 ) -> String {
     let roots = s.roots(Some(ObjectKind::DocumentEntry), id);
     let types = s.apart(|s| s.bind_list("", types.iter().map(|t| t.urn().into())));
     let half = |end: End, column: &str| {
         format!(
             "SELECT h.patient_key, h.{column} AS id FROM {roots} r CROSS JOIN association h \
-             WHERE h.patient_key = r.patient_key AND h.{} = r.id AND h.status = 1 AND h.assoc_type IN {types}",
-            end.column()
+             WHERE h.patient_key = r.patient_key AND h.{} = r.id{} AND h.assoc_type IN {types}",
+            end.column(),
+            view.associations("h")
         )
     };
     format!("({} UNION {})", half(End::Source, out), half(End::Target, into))

@@ -25,21 +25,23 @@ pub(super) async fn run(
 
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    reading.select_among(&mut s, ObjectKind::DocumentEntry, &members(&roots, ObjectKind::DocumentEntry));
-    content_filter(&mut s, filter);
+    let view = reading.view;
+    let documents = members(&roots, ObjectKind::DocumentEntry, view);
+    reading.select_among(&mut s, ObjectKind::DocumentEntry, &documents);
+    content_filter(&mut s, filter, view);
     hits.extend(reading.hits(ObjectKind::DocumentEntry, s).await?);
 
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    reading.select_among(&mut s, ObjectKind::Folder, &members(&roots, ObjectKind::Folder));
-    s.push(" AND f.status = 1");
+    reading.select_among(&mut s, ObjectKind::Folder, &members(&roots, ObjectKind::Folder, view));
+    s.push(view.folders());
     hits.extend(reading.hits(ObjectKind::Folder, s).await?);
 
     let mut shown = ids(&hits);
     let mut s = Statement::default();
     let roots = s.roots(Some(ObjectKind::SubmissionSet), id);
-    let held = members(&roots, ObjectKind::Association);
-    let foldered = has_member(&members(&roots, ObjectKind::Folder), End::Source);
+    let held = members(&roots, ObjectKind::Association, view);
+    let foldered = has_member(&members(&roots, ObjectKind::Folder, view), End::Source);
     reading.select_links(
         &mut s,
         &format!(

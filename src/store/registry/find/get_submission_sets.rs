@@ -11,7 +11,8 @@ pub(super) async fn run(reading: &mut Reading<'_, '_>, uuids: &[String]) -> Resu
     let named = Roots::uuids(uuids);
     let mut s = Statement::default();
     let roots = s.roots(None, &named);
-    reading.select_among(&mut s, ObjectKind::SubmissionSet, &holders(&roots, ObjectKind::SubmissionSet));
+    let holders = holders(&roots, ObjectKind::SubmissionSet, reading.view);
+    reading.select_among(&mut s, ObjectKind::SubmissionSet, &holders);
     let mut hits = reading.hits(ObjectKind::SubmissionSet, s).await?;
     if hits.is_empty() {
         return Ok(hits);

@@ -2,9 +2,9 @@
 //! ITI TF-2 3.18.4.1.2.3.7 and 3.51.4.1.2.3.
 //!
 //! Every statement begins at a patient or at named objects. Answers are ordered by time and id, kind
-//! after kind: SubmissionSets, DocumentEntries, Folders, Associations. This registry shows
-//! what `$MetadataLevel` 1 shows: Deprecated Folders (unless a status list asks for them) and
-//! Deprecated Associations stay hidden.
+//! after kind: SubmissionSets, DocumentEntries, Folders, Associations. At `$MetadataLevel` 1 old versions,
+//! Offline documents, Deprecated Folders (unless a status list asks for them) and Deprecated Associations
+//! stay hidden; see [`visible`].
 //!
 //! Some queries take several statements that must agree; [`needs_snapshot`] tells which.
 
@@ -26,6 +26,7 @@ mod get_submission_sets;
 mod like;
 mod reading;
 mod statement;
+mod visible;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ use std::collections::BTreeSet;
 use crate::model::consent::Permit;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::CorruptBody;
-use crate::model::query::{Found, ObjectRef, ReturnType, StoredQuery};
+use crate::model::query::{Found, ObjectRef, ReturnType, StoredQuery, View};
 use crate::store::db::{DbError, Tx, Val};
 use crate::store::registry::row::RowError;
 
@@ -50,6 +51,7 @@ pub struct FindOptions {
     pub limit: usize,
     /// Answered as it would have been at this moment (microseconds since 1970); `None`: now.
     pub as_of: Option<i64>,
+    pub view: View,
 }
 
 /// An answer and whom it is about.

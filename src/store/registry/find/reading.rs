@@ -8,7 +8,7 @@ use super::statement::Statement;
 use super::{FindError, FindOptions};
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AtRest;
-use crate::model::query::ReturnType;
+use crate::model::query::{ReturnType, View};
 use crate::store::db::{DbError, Row, Tx};
 use crate::store::registry::row::{self, Moment, RowError};
 
@@ -57,6 +57,7 @@ pub(super) fn ids(hits: &[Hit]) -> HashSet<String> {
 pub(super) struct Reading<'t, 'c> {
     tx: &'t mut Tx<'c>,
     return_type: ReturnType,
+    pub view: View,
     limit: usize,
     /// How many objects the answer may still grow by.
     left: usize,
@@ -71,6 +72,7 @@ impl<'t, 'c> Reading<'t, 'c> {
         Self {
             tx,
             return_type: options.return_type,
+            view: options.view,
             limit: options.limit,
             left: options.limit,
             as_of: options.as_of,
@@ -120,8 +122,7 @@ impl<'t, 'c> Reading<'t, 'c> {
         self.take(kind, rows.into_iter())
     }
 
-    /// Appends the selection of the Approved associations in `keys`, with their ends: no others are
-    /// ever shown.
+    /// Appends the selection of the associations in `keys` that the query shows, with their ends.
     pub fn select_links(&self, s: &mut Statement<'_>, keys: &str) {
         let kind = ObjectKind::Association;
         s.push("SELECT ");
@@ -132,7 +133,7 @@ impl<'t, 'c> Reading<'t, 'c> {
             ReturnType::ObjectRef => ", NULL, NULL, a.source_id, a.target_id FROM ",
         });
         among(s, kind, keys);
-        s.push(" AND a.status = 1");
+        s.push(&self.view.associations("a"));
     }
 
     /// Runs a statement of [`select_links`](Self::select_links) and takes those associations into the

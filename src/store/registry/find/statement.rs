@@ -15,6 +15,10 @@ use crate::store::registry::kind;
 /// Longest list bound to one statement: both engines take four times as many values.
 pub(super) const LIST_MAX: usize = 8192;
 
+const VERSIONS_BY_UNIQUE_ID: &str = "folder x WHERE x.lid IN (SELECT y.lid FROM unique_id u CROSS JOIN folder y \
+                                     WHERE y.patient_key = u.patient_key AND y.id = u.id AND u.kind = 3 \
+                                     AND u.unique_id IN ";
+
 #[derive(Default)]
 pub(super) struct Statement<'q> {
     pub sql: String,
@@ -136,6 +140,10 @@ impl<'q> Statement<'q> {
         let (table, values) = match ids {
             Roots::Uuid(values) => ("object_id x WHERE x.id IN ", values),
             Roots::UniqueId(values) if entries => ("document_entry x WHERE x.unique_id IN ", values),
+            Roots::LogicalId(values) if entries => ("document_entry x WHERE x.lid IN ", values),
+            Roots::LogicalId(values) => ("folder x WHERE x.lid IN ", values),
+            // All versions of a Folder share its uniqueId; the table of those knows one of them.
+            Roots::UniqueId(values) if of == Some(ObjectKind::Folder) => (VERSIONS_BY_UNIQUE_ID, values),
             Roots::UniqueId(values) => ("unique_id x WHERE x.unique_id IN ", values),
         };
         self.apart(|s| {
@@ -143,7 +151,9 @@ impl<'q> Statement<'q> {
             s.bind_texts(table, values);
             match (of, ids) {
                 // The table of entries holds nothing else.
-                (None, _) | (Some(ObjectKind::DocumentEntry), Roots::UniqueId(_)) => {}
+                (None, _) | (_, Roots::LogicalId(_)) => {}
+                (Some(ObjectKind::DocumentEntry), Roots::UniqueId(_)) => {}
+                (Some(ObjectKind::Folder), Roots::UniqueId(_)) => s.push(")"),
                 (Some(of), _) => s.push(&format!(" AND x.kind = {}", kind::of(of))),
             }
             s.push(")");
@@ -155,6 +165,7 @@ impl<'q> Statement<'q> {
 pub(super) enum Roots {
     Uuid(Vec<String>),
     UniqueId(Vec<String>),
+    LogicalId(Vec<String>),
 }
 
 impl Roots {
@@ -168,6 +179,9 @@ impl From<&Ids> for Roots {
         match ids {
             Ids::EntryUuid(ids) => Self::uuids(ids),
             Ids::UniqueId(ids) => Self::UniqueId(distinct(ids.iter().cloned())),
+            Ids::LogicalId(ids) => {
+                Self::LogicalId(distinct(ids.iter().map(|id| id.trim().to_ascii_lowercase())))
+            }
         }
     }
 }

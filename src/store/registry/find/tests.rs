@@ -33,7 +33,7 @@ const ORDER: &str = "O1^^^&1.2.3&ISO^urn:ihe:iti:xds:2013:order";
 // === asking ===
 
 pub(super) fn options(return_type: ReturnType, limit: usize) -> FindOptions {
-    FindOptions { return_type, limit, as_of: None }
+    FindOptions { return_type, limit, view: Default::default(), as_of: None }
 }
 
 /// Runs a query as a service does.
