@@ -14,7 +14,7 @@ use chiren::model::caller::Caller;
 use chiren::model::consent::{Permit, Policy, Purpose, decide};
 use chiren::model::ebrim::ObjectKind;
 use chiren::model::metadata::{AvailabilityStatus, EntryType, Submission};
-use chiren::model::query::{FindDocuments, Found, ReturnType, StoredQuery};
+use chiren::model::query::{FindDocuments, Found, ReturnType, StoredQuery, View};
 use chiren::model::transaction::Transaction;
 use chiren::peer::soap::SOAP_TYPE;
 use chiren::server::clock::Clock;
@@ -108,7 +108,8 @@ fn question(patient: String) -> Question {
         entry_types: vec![EntryType::Stable],
         ..FindDocuments::default()
     };
-    let options = FindOptions { return_type: ReturnType::LeafClass, limit: 1000, as_of: None };
+    let options =
+        FindOptions { return_type: ReturnType::LeafClass, limit: 1000, as_of: None, view: View::default() };
     let permit = decide(Policy::AdmittedNodes, &Caller::default(), Purpose::Query);
     Arc::new((StoredQuery::FindDocuments(query), options, permit))
 }

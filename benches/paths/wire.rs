@@ -60,8 +60,12 @@ fn read_envelope(entries: usize) {
     let action = Transaction::Iti42.row().request_action;
     let text = soap::write_request(action, MESSAGE_ID, "http://localhost/", |w| submit::write(w, &sent));
     let vocabulary = Vocabulary::japan(CodeCheck::Strict).expect("the built-in vocabulary");
-    let rules =
-        Rules { column: Column::DocumentRepository, profile: Profile::Jahis, vocabulary: &vocabulary };
+    let rules = Rules {
+        column: Column::DocumentRepository,
+        profile: Profile::Jahis,
+        vocabulary: &vocabulary,
+        limited_metadata: false,
+    };
     let read = || {
         let mut guard = Guard::new(XmlLimits::default());
         let mut events = vec![];
