@@ -303,8 +303,9 @@ mod lite {
         let (config, dir) = testing::sqlite();
         let db = open(&config).await;
         let big: Arc<str> = "x".repeat(100_000).into();
-        // 200 MB through the log, 16 MiB of it at a time.
-        for round in 0..20 {
+        // 400 MB through the log, of which a checkpoint starts at 64 MiB; how much comes while it
+        // copies depends on the machine.
+        for round in 0..40 {
             let writes = (0..100).map(|n| {
                 let big = big.clone();
                 db.write(move |tx| {
@@ -324,7 +325,7 @@ mod lite {
             }
         }
         let log = dir.path().join("test.db-wal").metadata().unwrap().len();
-        assert!(log < 120_000_000, "{log}");
+        assert!(log < 250_000_000, "{log}");
         let mode = dir.path().join("test.db").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
