@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(documents.iter().all(|d| !d.document_unique_id.is_empty()));
     }
     for multi_patient in [false, true] {
-        let _ = query::read_request(request.body, multi_patient, MOST);
+        let _ = query::read_request(request.body, multi_patient);
     }
     answered(&request.action, request.message_id.as_deref());
 });
