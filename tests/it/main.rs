@@ -16,6 +16,7 @@ mod layers;
 mod multi_patient;
 mod no_room;
 mod operation;
+mod partitioned;
 mod provide;
 mod races;
 mod register;

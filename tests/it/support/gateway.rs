@@ -38,7 +38,21 @@ pub async fn config(dir: &TempDir) -> Config {
         Err(_) => format!("sqlite:{}", dir.path().join("chiren.db").display()),
     };
     config.database.max_connections = 4;
+    if let Ok(parts) = std::env::var("TEST_PARTITIONS") {
+        partition(&config, &parts).await;
+    }
     config
+}
+
+/// Splits the tables by patient as `deploy/postgres/partition.sql` does it for an operator.
+pub async fn partition(config: &Config, parts: &str) {
+    use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
+    chiren::store::migrate::apply(&config.database, 0).await.expect("migrated");
+    let mut connection = sqlx::PgConnection::connect(&config.database.url).await.expect("PostgreSQL");
+    let script = include_str!("../../../deploy/postgres/partition.sql");
+    let sql = format!("SET chiren.parts = {parts}; {script}");
+    connection.execute(AssertSqlSafe(sql)).await.expect("partitioned");
+    connection.close().await.expect("close");
 }
 
 pub fn listener(name: &str, role: Role) -> ListenerConfig {
