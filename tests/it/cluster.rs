@@ -149,6 +149,7 @@ async fn what_is_unique_is_unique_everywhere() {
     let outcome = all_at_once(&cluster, same_set, register).await;
     assert_eq!(outcome, (1, vec!["XDSDuplicateUniqueIdInRegistry".to_owned()]));
 
+    let unique_id = new_oid();
     let other_hash = (0..16)
         .map(|n| {
             let mut s = submission();

@@ -21,8 +21,9 @@ impl Server {
             eprintln!("skipped: no initdb under /usr/lib/postgresql and none on the PATH");
             return None;
         };
-        // Not TMPDIR: the path of a socket may have 107 characters.
-        let dir = tempfile::Builder::new().prefix("chiren-pg.").tempdir_in("/tmp").expect("a directory");
+        let place = std::env::var_os("CHAOS_POSTGRES_DIR").unwrap_or_else(|| "/tmp".into());
+        // Not TMPDIR: the user the server runs as may not be allowed in there.
+        let dir = tempfile::Builder::new().prefix("chiren-pg.").tempdir_in(place).expect("a directory");
         if is_root() {
             done(Command::new("chown").arg("postgres").arg(dir.path()));
         }
@@ -37,8 +38,7 @@ impl Server {
             "--no-sync",
         ]));
         let conf = format!(
-            "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nmax_connections = 100\n{settings}\n",
-            server.dir.path().display()
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 100\n{settings}\n"
         );
         let path = data.join("postgresql.conf");
         let text = std::fs::read_to_string(&path).expect("postgresql.conf") + &conf;
@@ -112,12 +112,12 @@ impl Server {
         let file = self.data().join("postmaster.pid");
         let text = std::fs::read_to_string(&file).expect("postmaster.pid");
         let server: u32 = text.lines().next().and_then(|line| line.trim().parse().ok()).expect("a pid");
-        let children = children(server);
-        for pid in [server].into_iter().chain(children.iter().copied()) {
-            // One may have ended meanwhile.
-            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
-        }
-        while [server].iter().chain(&children).any(|pid| is_alive(*pid)) {
+        let all: Vec<u32> = [server].into_iter().chain(children(server)).collect();
+        // All in one instant; one may have ended meanwhile.
+        let mut command = Command::new("kill");
+        command.arg("-KILL").args(all.iter().map(u32::to_string));
+        let _ = command.stderr(Stdio::null()).status();
+        while all.iter().any(|pid| is_alive(*pid)) {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         // Who starts it again must not take another process of that number for it.

@@ -156,7 +156,7 @@ impl Line {
             while let Some(length) = message(&held, started) {
                 let bytes: Vec<u8> = held.drain(..length).collect();
                 let mode = self.passable().await;
-                if started && bytes.windows(6).any(|w| w == b"COMMIT") {
+                if started && bytes.ends_with(b"COMMIT\0") {
                     match mode {
                         Mode::CutBeforeCommit if self.take() => return,
                         Mode::CutAfterCommit if self.take() => drop(self.cut.send_replace(true)),
