@@ -231,7 +231,8 @@ fn readiness(rooms: &Rooms) -> Readiness {
                     })
                 })
                 .await;
-            let mut missing: Vec<String> = answer.err().map(|e| format!("database: {e}")).into_iter().collect();
+            let mut missing: Vec<String> =
+                answer.err().map(|e| format!("database: {e}")).into_iter().collect();
             if let Some(repository) = repository
                 && let Err(e) = repository.reach().await
             {

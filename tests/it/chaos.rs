@@ -7,6 +7,7 @@
 //!     CHAOS_ROUNDS=1000 cargo test --test it chaos -- --nocapture
 //!
 //! `CHAOS_SEED` repeats a run's choices; `CHAOS_LOG=FILE` keeps a line of figures every fifty rounds;
+//! `CHAOS_MINUTES` ends a run early, its last checks included in what it says;
 //! `CHAOS_POSTGRES_DIR` is where a PostgreSQL of our own lies, if not in /tmp.
 
 mod acts;
@@ -29,21 +30,21 @@ use chiren::synthetic::SplitMix64;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::support::gateway;
 use crate::support::postgres::Server;
 use crate::support::process::{Process, run, write_config};
 use crate::support::raw::{Raw, RawAnswer, connect, post};
 use crate::support::samples::{REPOSITORY, get_all};
 use crate::support::soap::{Answer, SIMPLE, adhoc_query, envelope, mtom, retrieve_documents};
 use crate::support::updates::everything;
-use crate::support::gateway;
 use model::{Desk, Told};
 
 /// Clients at once, each with a patient of its own.
-const CLIENTS: usize = 12;
+const CLIENTS: usize = 8;
 /// Rounds after which clients turn to new patients, so that each stays small enough to be looked at whole.
-const EPOCH: usize = 8;
+const EPOCH: usize = 10;
 /// Answers in a round after which the program is killed, at most.
-const DEADLY: u64 = 100;
+const DEADLY: u64 = 50;
 /// Rounds between figures.
 const REPORT: usize = 50;
 
@@ -66,6 +67,7 @@ struct Tally {
     open: usize,
     /// Of the open ones, those that were done all the same.
     done_unheard: usize,
+    database_deaths: usize,
     by_transaction: BTreeMap<&'static str, usize>,
 }
 
@@ -109,6 +111,7 @@ impl World {
             Some(_) if round % 5 == 1 => Victim::Database,
             _ => Victim::Gateway,
         };
+        self.tally.database_deaths += usize::from(victim == Victim::Database);
         self.work_until(victim).await;
         if victim == Victim::Gateway {
             self.process = Process::start(&self.file, &[]);
@@ -176,27 +179,30 @@ impl World {
 
     /// Everything of the present patients, as a client finds it.
     async fn look(&mut self, round: usize) {
-        let mut connection = connect(self.process.address).await;
+        let mut looker = Looker::at(&self.process).await;
         for desk in &mut self.desks {
             let open = desk.open.as_ref().map(|deed| deed.mark.clone());
-            desk.compare(everything_of(&mut connection, &desk.patient).await, round);
+            desk.compare(looker.everything_of(&desk.patient).await, round);
             self.tally.acknowledged += std::mem::take(&mut desk.acknowledged);
             if let Some(mark) = open {
                 self.tally.open += 1;
                 self.tally.done_unheard += usize::from(desk.done.contains_key(&mark));
             }
             let fresh = std::mem::take(&mut desk.fresh);
-            documents(&mut connection, desk, fresh, round).await;
+            looker.documents(desk, fresh, round).await;
         }
     }
 
     fn figures(&self, rounds: usize) -> String {
-        let Tally { acknowledged, refused, open, done_unheard, by_transaction } = &self.tally;
+        let Tally { acknowledged, refused, open, done_unheard, database_deaths, by_transaction } =
+            &self.tally;
+        let done: Vec<String> = by_transaction.iter().map(|(code, n)| format!("{code} {n}")).collect();
         format!(
-            "{}: {rounds} deaths in {} s; {acknowledged} acknowledged, lost 0; {refused} refused as busy; {open} \
-             unanswered, of them {done_unheard} done whole; {by_transaction:?}",
+            "{}: {rounds} deaths ({database_deaths} of the database) in {} s; {acknowledged} acknowledged, lost 0; \
+             {refused} refused as busy; {open} unanswered, of them {done_unheard} done whole; {}",
             self.name,
-            self.begun.elapsed().as_secs()
+            self.begun.elapsed().as_secs(),
+            done.join(", ")
         )
     }
 
@@ -212,11 +218,11 @@ impl World {
     /// Every patient once more, then the audit trail, the chains, the documents and the leftovers.
     async fn end(mut self, rounds: usize) {
         self.past.append(&mut self.desks);
-        let mut connection = connect(self.process.address).await;
+        let mut looker = Looker::at(&self.process).await;
         for desk in &mut self.past {
-            desk.compare(everything_of(&mut connection, &desk.patient).await, rounds);
+            desk.compare(looker.everything_of(&desk.patient).await, rounds);
             let all = desk.documents.keys().cloned().collect();
-            documents(&mut connection, desk, all, rounds).await;
+            looker.documents(desk, all, rounds).await;
         }
         self.process.signal("TERM");
         let (status, log) = self.process.ended();
@@ -275,29 +281,49 @@ fn understood(answer: &RawAnswer, transaction: Transaction, victim: Victim) -> T
     Told::NotDone
 }
 
-/// Everything the registry has of a patient, old versions too.
-async fn everything_of(connection: &mut Raw<TcpStream>, patient: &str) -> Vec<MetadataObject> {
-    let row = Transaction::Iti18.row();
-    let message = envelope(row.request_action, &adhoc_query(&everything(get_all(patient))));
-    ask(connection, &post(row.path, SIMPLE, message.as_bytes())).await.objects()
+/// One client that looks at what is there.
+struct Looker<'p> {
+    process: &'p Process,
+    connection: Raw<TcpStream>,
 }
 
-async fn ask(connection: &mut Raw<TcpStream>, request: &[u8]) -> Answer {
-    let answer = connection.exchange(request).await.expect("an answer");
-    Answer::unjudged(answer.status, answer.headers, answer.body)
-}
+impl<'p> Looker<'p> {
+    async fn at(process: &'p Process) -> Self {
+        Self { process, connection: connect(process.address).await }
+    }
 
-/// These documents can be retrieved, octet for octet.
-async fn documents(connection: &mut Raw<TcpStream>, desk: &Desk, ids: Vec<String>, round: usize) {
-    let row = Transaction::Iti43.row();
-    for some in ids.chunks(100) {
-        let message = envelope(row.request_action, &retrieve_documents(REPOSITORY, some));
-        let (content_type, message) = mtom(&message, &[]);
-        let answer = ask(connection, &post(row.path, &content_type, &message)).await;
-        let found: HashMap<String, _> = answer.documents().into_iter().collect();
-        for id in some {
-            let same = found.get(id).is_some_and(|bytes| bytes[..] == desk.documents[id].bytes()[..]);
-            assert!(same, "round {round}: document {id} of {} is not the one sent", desk.patient);
+    async fn ask(&mut self, request: &[u8]) -> Answer {
+        if let Some(answer) = self.connection.exchange(request).await {
+            return Answer::unjudged(answer.status, answer.headers, answer.body);
+        }
+        // A machine with too much to do may let a connection grow old; a program that is gone is not found again.
+        let log = self.process.log();
+        println!("a connection ended; {:#?}", log.iter().rev().take(4).collect::<Vec<_>>());
+        self.connection = connect(self.process.address).await;
+        let answer = self.connection.exchange(request).await;
+        let answer = answer.unwrap_or_else(|| panic!("no answer: {:#?}", self.process.log()));
+        Answer::unjudged(answer.status, answer.headers, answer.body)
+    }
+
+    /// Everything the registry has of a patient, old versions too.
+    async fn everything_of(&mut self, patient: &str) -> Vec<MetadataObject> {
+        let row = Transaction::Iti18.row();
+        let message = envelope(row.request_action, &adhoc_query(&everything(get_all(patient))));
+        self.ask(&post(row.path, SIMPLE, message.as_bytes())).await.objects()
+    }
+
+    /// These documents can be retrieved, octet for octet.
+    async fn documents(&mut self, desk: &Desk, ids: Vec<String>, round: usize) {
+        let row = Transaction::Iti43.row();
+        for some in ids.chunks(100) {
+            let message = envelope(row.request_action, &retrieve_documents(REPOSITORY, some));
+            let (content_type, message) = mtom(&message, &[]);
+            let answer = self.ask(&post(row.path, &content_type, &message)).await;
+            let found: HashMap<String, _> = answer.documents().into_iter().collect();
+            for id in some {
+                let same = found.get(id).is_some_and(|bytes| bytes[..] == desk.documents[id].bytes()[..]);
+                assert!(same, "round {round}: document {id} of {} is not the one sent", desk.patient);
+            }
         }
     }
 }
@@ -312,13 +338,16 @@ async fn go(name: &'static str, server: Option<Server>, rounds: usize) {
         config.database.url = server.url();
     }
     let mut world = World::new(name, dir.path(), config, server, seed);
-    for round in 0..rounds {
-        world.round(round).await;
-        if (round + 1).is_multiple_of(REPORT) {
-            world.report(round + 1);
+    let most = number("CHAOS_MINUTES").map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
+    let mut deaths = 0;
+    while deaths < rounds && world.begun.elapsed() < most {
+        world.round(deaths).await;
+        deaths += 1;
+        if deaths.is_multiple_of(REPORT) {
+            world.report(deaths);
         }
     }
-    world.end(rounds).await;
+    world.end(deaths).await;
 }
 
 fn rounds(few: usize) -> usize {

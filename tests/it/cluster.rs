@@ -215,8 +215,10 @@ async fn what_one_has_acknowledged_the_other_shows() {
         let bytes = format!("document {turn}").into_bytes();
         cluster.soap(turn).provide(&s, &[("DE", &bytes)]).await.assert_success();
         let there = cluster.soap(turn + 1);
-        let found =
-            there.query(&query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryUniqueId", &[&id])])).await.entries();
+        let found = there
+            .query(&query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryUniqueId", &[&id])]))
+            .await
+            .entries();
         assert_eq!(found.len(), 1, "turn {turn}");
         assert_eq!(there.retrieve(REPOSITORY, &[&id]).await.documents(), [(id, bytes.into())]);
         let removed: Vec<String> = cluster

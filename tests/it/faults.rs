@@ -152,7 +152,8 @@ impl Small {
     fn fill_but(&self, kib: u64) -> PathBuf {
         let file = self.0.join("filler");
         let room = Command::new("df").args(["--output=avail", "-k"]).arg(&self.0).output().expect("df");
-        let room: u64 = String::from_utf8_lossy(&room.stdout).split_whitespace().last().unwrap().parse().unwrap();
+        let room: u64 =
+            String::from_utf8_lossy(&room.stdout).split_whitespace().last().unwrap().parse().unwrap();
         std::fs::write(&file, vec![0; (room - kib) as usize * 1024]).expect("filled");
         file
     }
@@ -196,10 +197,7 @@ async fn full(gateway: &Gateway, make_room: impl AsyncFnOnce()) {
     let soap = gateway.soap();
     let (mut provided, registered) = (long(), long());
     (provided.document_entries[0].hash, provided.document_entries[0].size) = (None, None);
-    for answer in [
-        soap.provide(&provided, &[("DE", b"octets")]).await,
-        soap.register(&registered).await,
-    ] {
+    for answer in [soap.provide(&provided, &[("DE", b"octets")]).await, soap.register(&registered).await] {
         // Where there is no room for the record of an answer either, nothing but a fault is given.
         if answer.status == 503 {
             assert_eq!(answer.fault().0, "soap:Receiver");

@@ -299,8 +299,14 @@ mod tests {
     #[test]
     fn a_query_must_find_just_what_was_loaded() {
         let t = Transaction::Iti18;
-        let check =
-            || Found { common: common(t), body: BytesMut::new(), unique_id_stem: "2.999.7.".into(), first: 1, hits: 2, whole: false };
+        let check = || Found {
+            common: common(t),
+            body: BytesMut::new(),
+            unique_id_stem: "2.999.7.".into(),
+            first: 1,
+            hits: 2,
+            whole: false,
+        };
         let entry = |n: u32| {
             MetadataObject::DocumentEntry(Box::new(DocumentEntry {
                 entry_uuid: format!("urn:uuid:{n}"),

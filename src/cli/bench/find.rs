@@ -43,11 +43,8 @@ impl Query {
     }
 
     fn slots(self, patient: &str, set: DataSet) -> Vec<Slot> {
-        let slot = |name: &str, value: String| Slot {
-            name: name.to_owned(),
-            slot_type: None,
-            values: vec![value],
-        };
+        let slot =
+            |name: &str, value: String| Slot { name: name.to_owned(), slot_type: None, values: vec![value] };
         let approved = |name: &str| slot(name, format!("('{}')", AvailabilityStatus::Approved.urn()));
         let of_patient = |name: &str| slot(name, format!("'{patient}'"));
         let find = || vec![of_patient("$XDSDocumentEntryPatientId"), approved("$XDSDocumentEntryStatus")];

@@ -47,7 +47,11 @@ pub struct Run {
 
 impl Run {
     /// `holes` in an envelope of `transaction`.
-    pub(super) fn template(&self, transaction: Transaction, body: impl FnOnce(&mut XmlWriter<'static>)) -> Template {
+    pub(super) fn template(
+        &self,
+        transaction: Transaction,
+        body: impl FnOnce(&mut XmlWriter<'static>),
+    ) -> Template {
         let message = mark(MESSAGE);
         Template::new(&write_request(transaction.row().request_action, &message, &self.url, body), HOLES)
     }
@@ -293,7 +297,7 @@ impl DataSet {
 
     /// An order of [`ORDER`] documents, as CXi of referenceIdList (ITI TF-3 4.2.3.2.28).
     pub(super) fn order(patient: &str, n: &str) -> String {
-        format!("BENCH-{patient}-{n}^^^&{NETWORK_OID}.7&ISO^urn:ihe:iti:xds:2013:order")
+        format!("ORDER-{patient}-{n}^^^&{NETWORK_OID}.7&ISO^urn:ihe:iti:xds:2013:order")
     }
 
     /// How many orders a patient has.
@@ -441,7 +445,8 @@ mod tests {
         assert!(some.id() == QueryId::GetDocuments && (check.first, check.hits) == (1, 10));
         let mut seen = std::collections::BTreeSet::new();
         for n in 0..100 {
-            let (StoredQuery::FindDocumentsByReferenceId(q), check) = asked(Query::FindDocumentsByReferenceId, n)
+            let (StoredQuery::FindDocumentsByReferenceId(q), check) =
+                asked(Query::FindDocumentsByReferenceId, n)
             else {
                 unreachable!()
             };
@@ -450,7 +455,8 @@ mod tests {
             let of_order = |e: &&DocumentEntry| q.reference_id_list[0] == e.reference_id_list;
             let ids: Vec<String> =
                 loaded.document_entries.iter().filter(of_order).map(|e| e.unique_id.clone()).collect();
-            let wanted = (check.first..check.first + check.hits).map(|n| format!("{}{n}", check.unique_id_stem));
+            let wanted =
+                (check.first..check.first + check.hits).map(|n| format!("{}{n}", check.unique_id_stem));
             assert_eq!(ids, wanted.collect::<Vec<_>>());
             seen.insert((check.first, check.hits));
         }

@@ -143,7 +143,9 @@ impl Blobs {
         let path = self.fs().object(key);
         match BlobReader::open(path, key.clone()).await {
             // One document missing is another fault than all of them.
-            Err(BlobError::NotFound(key)) => Err(self.reach().await.err().unwrap_or(BlobError::NotFound(key))),
+            Err(BlobError::NotFound(key)) => {
+                Err(self.reach().await.err().unwrap_or(BlobError::NotFound(key)))
+            }
             done => done,
         }
     }

@@ -49,9 +49,9 @@ impl Pg {
             .test_before_acquire(false)
             .after_connect(move |conn, _| {
                 let limits = limits.clone();
-                Box::pin(async move {
-                    sqlx::raw_sql(sqlx::AssertSqlSafe(limits)).execute(conn).await.map(drop)
-                })
+                Box::pin(
+                    async move { sqlx::raw_sql(sqlx::AssertSqlSafe(limits)).execute(conn).await.map(drop) },
+                )
             })
             .connect_with(options(url)?)
             .await

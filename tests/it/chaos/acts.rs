@@ -69,7 +69,12 @@ fn publish(desk: &Desk, random: &mut SplitMix64, provided: bool, replaces: Optio
     if let Some((_, old)) = &old {
         let replaces = AssociationType::Replace;
         let target = &old.entry.entry_uuid;
-        s.associations.push(chiren::model::metadata::Association::new(replaces, "A-REL".into(), "DE", target));
+        s.associations.push(chiren::model::metadata::Association::new(
+            replaces,
+            "A-REL".into(),
+            "DE",
+            target,
+        ));
     }
     let objects = name(&mut s, random);
     let entry = s.document_entries[0].clone();
@@ -144,7 +149,13 @@ fn change_status(desk: &Desk, random: &mut SplitMix64) -> Option<Deed> {
     let request = simple(Transaction::Iti57, &update_objects(&u));
     let mut state = State { approved: !old.approved, ..old };
     state.objects.insert(set);
-    Some(Deed { transaction: Transaction::Iti57, request, mark, after: vec![(n, Some(state))], document: None })
+    Some(Deed {
+        transaction: Transaction::Iti57,
+        request,
+        mark,
+        after: vec![(n, Some(state))],
+        document: None,
+    })
 }
 
 /// A lineage leaves the registry with all that came with it; its documents stay.
@@ -159,9 +170,8 @@ fn withdraw(desk: &Desk, random: &mut SplitMix64) -> Option<Deed> {
 }
 
 fn pick(desk: &Desk, random: &mut SplitMix64, may: impl Fn(&State) -> bool) -> Option<usize> {
-    let can: Vec<usize> = (0..desk.lineages.len())
-        .filter(|n| desk.lineages[*n].as_ref().is_some_and(&may))
-        .collect();
+    let can: Vec<usize> =
+        (0..desk.lineages.len()).filter(|n| desk.lineages[*n].as_ref().is_some_and(&may)).collect();
     if can.is_empty() { None } else { Some(*random.pick(&can)) }
 }
 

@@ -44,10 +44,12 @@ impl Server {
         let text = std::fs::read_to_string(&path).expect("postgresql.conf") + &conf;
         std::fs::write(&path, text).expect("postgresql.conf");
         server.up();
-        done(server.program("createdb").args(["-h", "127.0.0.1", "-U", "chiren", "-p"]).args([
-            port.to_string(),
-            "chiren".to_owned(),
-        ]));
+        done(
+            server
+                .program("createdb")
+                .args(["-h", "127.0.0.1", "-U", "chiren", "-p"])
+                .args([port.to_string(), "chiren".to_owned()]),
+        );
         Some(server)
     }
 
@@ -166,7 +168,13 @@ fn free_port() -> u16 {
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("it runs").success()
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("it runs")
+        .success()
 }
 
 fn done(command: &mut Command) {
