@@ -10,6 +10,9 @@
 SET synchronous_commit = off;
 SET work_mem = '256MB';
 BEGIN;
+-- By patient, through the primary keys: however large the tables have become, a copy reads what it copies.
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
 
 -- A UUID of the load is of version 7; a copy's is of version 8 with k inside, so that no two are the same.
 CREATE OR REPLACE FUNCTION pg_temp.urn(id TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE AS
@@ -39,13 +42,6 @@ ANALYZE pair;
 INSERT INTO patient (patient_key, pid, authority, status, body, created_at)
     SELECT new_key, replace(pid, old_pid, new_pid), authority, status, replace(body, old_pid, new_pid), created_at
     FROM patient JOIN pair ON patient_key = old_key;
-
-INSERT INTO object_id (id, kind, patient_key)
-    SELECT pg_temp.urn(id), kind, new_key FROM object_id JOIN pair ON patient_key = old_key;
-
-INSERT INTO unique_id (unique_id, kind, patient_key, id, hash, size)
-    SELECT replace(unique_id, old_stem, new_stem), kind, new_key, pg_temp.urn(id), hash, size
-    FROM unique_id JOIN pair ON patient_key = old_key;
 
 INSERT INTO document_entry (patient_key, id, lid, version, status, entry_type, unique_id, repository_unique_id, hash,
         size, class_code, type_code, practice_setting_code, facility_type_code, format_code, creation_time,
@@ -87,7 +83,18 @@ INSERT INTO change (patient_key, seq, at, transaction_code, request_id, caller, 
         pg_temp.every(contents), hash
     FROM change JOIN pair ON patient_key = old_key;
 
+-- What has no index by patient is made from what was just written.
+INSERT INTO object_id (id, kind, patient_key)
+    SELECT id, 1, patient_key FROM document_entry JOIN pair ON patient_key = new_key
+    UNION ALL SELECT id, 2, patient_key FROM submission_set JOIN pair ON patient_key = new_key
+    UNION ALL SELECT id, 4, patient_key FROM association JOIN pair ON patient_key = new_key;
+
+INSERT INTO unique_id (unique_id, kind, patient_key, id, hash, size)
+    SELECT unique_id, 1, patient_key, id, hash, size FROM document_entry JOIN pair ON patient_key = new_key
+    UNION ALL SELECT unique_id, 2, patient_key, id, NULL, NULL FROM submission_set JOIN pair ON patient_key = new_key;
+
 -- The audit record of each submission, found by its patient.
+SET LOCAL enable_hashjoin = on;
 INSERT INTO audit_event (id, at, transaction_code, outcome, body)
     SELECT pg_temp.bare(id), at, transaction_code, outcome,
         replace(replace(pg_temp.every(body), old_pid, new_pid), old_stem, new_stem)
