@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::config::database::{DatabaseConfig, Engine};
 use crate::config::{Config, RegistryConfig};
 use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
@@ -23,7 +24,8 @@ use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{RegisterAt, Repository};
 use crate::store::blob::{BlobOptions, Blobs};
-use crate::store::db::{Db, DbStatus};
+use crate::store::db::{Db, DbError, DbStatus};
+use crate::store::documents;
 use crate::store::migrate;
 
 /// Everything below the listeners.
@@ -39,6 +41,7 @@ pub struct Rooms {
 impl Rooms {
     /// Opens the stores, migrating the database first, and puts the services over them.
     pub async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Self> {
+        wait_for_database(&config.database).await;
         let report = migrate::apply(&config.database, clock.now().as_microsecond())
             .await
             .context("the database cannot be migrated")?;
@@ -51,7 +54,10 @@ impl Rooms {
             false => None,
         };
         let repository = match config.repository.enabled {
-            true => Some(repository(config, &db, registry.clone())?),
+            true => {
+                documents_are_there(config, &db).await?;
+                Some(repository(config, &db, registry.clone())?)
+            }
             false => None,
         };
         Ok(Self {
@@ -62,6 +68,52 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// How often a database that is away at the start is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Waits until PostgreSQL answers, or `database.start_timeout_s` have passed: after a power cut machines come
+/// up in any order. What does not pass by itself, such as a wrong password, is not waited for.
+async fn wait_for_database(config: &DatabaseConfig) {
+    if !matches!(config.engine(), Ok(Engine::Postgres(_))) {
+        return;
+    }
+    let limit = Duration::from_secs(config.start_timeout_s);
+    let begun = tokio::time::Instant::now();
+    let mut said = None;
+    while let Err(cause) = migrate::pending(config).await
+        && cause.is_away()
+        && begun.elapsed() < limit
+    {
+        // Once a cause, then silence: the operator reads it at the end of the log.
+        if said.as_ref() != Some(&cause) {
+            warn!(%cause, database = config.public_url(), seconds = limit.as_secs(), "waiting for the database");
+            said = Some(cause);
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+    if said.is_some() {
+        info!(seconds = begun.elapsed().as_secs(), "waited for the database");
+    }
+}
+
+/// Refuses to begin an empty folder beside a database that knows documents: their disk is not mounted, or
+/// the path is wrong, and what comes in now would lie where nobody looks for it.
+pub async fn documents_are_there(config: &Config, db: &Db) -> anyhow::Result<()> {
+    let folder = &config.repository.documents;
+    if Blobs::is_there(folder) {
+        return Ok(());
+    }
+    let known: Result<_, DbError> = db.read(|tx| Box::pin(documents::list(tx, "", 1))).await;
+    if known.context("the database cannot be read")?.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "repository.documents: {} holds nothing, but the database knows documents; is the disk mounted, and the \
+         path right?",
+        folder.display()
+    ))
 }
 
 /// The registry over an open database.
@@ -136,7 +188,7 @@ impl Running {
             soap: config.soap.clone(),
         };
         let stop = CancellationToken::new();
-        let readiness = readiness(&rooms.db);
+        let readiness = readiness(&rooms);
         let metrics = metrics.map(|m| m.with_database(figures(&rooms.db)));
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
@@ -166,20 +218,27 @@ impl Running {
     }
 }
 
-/// Ready means the database answers.
-fn readiness(db: &Db) -> Readiness {
-    let db = db.clone();
+/// Ready means the database answers, and the documents are where they were.
+fn readiness(rooms: &Rooms) -> Readiness {
+    let (db, repository) = (rooms.db.clone(), rooms.repository.clone());
     Arc::new(move || {
-        let db = db.clone();
+        let (db, repository) = (db.clone(), repository.clone());
         Box::pin(async move {
-            let answer: Result<_, crate::store::db::DbError> = db
+            let answer: Result<_, DbError> = db
                 .read(|tx| {
                     Box::pin(async move {
                         tx.fetch_opt("SELECT CAST(1 AS BIGINT)", &[], |row| row.get::<i64>(0)).await
                     })
                 })
                 .await;
-            answer.err().map(|e| format!("database: {e}")).into_iter().collect()
+            let mut missing: Vec<String> =
+                answer.err().map(|e| format!("database: {e}")).into_iter().collect();
+            if let Some(repository) = repository
+                && let Err(e) = repository.reach().await
+            {
+                missing.push(format!("documents: {e}"));
+            }
+            missing
         })
     })
 }

@@ -3,7 +3,9 @@
 mod checks;
 mod connection;
 mod drive;
+mod find;
 mod histogram;
+mod revise;
 mod scenarios;
 mod template;
 
@@ -18,7 +20,9 @@ use uuid::Uuid;
 
 use self::connection::Target;
 use self::drive::{Outcome, Plan, Scenario, Until, drive};
-use self::scenarios::{DataSet, Find, Load, Provide, Register, Retrieve, Run};
+use self::find::{Find, Query};
+use self::revise::Revise;
+use self::scenarios::{DataSet, Load, Provide, Register, Retrieve, Run};
 use self::template::Documents;
 use super::failed;
 use super::send::endpoint::Endpoint;
@@ -39,6 +43,8 @@ Exit status: 0 all answers right, 1 some wrong, 2 usage, 3 not reached.
 Examples:
   chiren bench load  --url http://127.0.0.1:8080 --entries 100000
   chiren bench iti18 --url http://127.0.0.1:8080 --entries 100000 --clients 8 --duration 20
+  chiren bench iti18 --url http://127.0.0.1:8080 --entries 100000 --query GetAll
+  chiren bench iti57 --url http://127.0.0.1:8080 --clients 8
   chiren bench iti42 --url http://127.0.0.1:8080 --clients 32 --label 'SQLite, durable, audit'
   chiren bench iti41 --url http://127.0.0.1:8080 --size 100MiB --clients 1 --requests 10
   chiren bench iti43 --url https://127.0.0.1:8443 --ca ca.pem --size 20KiB --json";
@@ -71,8 +77,11 @@ enum What {
         #[command(flatten)]
         load: Common,
     },
-    /// Registry Stored Query: FindDocuments of a random patient, LeafClass
+    /// Registry Stored Query of a random patient, LeafClass
     Iti18 {
+        /// Which query
+        #[arg(long, value_enum, ignore_case = true, default_value_t = Query::FindDocuments)]
+        query: Query,
         #[command(flatten)]
         set: Set,
         #[command(flatten)]
@@ -89,6 +98,19 @@ enum What {
         /// Where to provide them; else --url with iti41 for iti43
         #[arg(long, value_name = "URL")]
         provide_url: Option<String>,
+        #[command(flatten)]
+        load: Common,
+    },
+    /// Update Document Set: the next version of one document each, registered by ITI-42 beforehand
+    Iti57 {
+        /// How many documents to register and then update in turn; many more than clients
+        #[arg(long, default_value_t = 1000)]
+        documents: u64,
+        /// Where to register them; else --url with iti42 for iti57
+        #[arg(long, value_name = "URL")]
+        register_url: Option<String>,
+        #[command(flatten)]
+        written: Written,
         #[command(flatten)]
         load: Common,
     },
@@ -214,6 +236,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         | What::Iti41 { load, .. }
         | What::Iti18 { load, .. }
         | What::Iti43 { load, .. }
+        | What::Iti57 { load, .. }
         | What::Load { load, .. } => load,
     };
     crate::config::tls::install_provider();
@@ -256,10 +279,11 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
                 Provide::new(run, written.patients, documents, u64::MAX).map_err(Failure::Usage)?;
             reported(&format!("ITI-41 of {size} octets"), scenario, target, load, load.plan()).await
         }
-        What::Iti18 { set, .. } => {
+        What::Iti18 { query, set, .. } => {
             let target = target(&load.endpoint, Transaction::Iti18)?;
-            let scenario = Find::new(load.run(&target.url), set.data());
-            let name = format!("ITI-18 FindDocuments, {} hits of {} entries", set.per_patient, set.entries);
+            let scenario = Find::new(load.run(&target.url), set.data(), *query);
+            let (each, all) = (set.per_patient, set.entries);
+            let name = format!("ITI-18 {query:?}, patients of {each} entries, {all} entries");
             reported(&name, scenario, target, load, load.plan()).await
         }
         What::Iti43 { size, documents: count, provide_url, .. } => {
@@ -271,13 +295,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
             let run = load.run(&providing.url);
             let documents = Arc::new(Documents::new(run.id, *size));
             let provide = Provide::new(run.clone(), 10, documents.clone(), *count).map_err(Failure::Usage)?;
-            let plan = Plan { clients: 2, warm_up: Duration::ZERO, until: Until::Done };
-            let provided =
-                drive(Arc::new(provide), providing, plan, None).await.map_err(Failure::NotReached)?;
-            if provided.error_count() > 0 {
-                for (sentence, count) in &provided.errors {
-                    eprintln!("error ({count}): {}", table::line(sentence));
-                }
+            if !prepared(provide, providing).await? {
                 eprintln!("error: the documents to retrieve could not be provided");
                 return Ok(false);
             }
@@ -285,6 +303,20 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
             let run = Run { url: target.url.clone(), ..run };
             let scenario = Retrieve::new(run, documents, *count).map_err(Failure::Usage)?;
             reported(&format!("ITI-43 of {size} octets"), scenario, target, load, load.plan()).await
+        }
+        What::Iti57 { documents, register_url, written, .. } => {
+            let at = match register_url {
+                Some(url) => Endpoint { url: url.clone(), ..load.endpoint.clone() },
+                None => load.endpoint.beside(Transaction::Iti42),
+            };
+            let registering = target(&at, Transaction::Iti42)?;
+            let target = target(&load.endpoint, Transaction::Iti57)?;
+            let scenario = Revise::new(load.run(&target.url), written.patients, *documents);
+            if !prepared(scenario.originals(), registering).await? {
+                eprintln!("error: the documents to update could not be registered");
+                return Ok(false);
+            }
+            reported("ITI-57, a new version", scenario, target, load, load.plan()).await
         }
         What::Load { set, from, .. } => {
             let target = target(&load.endpoint, Transaction::Iti42)?;
@@ -294,6 +326,16 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
             reported(&name, scenario, target, load, plan).await
         }
     }
+}
+
+/// Sends what must be there before; whether all of it was taken.
+async fn prepared<S: Scenario>(scenario: S, target: Arc<Target>) -> Result<bool, Failure> {
+    let plan = Plan { clients: 4, warm_up: Duration::ZERO, until: Until::Done };
+    let done = drive(Arc::new(scenario), target, plan, None).await.map_err(Failure::NotReached)?;
+    for (sentence, count) in &done.errors {
+        eprintln!("error ({count}): {}", table::line(sentence));
+    }
+    Ok(done.error_count() == 0)
 }
 
 fn target(endpoint: &Endpoint, transaction: Transaction) -> Result<Arc<Target>, Failure> {

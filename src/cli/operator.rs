@@ -46,6 +46,7 @@ pub fn failure(error: Error) -> anyhow::Error {
         Error::Internal(cause) => cause,
         Error::Busy(why) => anyhow!("{why}"),
         Error::NoRoom(why) => anyhow!("no room left: {why}"),
+        Error::Away { peer, cause } => anyhow!("{peer} is away: {cause}"),
         Error::Unavailable { peer, cause } => anyhow!("{peer} is unavailable: {cause}"),
         Error::Fault(fault) => anyhow!("{fault:?}"),
     }

@@ -44,7 +44,14 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let metrics = Metrics::install();
     // Before the first address is announced, so that whoever reads it may already signal.
     let mut signals = Signals::new()?;
-    let running = Running::start(config, Clock::System, metrics).await?;
+    let running = tokio::select! {
+        running = Running::start(config, Clock::System, metrics) => running?,
+        // The database may be waited for.
+        signal = signals.end() => {
+            info!(signal, "stopped before it was ready");
+            return Ok(());
+        }
+    };
     for (name, role, address) in &running.listening.listeners {
         info!(listener = name, ?role, %address, "listening");
     }
@@ -72,6 +79,14 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             reload: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for the signal to stop; says which it was.
+    async fn end(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 
     /// Waits for the signal to stop, reloading certificates meanwhile; says which it was.

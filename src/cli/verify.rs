@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::operator::failure;
 use super::{ConfigFile, failed, print, runtime};
+use crate::app;
 use crate::config::{Config, Language};
 use crate::service::registry::moment;
 use crate::service::verify::{Counts, Finding, Report, Scope, Seal, Verify};
@@ -85,6 +86,7 @@ async fn verify(config: &Config, arguments: &Arguments, language: Language) -> a
     let db = Db::open(&config.database).await.context("the database cannot be opened")?;
     let repository = match config.repository.enabled {
         true => {
+            app::documents_are_there(config, &db).await?;
             let folder = &config.repository.documents;
             let blobs = Blobs::open(folder, BlobOptions::default())
                 .with_context(|| format!("repository.documents: {} cannot be used", folder.display()))?;

@@ -27,6 +27,12 @@ section! {
         write_queue: usize = 4096,
         /// Seconds a request waits for a free connection before it is refused as busy.
         acquire_timeout_s: u64 = 5,
+        /// Seconds PostgreSQL may take for one statement, waiting for locks included, before the request is
+        /// answered as busy; a transaction that stands idle so long is ended too. 0: no limit. PostgreSQL only.
+        statement_timeout_s: u64 = 30,
+        /// Seconds `chiren serve` waits at its start for a PostgreSQL that does not answer yet, trying again
+        /// and again; 0: it ends at once. PostgreSQL only.
+        start_timeout_s: u64 = 60,
     }
 }
 
@@ -40,6 +46,8 @@ impl fmt::Debug for DatabaseConfig {
             .field("mmap_mib", &self.mmap_mib)
             .field("write_queue", &self.write_queue)
             .field("acquire_timeout_s", &self.acquire_timeout_s)
+            .field("statement_timeout_s", &self.statement_timeout_s)
+            .field("start_timeout_s", &self.start_timeout_s)
             .finish()
     }
 }
@@ -87,6 +95,8 @@ impl DatabaseConfig {
         faults.range("max_connections", self.max_connections.into(), 0, 1000);
         faults.range("write_queue", self.write_queue as u64, 1, 1_000_000);
         faults.range("acquire_timeout_s", self.acquire_timeout_s, 1, 600);
+        faults.range("statement_timeout_s", self.statement_timeout_s, 0, 3600);
+        faults.range("start_timeout_s", self.start_timeout_s, 0, 3600);
     }
 
     /// `url` without user and password, fit for logs and `chiren check`.

@@ -314,7 +314,9 @@ pub enum Error {
     Busy(&'static str),
     /// No room on a disk; nothing was changed.
     NoRoom(String),
-    /// Something behind us did not answer.
+    /// Something behind us is away; nothing was changed, and the same request may succeed later.
+    Away { peer: &'static str, cause: String },
+    /// Something behind us was told and did not answer: all was done or nothing.
     Unavailable { peer: String, cause: String },
     /// Our own failure. The cause goes to the log once, with the request id the caller also gets.
     Internal(anyhow::Error),

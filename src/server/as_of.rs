@@ -76,6 +76,10 @@ impl AsOfFace {
                 (StatusCode::BAD_REQUEST, json!({ "errors": errors }), Outcome::Refused)
             }
             Err(Error::Busy(why)) => refused(StatusCode::SERVICE_UNAVAILABLE, why.into()),
+            Err(Error::Away { peer, cause }) => {
+                tracing::error!(request_id = context.request_id, peer, cause, "not available");
+                refused(StatusCode::SERVICE_UNAVAILABLE, format!("the {peer} is away"))
+            }
             Err(error) => {
                 tracing::error!(request_id = context.request_id, cause = ?error, "a question as of a moment failed");
                 let why = format!("failed; the log has the cause under {}", context.request_id);

@@ -55,6 +55,8 @@ pub enum Outcome {
     Refused,
     /// Shed: too much to do, or not done in time.
     Busy,
+    /// The database or the documents are away, or a disk is full; nothing was changed.
+    Unavailable,
     /// Our own failure.
     Internal,
     /// The answer did not go out whole.
@@ -71,8 +73,19 @@ impl Outcome {
             Outcome::Fault => "fault",
             Outcome::Refused => "refused",
             Outcome::Busy => "busy",
+            Outcome::Unavailable => "unavailable",
             Outcome::Internal => "internal",
             Outcome::Aborted => "aborted",
+        }
+    }
+
+    /// Seconds after which the same request may usefully be sent again, where it may: `Retry-After`. Load
+    /// passes by itself; a database or a disk somebody has to see to.
+    pub fn retry_after(self) -> Option<u32> {
+        match self {
+            Outcome::Busy => Some(2),
+            Outcome::Unavailable => Some(30),
+            _ => None,
         }
     }
 }

@@ -105,6 +105,7 @@ impl Subject {
             Error::Fault(fault) => Self { errors: fault.labels().map(str::to_owned).into(), ..self },
             Error::Busy(_) => Self { errors: vec!["busy".to_owned()], ..self },
             Error::NoRoom(_) => Self { errors: vec!["no room".to_owned()], ..self },
+            Error::Away { peer, .. } => Self { errors: vec![format!("away: {peer}")], ..self },
             Error::Unavailable { peer, .. } => Self { errors: vec![format!("unavailable: {peer}")], ..self },
             Error::Internal(_) => Self { errors: vec!["internal".to_owned()], ..self },
         }

@@ -19,11 +19,20 @@ pub(crate) fn database(e: DbError) -> Error {
     match &e {
         DbError::Busy(_) | DbError::Conflict => Error::Busy("the database has more to do than it can"),
         DbError::NoSpace(_) => Error::NoRoom(e.to_string()),
-        DbError::Unavailable(_) => Error::Unavailable { peer: "database".into(), cause: e.to_string() },
+        DbError::Unavailable(_) | DbError::Silent(_) | DbError::Denied(_) => {
+            Error::Away { peer: "database", cause: e.to_string() }
+        }
+        DbError::OutcomeUnknown(_) => Error::Unavailable { peer: "database".into(), cause: e.to_string() },
         _ => Error::Internal(anyhow::Error::new(e)),
     }
 }
 
+/// The same of documents: what a file system refuses today it may allow tomorrow; a document that is not what
+/// was stored is ours.
 pub(crate) fn storage(e: BlobError) -> Error {
-    if e.is_no_space() { Error::NoRoom(e.to_string()) } else { Error::Internal(anyhow::Error::new(e)) }
+    match &e {
+        BlobError::NoSpace => Error::NoRoom(e.to_string()),
+        BlobError::Io { .. } => Error::Away { peer: "document store", cause: e.to_string() },
+        _ => Error::Internal(anyhow::Error::new(e)),
+    }
 }

@@ -39,6 +39,9 @@ impl Patients {
             let authority = cx.authority.to_string();
             rows.push((patient, authority, new_key()));
         }
+        // In one order for all who add: two tables with the same patients then wait for each other, and do
+        // not meet halfway.
+        rows.sort_by(|(a, ..), (b, ..)| a.patient_id.cmp(&b.patient_id));
         let rows = Arc::new(rows);
         let at = at.as_microsecond();
         self.db

@@ -5,11 +5,15 @@
 mod support;
 
 mod catalogue;
+mod chaos;
 mod cli;
+mod cluster;
 mod config;
 mod corpus_xds;
+mod database_faults;
 mod errors;
 mod fault_audit;
+mod faults;
 mod history;
 mod http_door;
 mod layers;
@@ -22,7 +26,6 @@ mod races;
 mod register;
 mod relate;
 mod remove;
-mod restart;
 mod retrieve;
 mod schema_validation;
 mod security_corpus;

@@ -116,32 +116,40 @@ impl Check for Registered {
 pub struct Found {
     pub common: Common,
     pub body: BytesMut,
-    /// uniqueIds are this and a number from 1 to `hits`.
+    /// uniqueIds are this and a number, from `first` on, `hits` in all.
     pub unique_id_stem: String,
+    pub first: u32,
     pub hits: u32,
+    /// The SubmissionSet, whose number is 0, and its Associations come too.
+    pub whole: bool,
 }
 
 impl Found {
     /// Marks the number after each stem; every number must come just once.
     fn numbers(&self) -> Result<(), String> {
         let mut seen = vec![false; self.hits as usize];
-        let mut count = 0;
+        let (mut count, mut sets) = (0, 0);
         for at in memmem::find_iter(&self.body, self.unique_id_stem.as_bytes()) {
             let rest = self.body.get(at + self.unique_id_stem.len()..).unwrap_or_default();
             let number = rest
                 .iter()
                 .take_while(|b| b.is_ascii_digit())
                 .fold(0usize, |n, b| n.saturating_mul(10).saturating_add(usize::from(b - b'0')));
-            match number.checked_sub(1).and_then(|i| seen.get_mut(i)) {
+            if self.whole && number == 0 {
+                sets += 1;
+                continue;
+            }
+            match number.checked_sub(self.first as usize).and_then(|i| seen.get_mut(i)) {
                 Some(seen) if !*seen => *seen = true,
                 Some(_) => return Err("a document was found twice".into()),
                 None => return Err("a document was found that the patient does not have".into()),
             }
             count += 1;
         }
-        match count == self.hits {
-            true => Ok(()),
-            false => Err(format!("{count} expected uniqueIds instead of {}", self.hits)),
+        match (count == self.hits, sets == u32::from(self.whole)) {
+            (true, true) => Ok(()),
+            (false, _) => Err(format!("{count} expected uniqueIds instead of {}", self.hits)),
+            (true, false) => Err(format!("{sets} SubmissionSets instead of one")),
         }
     }
 }
@@ -172,9 +180,11 @@ impl Check for Found {
             MetadataObject::DocumentEntry(e) => {
                 e.unique_id.starts_with(&self.unique_id_stem) && e.class_code.is_some() && e.hash.is_some()
             }
-            _ => false,
+            _ => self.whole,
         });
-        match right && errors.is_empty() && objects.len() == self.hits as usize {
+        // With a membership for each document, and the set.
+        let count = if self.whole { 2 * self.hits as usize + 1 } else { self.hits as usize };
+        match right && errors.is_empty() && objects.len() == count {
             true => Ok(()),
             false => Err("the objects, read whole, are not those expected".into()),
         }
@@ -289,8 +299,14 @@ mod tests {
     #[test]
     fn a_query_must_find_just_what_was_loaded() {
         let t = Transaction::Iti18;
-        let check =
-            || Found { common: common(t), body: BytesMut::new(), unique_id_stem: "2.999.7.".into(), hits: 2 };
+        let check = || Found {
+            common: common(t),
+            body: BytesMut::new(),
+            unique_id_stem: "2.999.7.".into(),
+            first: 1,
+            hits: 2,
+            whole: false,
+        };
         let entry = |n: u32| {
             MetadataObject::DocumentEntry(Box::new(DocumentEntry {
                 entry_uuid: format!("urn:uuid:{n}"),

@@ -6,17 +6,15 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use jiff::civil::date;
 
-use super::checks::{Common, Found, PARSED, Registered, Retrieved};
+use super::checks::{Common, PARSED, Registered, Retrieved};
 use super::connection::Pieces;
 use super::drive::{Ask, Scenario};
 use super::template::{Documents, Template, mark};
 use crate::cli::submission::{publish_all, synthetic_objects};
-use crate::model::metadata::{AvailabilityStatus, DocumentEntry, Submission};
-use crate::model::query::{QUERIES, ReturnType};
+use crate::model::metadata::{DocumentEntry, Submission};
 use crate::model::transaction::Transaction;
 use crate::peer::soap::{SOAP_TYPE, write_provide};
 use crate::synthetic::{NETWORK_OID, Network, SplitMix64};
-use crate::wire::ebxml::query::{AdhocQueryRequest, write_request as write_query};
 use crate::wire::ebxml::retrieve::{Content, DocumentRequest, write_request as write_retrieve};
 use crate::wire::ebxml::submit;
 use crate::wire::mtom::write::Multipart;
@@ -24,12 +22,15 @@ use crate::wire::soap::write_request;
 use crate::wire::xml::XmlWriter;
 
 /// The holes of a request.
-const MESSAGE: usize = 0;
+pub(super) const MESSAGE: usize = 0;
 /// The number in patient ids and uniqueIds.
-const PATIENT: usize = 1;
+pub(super) const PATIENT: usize = 1;
 /// The number in uniqueIds that makes a submission unlike all others.
-const NUMBER: usize = 2;
-const HOLES: usize = 3;
+pub(super) const NUMBER: usize = 2;
+/// The last digits of an entryUUID, and the version of an entry: updates alone have them.
+pub(super) const UUID: usize = 3;
+pub(super) const VERSION: usize = 4;
+const HOLES: usize = 5;
 
 /// What all scenarios of a run share.
 #[derive(Debug, Clone)]
@@ -46,23 +47,27 @@ pub struct Run {
 
 impl Run {
     /// `holes` in an envelope of `transaction`.
-    fn template(&self, transaction: Transaction, body: impl FnOnce(&mut XmlWriter<'static>)) -> Template {
+    pub(super) fn template(
+        &self,
+        transaction: Transaction,
+        body: impl FnOnce(&mut XmlWriter<'static>),
+    ) -> Template {
         let message = mark(MESSAGE);
         Template::new(&write_request(transaction.row().request_action, &message, &self.url, body), HOLES)
     }
 
-    fn common(&self, transaction: Transaction, n: u64) -> Common {
+    pub(super) fn common(&self, transaction: Transaction, n: u64) -> Common {
         let message_id = format!("urn:uuid:{:08x}-0000-4000-8000-{n:012x}", self.id);
         Common { transaction, message_id, parse: n.is_multiple_of(PARSED) }
     }
 
-    fn patient(&self, name: &str) -> String {
+    pub(super) fn patient(&self, name: &str) -> String {
         format!("{name}{}^^^&{}&ISO", mark(PATIENT), self.authority)
     }
 
     /// A submission of `entries` synthetic documents, of one patient; ids by [`NUMBER`] or, for
     /// data sets that must be the same each time, by `stem`.
-    fn submission(&self, entries: u32, patient: &str, stem: &str) -> Submission {
+    pub(super) fn submission(&self, entries: u32, patient: &str, stem: &str) -> Submission {
         let network = Network::generate(self.seed, 100, date(2026, 4, 1));
         let documents: Vec<_> = network.documents(u64::from(entries)).collect();
         let mut set = documents.first().map(|d| synthetic_objects(d).1).unwrap_or_default();
@@ -91,9 +96,9 @@ fn fresh_stem(run: &Run) -> String {
 }
 
 /// Patients that take what ITI-41 and ITI-42 write.
-const WRITTEN: &str = "BENCH-W";
+pub(super) const WRITTEN: &str = "BENCH-W";
 
-fn simple() -> HeaderValue {
+pub(super) fn simple() -> HeaderValue {
     HeaderValue::from_static(SOAP_TYPE)
 }
 
@@ -268,6 +273,9 @@ impl Scenario for Retrieve {
     }
 }
 
+/// Documents of one order in a [`DataSet`]: the hits of a FindDocumentsByReferenceId.
+pub(super) const ORDER: u32 = 5;
+
 /// A data set that queries know: `per_patient` documents for each of `patients` patients, the same
 /// ids each time it is loaded.
 #[derive(Debug, Clone, Copy)]
@@ -279,12 +287,22 @@ pub struct DataSet {
 }
 
 impl DataSet {
-    fn patient_name(self) -> String {
+    pub(super) fn patient_name(self) -> String {
         format!("BENCH-{}-", self.number)
     }
 
-    fn stem(self, patient: &str) -> String {
+    pub(super) fn stem(self, patient: &str) -> String {
         format!("{NETWORK_OID}.7.{}.{patient}.", self.number)
+    }
+
+    /// An order of [`ORDER`] documents, as CXi of referenceIdList (ITI TF-3 4.2.3.2.28).
+    pub(super) fn order(patient: &str, n: &str) -> String {
+        format!("ORDER-{patient}-{n}^^^&{NETWORK_OID}.7&ISO^urn:ihe:iti:xds:2013:order")
+    }
+
+    /// How many orders a patient has.
+    pub(super) fn orders(self) -> u64 {
+        u64::from(self.per_patient.div_ceil(ORDER))
     }
 }
 
@@ -299,8 +317,11 @@ pub struct Load {
 
 impl Load {
     pub fn new(run: Run, set: DataSet, from: u64) -> Self {
-        let submission =
+        let mut submission =
             run.submission(set.per_patient, &run.patient(&set.patient_name()), &set.stem(&mark(PATIENT)));
+        for (entry, n) in submission.document_entries.iter_mut().zip(0..) {
+            entry.reference_id_list = vec![DataSet::order(&mark(PATIENT), &(n / ORDER).to_string())];
+        }
         let template = run.template(Transaction::Iti42, |w| submit::write(w, &submission));
         Self { run, template, set, from }
     }
@@ -321,57 +342,12 @@ impl Scenario for Load {
     }
 }
 
-/// ITI-18 FindDocuments, LeafClass, for a random patient of a [`DataSet`].
-pub struct Find {
-    run: Run,
-    template: Template,
-    set: DataSet,
-}
-
-impl Find {
-    pub fn new(run: Run, set: DataSet) -> Self {
-        let patient = run.patient(&set.patient_name());
-        let slot = |name: &str, value: String| crate::model::ebrim::Slot {
-            name: name.to_owned(),
-            slot_type: None,
-            values: vec![value],
-        };
-        let request = AdhocQueryRequest {
-            return_type: ReturnType::LeafClass,
-            id: QUERIES.first().map_or("", |q| q.urn).to_owned(),
-            home: None,
-            slots: vec![
-                slot("$XDSDocumentEntryPatientId", format!("'{patient}'")),
-                slot("$XDSDocumentEntryStatus", format!("('{}')", AvailabilityStatus::Approved.urn())),
-            ],
-        };
-        let template = run.template(Transaction::Iti18, |w| write_query(w, &request));
-        Self { run, template, set }
-    }
-}
-
-impl Scenario for Find {
-    type Check = Found;
-
-    fn ask(&self, n: u64) -> Option<(Ask, Found)> {
-        let common = self.run.common(Transaction::Iti18, n);
-        let patient = SplitMix64::derived(self.run.seed, 2, n).below(self.set.patients).to_string();
-        let body = self.template.fill(b"", &[&common.message_id, &patient], b"");
-        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
-        let check = Found {
-            common,
-            body: BytesMut::with_capacity(self.set.per_patient as usize * 9000),
-            unique_id_stem: self.set.stem(&patient),
-            hits: self.set.per_patient,
-        };
-        Some((ask, check))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hyper::body::Body;
 
+    use super::super::find::{Find, Query};
+    use super::super::revise::Revise;
     use super::*;
     use crate::model::codes::{CodeCheck, Vocabulary};
     use crate::model::error::ErrorCode;
@@ -440,7 +416,7 @@ mod tests {
         let submission = strictly(&sent(load.ask(2).unwrap().0));
         assert_eq!(submission.document_entries.len(), 25);
         assert!(load.ask(3).is_none());
-        let (ask, check) = Find::new(run(), set).ask(5).unwrap();
+        let (ask, check) = Find::new(run(), set, Query::FindDocuments).ask(5).unwrap();
         let xml = sent(ask);
         let doc = tree::parse(&xml).unwrap();
         let request = query::read_request(soap::read(&doc, &|_| false).unwrap().body, false).unwrap();
@@ -451,6 +427,58 @@ mod tests {
         let loaded = strictly(&sent(load.ask(patient).unwrap().0));
         assert_eq!(loaded.submission_set.patient_id, find.patient_ids[0]);
         assert_eq!(loaded.document_entries[24].unique_id, format!("{}25", check.unique_id_stem));
+    }
+
+    #[test]
+    fn every_query_asks_for_what_was_loaded() {
+        let set = DataSet { number: 1, patients: 3, per_patient: 12 };
+        let asked = |query: Query, n| {
+            let (ask, check) = Find::new(run(), set, query).ask(n).unwrap();
+            let xml = sent(ask);
+            let doc = tree::parse(&xml).unwrap();
+            let request = query::read_request(soap::read(&doc, &|_| false).unwrap().body, false).unwrap();
+            (request.query, check)
+        };
+        let (all, check) = asked(Query::GetAll, 3);
+        assert!(all.id() == QueryId::GetAll && check.whole && check.hits == 12);
+        let (some, check) = asked(Query::GetDocuments, 3);
+        assert!(some.id() == QueryId::GetDocuments && (check.first, check.hits) == (1, 10));
+        let mut seen = std::collections::BTreeSet::new();
+        for n in 0..100 {
+            let (StoredQuery::FindDocumentsByReferenceId(q), check) =
+                asked(Query::FindDocumentsByReferenceId, n)
+            else {
+                unreachable!()
+            };
+            let patient: u64 = check.unique_id_stem.rsplit('.').nth(1).unwrap().parse().unwrap();
+            let loaded = strictly(&sent(Load::new(run(), set, 0).ask(patient).unwrap().0));
+            let of_order = |e: &&DocumentEntry| q.reference_id_list[0] == e.reference_id_list;
+            let ids: Vec<String> =
+                loaded.document_entries.iter().filter(of_order).map(|e| e.unique_id.clone()).collect();
+            let wanted =
+                (check.first..check.first + check.hits).map(|n| format!("{}{n}", check.unique_id_stem));
+            assert_eq!(ids, wanted.collect::<Vec<_>>());
+            seen.insert((check.first, check.hits));
+        }
+        assert_eq!(seen, [(1, 5), (6, 5), (11, 2)].into());
+    }
+
+    #[test]
+    fn each_update_follows_the_one_before() {
+        let revise = Revise::new(run(), 10, 3);
+        let first = strictly(&sent(revise.originals().ask(2).unwrap().0)).document_entries.remove(0);
+        assert!(revise.originals().ask(3).is_none());
+        for (n, version) in [(2, "1"), (5, "2"), (8, "3")] {
+            let xml = sent(revise.ask(n).unwrap().0);
+            let doc = tree::parse(&xml).unwrap();
+            let body = soap::read(&doc, &|_| false).unwrap().body;
+            let draft = crate::wire::ebxml::update::read(body, None);
+            assert_eq!(draft.problems, []);
+            let next = &draft.update.submission.document_entries[0];
+            assert_eq!(next.logical_id.as_ref(), Some(&first.entry_uuid));
+            assert_eq!((&next.unique_id, &next.patient_id), (&first.unique_id, &first.patient_id));
+            assert!(xml.contains(&format!("<rim:Value>{version}</rim:Value>")), "{xml}");
+        }
     }
 
     #[test]

@@ -381,15 +381,20 @@ fn seconds_for(headers: &HeaderMap, limits: &LimitsConfig) -> u64 {
 /// not read to its end: what follows in the socket cannot be told from a new request.
 fn finish(response: &mut Response<RespBody>, id: &str, seen: &Seen) {
     let close = response.status().is_client_error() || !seen.complete();
-    let retry = response.status() == http::StatusCode::SERVICE_UNAVAILABLE;
+    // Whatever the status: a Failure of a transaction is a 200.
+    let transacted = response.extensions().get::<Transacted>();
+    let retry = match transacted.and_then(|t| t.outcome.retry_after()) {
+        None if response.status() == http::StatusCode::SERVICE_UNAVAILABLE => Outcome::Busy.retry_after(),
+        retry => retry,
+    };
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if retry && !headers.contains_key(header::RETRY_AFTER) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = retry {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if close {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -131,11 +131,6 @@ impl Refusal {
         }
     }
 
-    /// Whether the same request may succeed later.
-    pub fn temporary(self) -> bool {
-        matches!(self, Refusal::Busy | Refusal::Late)
-    }
-
     pub fn outcome(self) -> Outcome {
         match self {
             Refusal::Busy | Refusal::Late => Outcome::Busy,

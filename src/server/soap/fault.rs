@@ -1,6 +1,6 @@
 //! Every way of not succeeding, in SOAP's words: a fault, or a Failure of the transaction.
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{Response, StatusCode};
 
 use super::reply::simple;
 use crate::model::error::{Error, ErrorCode, Fault, FaultCode, FaultKind, RegistryError};
@@ -23,12 +23,7 @@ pub fn respond(
         FaultCode::Sender | FaultCode::Receiver => fault.status,
     };
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let outcome = if fault.status == 503 {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        Outcome::Busy
-    } else {
-        Outcome::Fault
-    };
+    let outcome = if fault.status == 503 { Outcome::Busy } else { Outcome::Fault };
     response.extensions_mut().insert(Transacted { transaction, outcome });
     response
 }
@@ -47,9 +42,6 @@ pub fn of_refusal(refusal: Refusal) -> Fault {
 pub fn refusal(refusal: Refusal, fault: &Fault, request_id: &str) -> Response<RespBody> {
     let mut response = simple(write_fault(fault, None, request_id));
     *response.status_mut() = refusal.status();
-    if refusal.temporary() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-    }
     response
 }
 
@@ -74,10 +66,19 @@ pub fn failure(
             tracing::error!(request_id, cause, "no room left");
             let code = pick(ErrorCode::XDSRegistryOutOfResources, ErrorCode::XDSRepositoryOutOfResources);
             let text = format!("no room left here; nothing was stored (reference {request_id})");
-            Ok((vec![RegistryError::new(code, text)], Outcome::Internal))
+            Ok((vec![RegistryError::new(code, text)], Outcome::Unavailable))
+        }
+        Error::Away { peer, cause } => {
+            tracing::error!(request_id, peer, cause, "not available");
+            let code = pick(ErrorCode::XDSRegistryBusy, ErrorCode::XDSRepositoryBusy);
+            let text = format!(
+                "the {peer} behind this gateway is away; nothing was changed, send the request again later \
+                 (reference {request_id})"
+            );
+            Ok((vec![RegistryError::new(code, text)], Outcome::Unavailable))
         }
         Error::Unavailable { peer, cause } => {
-            tracing::error!(request_id, peer, cause, "not available");
+            tracing::error!(request_id, peer, cause, "the outcome is not known");
             let code = pick(ErrorCode::XDSRegistryError, ErrorCode::XDSRepositoryError);
             let text = format!(
                 "the {peer} behind this gateway does not answer; whether anything was stored must be looked up \

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use crate::config::LimitsConfig;
 use crate::model::error::{Error, Fault, FaultCode, FaultKind, clip};
 use crate::server::http::{BodyError, GuardedBody};
-use crate::service::repository::{BlobError, Repository, Spool, Spooled};
+use crate::service::repository::{Repository, Spool, Spooled};
+use crate::service::storage;
 use crate::wire::mtom::cid::{HrefFault, Reference};
 use crate::wire::mtom::content_type::{ContentType, ContentTypeFault, Packaging, check_root};
 use crate::wire::mtom::split::{MtomFault, MtomLimits, PartEvent, PartHead, Splitter};
@@ -192,21 +193,17 @@ impl Sink<'_> {
 
     async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         match &mut self.spool {
-            Some(spool) => spool.write(bytes).await.map_err(no_place),
+            Some(spool) => spool.write(bytes).await.map_err(storage),
             None => Ok(()),
         }
     }
 
     async fn close(&mut self) -> Result<Option<Spooled>, Error> {
         match self.spool.take() {
-            Some(spool) => spool.finish().await.map(Some).map_err(no_place),
+            Some(spool) => spool.finish().await.map(Some).map_err(storage),
             None => Ok(None),
         }
     }
-}
-
-fn no_place(e: BlobError) -> Error {
-    if e.is_no_space() { Error::NoRoom(e.to_string()) } else { Error::Internal(anyhow::Error::new(e)) }
 }
 
 fn broken_body(e: BodyError) -> Error {

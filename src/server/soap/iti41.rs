@@ -12,6 +12,7 @@ use crate::model::namespace::{NS_LCM, NS_XDS, NS_XOP};
 use crate::model::rules::{Column, submission};
 use crate::service::context::Context;
 use crate::service::repository::{ProvidedDocument, Repository};
+use crate::service::storage;
 use crate::wire::ebxml::submit::{self, Draft};
 use crate::wire::xml::tree;
 
@@ -113,7 +114,7 @@ async fn spool_empty(
     documents: &mut Vec<ProvidedDocument>,
 ) -> Result<(), Error> {
     for id in ids {
-        let content = repository.spool().finish().await.map_err(|e| Error::Internal(e.into()))?;
+        let content = repository.spool().finish().await.map_err(storage)?;
         documents.push(ProvidedDocument { id, content });
     }
     Ok(())

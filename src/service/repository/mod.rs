@@ -59,6 +59,11 @@ impl Repository {
         self.blobs.spool()
     }
 
+    /// Is the place of the documents there?
+    pub async fn reach(&self) -> Result<(), BlobError> {
+        self.blobs.reach().await
+    }
+
     /// The registry in the same program, whose rules an incoming submission is read by.
     pub fn registry(&self) -> Option<&Registry> {
         match &self.register_at {

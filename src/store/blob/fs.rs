@@ -58,6 +58,11 @@ impl Fs {
         self.dir_of(key).join(key.as_str())
     }
 
+    /// Is the folder there, and ours? It bears the lock file since it was made.
+    pub(super) fn reach(&self) -> Result<(), BlobError> {
+        File::open(self.lock_path()).map(drop).map_err(doing("open the lock file"))
+    }
+
     /// A new file in the spool, readable by us alone, removed when the guard drops.
     pub(super) fn temp_file(&self) -> Result<(File, TempFile), BlobError> {
         let path = self.spool_dir().join(uuid::Uuid::new_v4().simple().to_string());
@@ -71,6 +76,8 @@ impl Fs {
     }
 
     pub(super) fn commit_all(&self, documents: Vec<Spooled>) -> Result<Vec<BlobKey>, BlobError> {
+        // Before a directory is made: where a disk is not mounted, none of its directories may come to be.
+        self.reach()?;
         let mut keys = Vec::with_capacity(documents.len());
         let mut dirs = BTreeSet::new();
         for document in documents {

@@ -141,7 +141,25 @@ impl Blobs {
     /// Opens a document for reading. Small ones are read whole at once.
     pub async fn read(&self, key: &BlobKey) -> Result<BlobReader, BlobError> {
         let path = self.fs().object(key);
-        BlobReader::open(path, key.clone()).await
+        match BlobReader::open(path, key.clone()).await {
+            // One document missing is another fault than all of them.
+            Err(BlobError::NotFound(key)) => {
+                Err(self.reach().await.err().unwrap_or(BlobError::NotFound(key)))
+            }
+            done => done,
+        }
+    }
+
+    /// Is the place of the documents there?
+    pub async fn reach(&self) -> Result<(), BlobError> {
+        let fs = self.fs().clone();
+        tokio::task::spawn_blocking(move || fs.reach()).await.map_err(task_lost)?
+    }
+
+    /// Was a store ever in this directory? Blocking.
+    pub fn is_there(dir: &Path) -> bool {
+        let objects = std::fs::read_dir(dir.join("objects"));
+        dir.join("lock").exists() || objects.is_ok_and(|mut entries| entries.next().is_some())
     }
 
     pub async fn exists(&self, key: &BlobKey) -> Result<bool, BlobError> {

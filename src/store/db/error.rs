@@ -9,10 +9,19 @@ pub enum DbError {
     /// No free writer slot, connection or lock in time. Nothing was changed; try again later.
     #[error("the database is busy: {0}")]
     Busy(&'static str),
-    /// The database cannot be reached or is broken. After a write the outcome may be unknown:
-    /// it must be reported as not done, and must not be repeated blindly.
+    /// The database cannot be reached, or the connection was lost. Nothing was changed; try again later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// The database took the question and does not answer. Nothing was changed; try again later.
+    #[error("the database does not answer: {0}")]
+    Silent(String),
+    /// The database is there and refuses this program: role, password, name of the database.
+    #[error("the database refuses this program: {0}")]
+    Denied(String),
+    /// COMMIT was sent and its answer did not come. Everything was changed or nothing; which, must be looked
+    /// up. Not to be repeated blindly.
+    #[error("the outcome of COMMIT is unknown: {0}")]
+    OutcomeUnknown(String),
     /// The disk under the database is full. Nothing was changed.
     #[error("the database has no room left: {0}")]
     NoSpace(String),
@@ -51,9 +60,15 @@ impl DbError {
         matches!(self, DbError::Unique(_))
     }
 
-    /// May the caller's caller usefully try again later?
-    pub fn is_transient(&self) -> bool {
-        matches!(self, DbError::Busy(_) | DbError::Unavailable(_) | DbError::Conflict | DbError::NoSpace(_))
+    /// May the database be there a moment later without anybody changing anything?
+    pub fn is_away(&self) -> bool {
+        matches!(self, DbError::Unavailable(_) | DbError::Silent(_))
+    }
+
+    /// Is the connection it came over of no more use?
+    #[cfg(feature = "postgres")]
+    pub(super) fn is_lost_connection(&self) -> bool {
+        self.is_away() || matches!(self, DbError::OutcomeUnknown(_))
     }
 }
 
@@ -75,8 +90,6 @@ impl From<rusqlite::Error> for DbError {
                     (
                         ErrorCode::SystemIoFailure
                         | ErrorCode::CannotOpen
-                        | ErrorCode::DatabaseCorrupt
-                        | ErrorCode::NotADatabase
                         | ErrorCode::ReadOnly
                         | ErrorCode::PermissionDenied
                         | ErrorCode::FileLockingProtocolFailed
@@ -110,11 +123,13 @@ impl From<sqlx::Error> for DbError {
                     "53100" => DbError::NoSpace(d.message().to_owned()),
                     c if c.starts_with("08")
                         || c.starts_with("57P")
-                        || c.starts_with("53")
-                        || c.starts_with("28")
-                        || c.starts_with("3D") =>
+                        || c == "25P03"
+                        || c.starts_with("53") =>
                     {
                         DbError::Unavailable(format!("{c} {}", d.message()))
+                    }
+                    c if c.starts_with("28") || c.starts_with("3D") => {
+                        DbError::Denied(format!("{c} {}", d.message()))
                     }
                     c => DbError::Sql(format!("{c} {}", d.message())),
                 }

@@ -82,8 +82,8 @@ impl Lite {
         self.0.writer.submit(job)?;
         match answer.await {
             Ok(done) => done,
-            // The thread ended without answering: whether it committed is unknown.
-            Err(_) => Err(DbError::Unavailable(CLOSED.into()).into()),
+            // The thread ended without answering.
+            Err(_) => Err(DbError::OutcomeUnknown(CLOSED.into()).into()),
         }
     }
 

@@ -228,7 +228,11 @@ impl WriterLoop {
             }
             self.statement("RELEASE job")?;
         }
-        self.statement("COMMIT")
+        self.statement("COMMIT").map_err(|e| match e {
+            // What could not be synced may still be found in the log after a crash.
+            DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
+            e => e,
+        })
     }
 
     fn statement(&self, sql: &str) -> Result<(), DbError> {

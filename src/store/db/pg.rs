@@ -1,31 +1,44 @@
-//! PostgreSQL: a pool, one transaction per write, bounded retries.
+//! PostgreSQL: a pool, one transaction per write, bounded retries, bounded waiting.
+//!
+//! Until COMMIT is sent nothing is kept, whatever happens to the connection: such a write is begun anew.
+//! Once it is sent and no answer comes, nobody here can know: [`DbError::OutcomeUnknown`].
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
-use super::tx::Conn;
+use super::tx::{Conn, within};
 use super::{DbError, DbStatus, Lock, Tx, TxFuture};
 use crate::config::database::DatabaseConfig;
 
 /// Attempts of a write that collides with others before it is given up as [`DbError::Conflict`].
 const ATTEMPTS: u32 = 8;
+/// How often a write whose connection was lost before its COMMIT is begun anew.
+const LOSSES: u32 = 2;
 /// Prepared statements kept per connection. PgBouncer in transaction mode must be told to follow
 /// prepared statements (`max_prepared_statements`).
 const STATEMENTS: usize = 256;
+/// By so much we outwait the server's own limit on a statement: what comes later than that does not come.
+const MARGIN: Duration = Duration::from_secs(2);
+/// How long a connection outside the pool may take to come about.
+const CONNECTING: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(super) struct Pg {
     pool: PgPool,
     max: u32,
+    /// How long an answer of the server is waited for.
+    patience: Option<Duration>,
 }
 
 impl Pg {
     pub(super) async fn open(url: &str, config: &DatabaseConfig) -> Result<Self, DbError> {
         let max = config.connections();
+        let limits = limits(config.statement_timeout_s);
         let pool = PgPoolOptions::new()
             .max_connections(max)
             .min_connections(1)
@@ -34,6 +47,12 @@ impl Pg {
             .max_lifetime(Duration::from_secs(1800))
             // A ping before every use is a round trip; `begin` and `read` cope with dead connections.
             .test_before_acquire(false)
+            .after_connect(move |conn, _| {
+                let limits = limits.clone();
+                Box::pin(
+                    async move { sqlx::raw_sql(sqlx::AssertSqlSafe(limits)).execute(conn).await.map(drop) },
+                )
+            })
             .connect_with(options(url)?)
             .await
             .map_err(unreachable)?;
@@ -48,7 +67,8 @@ impl Pg {
                 "PostgreSQL does not make commits durable; acknowledged submissions can be lost"
             );
         }
-        Ok(Self { pool, max })
+        let patience = Some(config.statement_timeout_s).filter(|s| *s > 0);
+        Ok(Self { pool, max, patience: patience.map(|s| Duration::from_secs(s) + MARGIN) })
     }
 
     pub(super) async fn read<T, E, F>(&self, f: F, snapshot: bool) -> Result<T, E>
@@ -59,23 +79,22 @@ impl Pg {
     {
         let mut stale = 0;
         loop {
+            let mut conn = self.acquire().await?;
             let (done, lost) = if snapshot {
-                let mut txn = self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-                let outcome = attempt(&f, &mut txn, true).await;
-                // Nothing was changed: dropping the transaction ends it without another wait.
-                drop(txn);
-                outcome
-            } else {
-                let mut conn = self.pool.acquire().await.map_err(|e| self.no_connection(e))?;
-                let outcome = attempt(&f, &mut conn, true).await;
-                if matches!(outcome.1, Some(DbError::Unavailable(_))) {
-                    // Not back into the pool.
-                    drop(conn.detach());
+                match self.begin(&mut conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await {
+                    // Nothing was changed: dropping the transaction ends it without another wait.
+                    Ok(mut txn) => attempt(&f, &mut txn, self.patience, true).await,
+                    Err(e) => (Err(e.clone().into()), Some(e)),
                 }
-                outcome
+            } else {
+                attempt(&f, &mut conn, self.patience, true).await
             };
+            if lost.as_ref().is_some_and(DbError::is_lost_connection) {
+                throw_away(conn);
+            }
             match (done, lost) {
-                // A server restart leaves dead connections in the pool; each costs one round.
+                // A server restart leaves dead connections in the pool; each costs one round. One that was
+                // waited for in vain belongs to a server that hangs: the next would hang as well.
                 (Err(_), Some(DbError::Unavailable(_))) if stale <= self.max => stale += 1,
                 (done, _) => return done,
             }
@@ -88,46 +107,75 @@ impl Pg {
         E: From<DbError> + Send + 'static,
         F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
     {
-        for round in 0..ATTEMPTS {
+        let (mut stale, mut losses, mut round) = (0, 0, 0);
+        while round < ATTEMPTS {
             backoff(round).await;
-            let mut txn = self.begin("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-            let (done, failed) = attempt(&f, &mut txn, false).await;
-            match (done, failed) {
-                (_, Some(DbError::Conflict)) => {
-                    let _ = txn.rollback().await;
+            let mut conn = self.acquire().await?;
+            match self.write_once(&f, &mut conn).await {
+                Ended::Done(done) => return done,
+                Ended::Collided => {
+                    tracing::debug!(round, "a write collided with another and is tried again");
+                    round += 1;
                 }
-                (Err(e), _) => {
-                    // A failed ROLLBACK means a lost connection, which undoes as well.
-                    let _ = txn.rollback().await;
-                    return Err(e);
+                Ended::Lost { begun, cause } => {
+                    throw_away(conn);
+                    match cause {
+                        // Nothing was begun: one more dead connection of those a server restart leaves.
+                        DbError::Unavailable(_) if !begun && stale <= self.max => stale += 1,
+                        // No COMMIT was sent, so nothing is kept.
+                        DbError::Unavailable(cause) if begun && losses < LOSSES => {
+                            tracing::warn!(cause, "connection lost before COMMIT; the write is begun anew");
+                            losses += 1;
+                        }
+                        e => return Err(e.into()),
+                    }
                 }
-                (Ok(_), Some(e)) => {
-                    let _ = txn.rollback().await;
-                    return Err(e.into());
-                }
-                (Ok(value), None) => match txn.commit().await.map_err(commit_error) {
-                    Ok(()) => return Ok(value),
-                    Err(DbError::Conflict) => {}
-                    Err(e) => return Err(e.into()),
-                },
             }
         }
         Err(DbError::Conflict.into())
     }
 
-    /// Begins; a dead pooled connection is thrown away and another tried, for nothing was done yet.
-    async fn begin(&self, sql: &'static str) -> Result<sqlx::PgTransaction<'static>, DbError> {
-        let mut stale = 0;
-        loop {
-            match self.pool.begin_with(sql).await {
-                Ok(txn) => return Ok(txn),
-                Err(sqlx::Error::PoolTimedOut) => return Err(self.no_connection(sqlx::Error::PoolTimedOut)),
-                Err(e) => match DbError::from(e) {
-                    DbError::Unavailable(_) if stale <= self.max => stale += 1,
-                    e => return Err(e),
-                },
-            }
+    async fn write_once<T, E, F>(&self, f: &F, conn: &mut PgConnection) -> Ended<T, E>
+    where
+        E: From<DbError>,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Sync,
+    {
+        let mut txn = match self.begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED").await {
+            Ok(txn) => txn,
+            Err(e) if e.is_lost_connection() => return Ended::Lost { begun: false, cause: e },
+            Err(e) => return Ended::Done(Err(e.into())),
+        };
+        let (done, failed) = attempt(f, &mut txn, self.patience, false).await;
+        match (done, failed) {
+            (_, Some(e)) if e.is_lost_connection() => Ended::Lost { begun: true, cause: e },
+            (_, Some(DbError::Conflict)) => self.undone(txn, Ended::Collided).await,
+            (Err(e), _) => self.undone(txn, Ended::Done(Err(e))).await,
+            (Ok(_), Some(e)) => self.undone(txn, Ended::Done(Err(e.into()))).await,
+            (Ok(value), None) => match within(self.patience, txn.commit()).await.map_err(commit_error) {
+                Ok(()) => Ended::Done(Ok(value)),
+                Err(DbError::Conflict) => Ended::Collided,
+                Err(e) if e.is_lost_connection() => Ended::Lost { begun: true, cause: e },
+                Err(e) => Ended::Done(Err(e.into())),
+            },
         }
+    }
+
+    /// Rolls back; if that fails the connection is lost, which undoes as well.
+    async fn undone<T, E>(&self, txn: Transaction<'_, Postgres>, ended: Ended<T, E>) -> Ended<T, E> {
+        let _ = within(self.patience, txn.rollback()).await;
+        ended
+    }
+
+    async fn begin<'c>(
+        &self,
+        conn: &'c mut PgConnection,
+        sql: &'static str,
+    ) -> Result<Transaction<'c, Postgres>, DbError> {
+        within(self.patience, conn.begin_with(sql)).await
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbError> {
+        self.pool.acquire().await.map_err(|e| self.no_connection(e))
     }
 
     /// The pool keeps trying to connect until its time is up; with room left in it, the server is away.
@@ -151,26 +199,55 @@ impl Pg {
     }
 }
 
+/// How one attempt of a write ended.
+enum Ended<T, E> {
+    Done(Result<T, E>),
+    Collided,
+    /// The connection is of no more use; whether the transaction had begun.
+    Lost {
+        begun: bool,
+        cause: DbError,
+    },
+}
+
+/// Closes a connection at once instead of giving it back: what is asked of it may never be answered.
+fn throw_away(conn: PoolConnection<Postgres>) {
+    drop(conn.detach());
+}
+
+/// What each connection asks of the server: statements and idle transactions end in time, so that a gateway
+/// that died with its machine does not hold a patient for ever.
+fn limits(seconds: u64) -> String {
+    format!(
+        "SET statement_timeout = '{seconds}s'; SET idle_in_transaction_session_timeout = '{seconds}s'; \
+         SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+    )
+}
+
 /// Runs the closure; beside its answer, the first statement error.
-async fn attempt<T, E, F>(f: &F, conn: &mut PgConnection, read_only: bool) -> (Result<T, E>, Option<DbError>)
+async fn attempt<T, E, F>(
+    f: &F,
+    conn: &mut PgConnection,
+    patience: Option<Duration>,
+    read_only: bool,
+) -> (Result<T, E>, Option<DbError>)
 where
     E: From<DbError>,
     F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Sync,
 {
-    let mut tx = Tx::new(Conn::Pg(conn), read_only);
+    let mut tx = Tx::new(Conn::Pg(conn, patience), read_only);
     // Called inside the guarded future, so that a panic before the first await is caught as well.
     let done = AssertUnwindSafe(async { f(&mut tx).await }).catch_unwind().await;
     let failed = tx.failed().cloned();
     (done.unwrap_or_else(|_| Err(DbError::Panicked.into())), failed)
 }
 
-/// A refusal by the server is certain; anything else leaves the outcome unknown.
-fn commit_error(e: sqlx::Error) -> DbError {
-    let certain = match &e {
-        sqlx::Error::Database(d) => d.code().is_some_and(|c| c.starts_with("40") || c.starts_with("23")),
-        _ => false,
-    };
-    if certain { e.into() } else { DbError::Unavailable(format!("outcome of COMMIT unknown: {e}")) }
+/// A refusal by the server is certain; with anything else it may have been told and not heard.
+fn commit_error(e: DbError) -> DbError {
+    match e {
+        DbError::Unavailable(cause) | DbError::Silent(cause) => DbError::OutcomeUnknown(cause),
+        e => e,
+    }
 }
 
 fn unreachable(e: sqlx::Error) -> DbError {
@@ -204,12 +281,13 @@ where
     T: Send,
     F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T> + Send + Sync,
 {
-    let mut conn = PgConnection::connect_with(&options(url)?).await?;
+    let options = options(url)?;
+    let mut conn = within(Some(CONNECTING), PgConnection::connect_with(&options)).await?;
     let mut txn = conn.begin().await?;
-    let (done, failed) = attempt(&f, &mut txn, lock == Lock::Read).await;
+    let (done, failed) = attempt(&f, &mut txn, None, lock == Lock::Read).await;
     match (done, failed) {
         (Ok(value), None) => {
-            txn.commit().await.map_err(commit_error)?;
+            txn.commit().await.map_err(|e| commit_error(e.into()))?;
             conn.close().await?;
             Ok(value)
         }

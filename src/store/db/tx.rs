@@ -9,6 +9,8 @@ use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 
 use super::DbError;
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
 /// Type of a NULL, which PostgreSQL wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,8 +169,9 @@ impl Col for bool {
 pub(super) enum Conn<'c> {
     #[cfg(feature = "sqlite")]
     Lite(&'c mut rusqlite::Connection),
+    /// With how long each answer of the server is waited for.
     #[cfg(feature = "postgres")]
-    Pg(&'c mut sqlx::PgConnection),
+    Pg(&'c mut sqlx::PgConnection, Option<Duration>),
 }
 
 /// The inside of `Db::read`, `Db::snapshot` or `Db::write`.
@@ -198,7 +201,7 @@ impl<'c> Tx<'c> {
             #[cfg(feature = "sqlite")]
             Conn::Lite(_) => false,
             #[cfg(feature = "postgres")]
-            Conn::Pg(_) => true,
+            Conn::Pg(..) => true,
         }
     }
 
@@ -212,10 +215,9 @@ impl<'c> Tx<'c> {
             #[cfg(feature = "sqlite")]
             Conn::Lite(conn) => lite_exec(conn, sql.as_str(), args),
             #[cfg(feature = "postgres")]
-            Conn::Pg(conn) => match pg_bind(sql, args).execute(&mut **conn).await {
-                Ok(done) => Ok(done.rows_affected()),
-                Err(e) => Err(e.into()),
-            },
+            Conn::Pg(conn, patience) => within(*patience, pg_bind(sql, args).execute(&mut **conn))
+                .await
+                .map(|done| done.rows_affected()),
         };
         self.note(done)
     }
@@ -284,7 +286,7 @@ impl<'c> Tx<'c> {
             #[cfg(feature = "sqlite")]
             Conn::Lite(conn) => lite_each(conn, sql.as_str(), args, take),
             #[cfg(feature = "postgres")]
-            Conn::Pg(conn) => pg_each(conn, sql, args, take).await,
+            Conn::Pg(conn, patience) => pg_each(conn, *patience, sql, args, take).await,
         };
         self.note(done)
     }
@@ -295,7 +297,7 @@ impl<'c> Tx<'c> {
             #[cfg(feature = "sqlite")]
             Conn::Lite(conn) => conn.execute_batch(sql).map_err(DbError::from),
             #[cfg(feature = "postgres")]
-            Conn::Pg(conn) => match sqlx::raw_sql(sql).execute(&mut **conn).await {
+            Conn::Pg(conn, _) => match sqlx::raw_sql(sql).execute(&mut **conn).await {
                 Ok(_) => Ok(()),
                 Err(e) => Err(e.into()),
             },
@@ -374,6 +376,7 @@ fn pg_bind(sql: Sql, args: &[Val<'_>]) -> PgQuery {
 #[cfg(feature = "postgres")]
 async fn pg_each<F>(
     conn: &mut sqlx::PgConnection,
+    patience: Option<Duration>,
     sql: Sql,
     args: &[Val<'_>],
     mut take: F,
@@ -382,10 +385,23 @@ where
     F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
 {
     let mut rows = pg_bind(sql, args).fetch(conn);
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = within(patience, rows.try_next()).await? {
         if !take(&Row::Pg(&row))? {
             break;
         }
     }
     Ok(())
+}
+
+/// Waits for the server, but not for ever: a network that swallows packets says nothing.
+#[cfg(feature = "postgres")]
+pub(super) async fn within<T>(
+    patience: Option<Duration>,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, DbError> {
+    let Some(patience) = patience else { return Ok(answer.await?) };
+    match tokio::time::timeout(patience, answer).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(DbError::Silent(format!("no answer within {} s", patience.as_secs()))),
+    }
 }

@@ -1,7 +1,9 @@
 //! A gateway to test against, messages to send it, and judges of what it answers.
 
 pub mod gateway;
+pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod samples;
 pub mod schema;

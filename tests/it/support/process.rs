@@ -13,9 +13,10 @@ use chiren::config::Config;
 /// How long anything is waited for before a test gives up; never a measure of success.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The program, with no configuration of the machine's.
+/// The program, with no configuration of the machine's. `PROGRAM_UNDER_TEST` names another build of it.
 pub fn chiren() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chiren"));
+    let program = std::env::var_os("PROGRAM_UNDER_TEST");
+    let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_chiren").into()));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CHIREN") {
             command.env_remove(name);
@@ -73,7 +74,26 @@ impl Process {
         Self::started(command)
     }
 
-    fn started(mut command: Command) -> Self {
+    fn started(command: Command) -> Self {
+        let mut process = Self::spawned(command);
+        process.wait_until_ready();
+        process
+    }
+
+    /// Waits until it says it is ready, and where it listens.
+    pub fn wait_until_ready(&mut self) {
+        self.wait_for("network=");
+        let lines = self.log();
+        let address = |role: &str| -> SocketAddr {
+            let line = lines.iter().find(|l| l.contains("listening") && l.contains(role));
+            let line = line.unwrap_or_else(|| panic!("no {role} in {lines:#?}"));
+            let (_, text) = line.split_once("address=").expect("an address");
+            text.split_whitespace().next().expect("an address").parse().expect("an address")
+        };
+        (self.address, self.ops) = (address("role=Soap"), address("role=Ops"));
+    }
+
+    fn spawned(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -92,17 +112,7 @@ impl Process {
             reader.more.notify_all();
         });
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, log, address: none, ops: none };
-        process.wait_for("network=");
-        let lines = process.log();
-        let address = |role: &str| -> SocketAddr {
-            let line = lines.iter().find(|l| l.contains("listening") && l.contains(role));
-            let line = line.unwrap_or_else(|| panic!("no {role} in {lines:#?}"));
-            let (_, text) = line.split_once("address=").expect("an address");
-            text.split_whitespace().next().expect("an address").parse().expect("an address")
-        };
-        (process.address, process.ops) = (address("role=Soap"), address("role=Ops"));
-        process
+        Self { child, log, address: none, ops: none }
     }
 
     /// Waits for a line that contains `text`.
@@ -142,8 +152,20 @@ impl Process {
 
     /// SIGKILL: no goodbye, nothing flushed.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// The same to one that is kept until another takes its place.
+    pub fn kill_now(&mut self) {
         self.child.kill().expect("kill");
         self.child.wait().expect("the end");
+    }
+
+    /// `chiren serve`, perhaps not ready for a while, or never.
+    pub fn begin(config: &Path) -> Self {
+        let mut command = chiren();
+        command.args(["serve", "--config"]).arg(config);
+        Self::spawned(command)
     }
 
     /// Waits for the end that something else brings about.
