@@ -22,7 +22,7 @@ use crate::service::audit::Audit;
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{RegisterAt, Repository};
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbStatus};
 use crate::store::migrate;
 
@@ -95,7 +95,7 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
 
 fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::Result<Repository> {
     let settings = &config.repository;
-    let blobs = Blobs::open(&settings.documents, BlobOptions::default())
+    let blobs = Blobs::of(settings)
         .with_context(|| format!("repository.documents: {} cannot be used", settings.documents.display()))?;
     let register_at = match (&settings.remote_registry, registry) {
         (Some(peer), _) => {

@@ -13,7 +13,7 @@ use super::{ConfigFile, failed, print, runtime};
 use crate::config::{Config, Language};
 use crate::service::registry::moment;
 use crate::service::verify::{Counts, Finding, Report, Scope, Seal, Verify};
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::blob::Blobs;
 use crate::store::db::Db;
 
 pub const EXAMPLES: &str = "Works beside a running gateway. Note the seal it prints, away from this machine: given later with --expect, it
@@ -86,7 +86,7 @@ async fn verify(config: &Config, arguments: &Arguments, language: Language) -> a
     let repository = match config.repository.enabled {
         true => {
             let folder = &config.repository.documents;
-            let blobs = Blobs::open(folder, BlobOptions::default())
+            let blobs = Blobs::of(&config.repository)
                 .with_context(|| format!("repository.documents: {} cannot be used", folder.display()))?;
             Some((blobs, config.repository.unique_id.clone()))
         }

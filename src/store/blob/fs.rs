@@ -1,7 +1,7 @@
 //! Documents in a local directory.
 
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, File, FileTimes, OpenOptions};
+use std::fs::{DirBuilder, DirEntry, File, FileTimes, OpenOptions, read_dir};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use super::spool::{Body, Spooled, TempFile};
-use super::{BlobError, BlobKey, BlobOptions, doing};
+use super::{BlobError, BlobKey, BlobOptions, Stored, doing};
 
 pub(super) struct Fs {
     root: PathBuf,
@@ -144,6 +144,26 @@ impl Fs {
         Ok(())
     }
 
+    /// Objects under `objects/ab`; strange files are left out.
+    pub(super) fn list(&self, prefix: u8) -> Result<Vec<Stored>, BlobError> {
+        let mut found = Vec::new();
+        for lower in entries(&self.objects_dir().join(format!("{prefix:02x}")))? {
+            for entry in entries(&lower.path())? {
+                let Some(key) = entry.file_name().to_str().and_then(BlobKey::parse) else { continue };
+                let meta = match entry.metadata() {
+                    Ok(meta) => meta,
+                    // Removed since the directory was listed.
+                    Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                    Err(e) => return Err(doing("look at a document")(e)),
+                };
+                let modified = meta.modified().map_err(doing("look at a document"))?;
+                found.push(Stored { key, size: meta.len(), modified });
+            }
+        }
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(found)
+    }
+
     pub(super) fn delete(&self, key: &BlobKey) -> Result<bool, BlobError> {
         let _lock = self.lock_exclusive()?;
         remove(&self.object(key))
@@ -173,6 +193,14 @@ impl Fs {
         let file = File::open(self.lock_path()).map_err(doing("open the lock file"))?;
         file.lock().map_err(doing("lock the document store"))?;
         Ok(file)
+    }
+}
+
+/// What a directory holds; nothing if there is none.
+fn entries(dir: &Path) -> Result<Vec<DirEntry>, BlobError> {
+    match read_dir(dir).and_then(Iterator::collect) {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(vec![]),
+        listed => listed.map_err(doing("list documents")),
     }
 }
 

@@ -21,6 +21,9 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::config::RepositoryConfig;
 
 pub use fingerprint::Fingerprint;
 pub use read::BlobReader;
@@ -98,6 +101,16 @@ impl Default for BlobOptions {
     }
 }
 
+/// One object as it lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub key: BlobKey,
+    /// Octets it takes there; of an encrypted object more than the document's.
+    pub size: u64,
+    /// When it was put in its place or found there again.
+    pub modified: SystemTime,
+}
+
 /// A place for documents. Clones share it.
 #[derive(Clone)]
 pub struct Blobs(Inner);
@@ -108,6 +121,11 @@ enum Inner {
 }
 
 impl Blobs {
+    /// Opens the store the configuration names. Blocking; call it at start.
+    pub fn of(config: &RepositoryConfig) -> Result<Self, BlobError> {
+        Self::open(&config.documents, BlobOptions::default())
+    }
+
     /// Opens or makes a store in a local directory. Blocking; call it at start.
     pub fn open(dir: &Path, options: BlobOptions) -> Result<Self, BlobError> {
         Ok(Self(Inner::Fs(Arc::new(fs::Fs::open(dir, options)?))))
@@ -149,6 +167,12 @@ impl Blobs {
         tokio::task::spawn_blocking(move || path.try_exists().map_err(doing("look for a document")))
             .await
             .map_err(task_lost)?
+    }
+
+    /// The objects whose keys begin with this octet, in order of key.
+    pub async fn list(&self, prefix: u8) -> Result<Vec<Stored>, BlobError> {
+        let fs = self.fs().clone();
+        tokio::task::spawn_blocking(move || fs.list(prefix)).await.map_err(task_lost)?
     }
 
     /// Removes a document at once; false if there was none. The caller vouches that nobody refers to it.
