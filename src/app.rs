@@ -96,7 +96,7 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
 fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::Result<Repository> {
     let settings = &config.repository;
     let blobs = Blobs::of(settings)
-        .with_context(|| format!("repository.documents: {} cannot be used", settings.documents.display()))?;
+        .with_context(|| format!("the document store of {} cannot be used", settings.documents.display()))?;
     let register_at = match (&settings.remote_registry, registry) {
         (Some(peer), _) => {
             RegisterAt::There(Arc::new(Client::new(peer).context("repository.remote_registry")?))

@@ -47,6 +47,7 @@ pub fn failure(error: Error) -> anyhow::Error {
         Error::Busy(why) => anyhow!("{why}"),
         Error::NoRoom(why) => anyhow!("no room left: {why}"),
         Error::Unavailable { peer, cause } => anyhow!("{peer} is unavailable: {cause}"),
+        Error::StoreAway { cause } => anyhow!("{cause}"),
         Error::Fault(fault) => anyhow!("{fault:?}"),
     }
 }

@@ -85,9 +85,7 @@ async fn verify(config: &Config, arguments: &Arguments, language: Language) -> a
     let db = Db::open(&config.database).await.context("the database cannot be opened")?;
     let repository = match config.repository.enabled {
         true => {
-            let folder = &config.repository.documents;
-            let blobs = Blobs::of(&config.repository)
-                .with_context(|| format!("repository.documents: {} cannot be used", folder.display()))?;
+            let blobs = Blobs::of(&config.repository).context("the document store cannot be opened")?;
             Some((blobs, config.repository.unique_id.clone()))
         }
         false => None,

@@ -316,6 +316,8 @@ pub enum Error {
     NoRoom(String),
     /// Something behind us did not answer.
     Unavailable { peer: String, cause: String },
+    /// The store of documents did not answer; nothing was changed, and the same request may succeed later.
+    StoreAway { cause: String },
     /// Our own failure. The cause goes to the log once, with the request id the caller also gets.
     Internal(anyhow::Error),
 }

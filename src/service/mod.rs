@@ -25,5 +25,13 @@ pub(crate) fn database(e: DbError) -> Error {
 }
 
 pub(crate) fn storage(e: BlobError) -> Error {
-    if e.is_no_space() { Error::NoRoom(e.to_string()) } else { Error::Internal(anyhow::Error::new(e)) }
+    match &e {
+        BlobError::NoSpace => Error::NoRoom(e.to_string()),
+        BlobError::Busy { .. } => {
+            tracing::warn!(cause = %e, "the document store is busy");
+            Error::Busy("the document store has more to do than it can")
+        }
+        BlobError::Away { .. } => Error::StoreAway { cause: e.to_string() },
+        _ => Error::Internal(anyhow::Error::new(e)),
+    }
 }

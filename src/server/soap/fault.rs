@@ -23,12 +23,8 @@ pub fn respond(
         FaultCode::Sender | FaultCode::Receiver => fault.status,
     };
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let outcome = if fault.status == 503 {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        Outcome::Busy
-    } else {
-        Outcome::Fault
-    };
+    let outcome = if fault.status == 503 { Outcome::Busy } else { Outcome::Fault };
+    retry_after(&mut response, outcome);
     response.extensions_mut().insert(Transacted { transaction, outcome });
     response
 }
@@ -48,9 +44,20 @@ pub fn refusal(refusal: Refusal, fault: &Fault, request_id: &str) -> Response<Re
     let mut response = simple(write_fault(fault, None, request_id));
     *response.status_mut() = refusal.status();
     if refusal.temporary() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        retry_after(&mut response, Outcome::Busy);
     }
     response
+}
+
+/// Where the same request may succeed later, after how many seconds: also beside an answer that is a
+/// SOAP success and a registry failure.
+pub fn retry_after(response: &mut Response<RespBody>, outcome: Outcome) {
+    let seconds = match outcome {
+        Outcome::Busy => HeaderValue::from_static("2"),
+        Outcome::Unavailable => HeaderValue::from_static("10"),
+        _ => return,
+    };
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
 }
 
 /// What a transaction that reached its handler answers with when it failed: its errors, and how
@@ -83,7 +90,16 @@ pub fn failure(
                 "the {peer} behind this gateway does not answer; whether anything was stored must be looked up \
                  (reference {request_id})"
             );
-            Ok((vec![RegistryError::new(code, text)], Outcome::Internal))
+            Ok((vec![RegistryError::new(code, text)], Outcome::Unavailable))
+        }
+        Error::StoreAway { cause } => {
+            tracing::error!(request_id, cause, "the document store does not answer");
+            let code = pick(ErrorCode::XDSRegistryError, ErrorCode::XDSRepositoryError);
+            let text = format!(
+                "the document store behind this gateway does not answer; nothing was changed, send the request \
+                 again later (reference {request_id})"
+            );
+            Ok((vec![RegistryError::new(code, text)], Outcome::Unavailable))
         }
         Error::Internal(cause) => {
             tracing::error!(request_id, cause = format!("{cause:#}"), "internal failure");

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Response, header};
 
+use super::fault;
 use crate::server::http::{RespBody, Transacted, full, stream as streamed};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audited;
@@ -57,6 +58,7 @@ pub fn encode(reply: Reply, mtom: bool, action: &str, transaction: &'static str)
         (Body::WithDocuments(included), true) => multipart(included, action),
         (Body::WithDocuments(included), false) => inline(included),
     };
+    fault::retry_after(&mut response, reply.outcome);
     response.extensions_mut().insert(Transacted { transaction, outcome: reply.outcome });
     response
 }
