@@ -114,7 +114,11 @@ impl S3Config {
     pub(super) fn check(&self, list: &mut Vec<Fault>) {
         let mut faults = Faults::of("repository.s3", list);
         if !cfg!(feature = "s3") {
-            faults.add("bucket", "this program was built without S3", "このプログラムは S3 なしで構築されています");
+            faults.add(
+                "bucket",
+                "this program was built without S3",
+                "このプログラムは S3 なしで構築されています",
+            );
             return;
         }
         if let Some(endpoint) = &self.endpoint {
@@ -185,9 +189,8 @@ const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION: &str = "AWS_SESSION_TOKEN";
 
 fn from_environment(var: impl Fn(&str) -> Option<String>) -> Result<Credentials, CredentialsError> {
-    let get = |name: &'static str| {
-        var(name).filter(|v| !v.is_empty()).ok_or(CredentialsError::Variable(name))
-    };
+    let get =
+        |name: &'static str| var(name).filter(|v| !v.is_empty()).ok_or(CredentialsError::Variable(name));
     Ok(Credentials { access_key: get(ID)?, secret: get(SECRET)?, session: get(SESSION).ok() })
 }
 

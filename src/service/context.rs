@@ -106,7 +106,9 @@ impl Subject {
             Error::Busy(_) => Self { errors: vec!["busy".to_owned()], ..self },
             Error::NoRoom(_) => Self { errors: vec!["no room".to_owned()], ..self },
             Error::Unavailable { peer, .. } => Self { errors: vec![format!("unavailable: {peer}")], ..self },
-            Error::StoreAway { .. } => Self { errors: vec!["unavailable: document store".to_owned()], ..self },
+            Error::StoreAway { .. } => {
+                Self { errors: vec!["unavailable: document store".to_owned()], ..self }
+            }
             Error::Internal(_) => Self { errors: vec!["internal".to_owned()], ..self },
         }
     }

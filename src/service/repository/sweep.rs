@@ -42,6 +42,9 @@ const RENEWAL: Duration = Duration::from_secs(60);
 /// Keys left by another sweeper that are taken up at a time.
 const LEFT: i64 = 100;
 
+/// How long what has gone is remembered, at least: longer than any request that saw it there may take.
+const MEMORY: Duration = Duration::from_secs(3600);
+
 enum Stop {
     Blob(BlobError),
     Database(DbError),
@@ -203,7 +206,7 @@ impl Repository {
 
     async fn lead_sweep(&self, leader: &mut Leader, now: SystemTime, age: Duration) -> Result<Swept, Stop> {
         self.finish_condemned(leader, now, age).await?;
-        let forgotten = leader.now.saturating_sub(micros(age));
+        let forgotten = leader.now.saturating_sub(micros(age.max(MEMORY)));
         self.db
             .write(move |tx| Box::pin(async move { documents::forget_gone(tx, forgotten).await }))
             .await
@@ -213,7 +216,12 @@ impl Repository {
 
     /// Removes what a sweeper condemned that then died or lost its lease. Those whose last removal may
     /// still be on its way are left.
-    async fn finish_condemned(&self, leader: &mut Leader, now: SystemTime, age: Duration) -> Result<(), Stop> {
+    async fn finish_condemned(
+        &self,
+        leader: &mut Leader,
+        now: SystemTime,
+        age: Duration,
+    ) -> Result<(), Stop> {
         let Some(cutoff) = now.checked_sub(age) else { return Ok(()) };
         let mut last = vec![];
         loop {
@@ -221,9 +229,7 @@ impl Repository {
             let before = leader.at().saturating_sub(micros(TERM));
             let left = self
                 .db
-                .read(move |tx| {
-                    Box::pin(async move { documents::unfinished(tx, before, LEFT).await })
-                })
+                .read(move |tx| Box::pin(async move { documents::unfinished(tx, before, LEFT).await }))
                 .await
                 .map_err(|e: DbError| Stop::Database(e))?;
             if left.is_empty() || left == last {

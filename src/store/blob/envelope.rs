@@ -26,8 +26,6 @@ pub(super) const HEAD: usize = 1024;
 pub(super) const SLOTS: [usize; 2] = [16, 512];
 /// Octets of a document in a frame.
 pub(super) const FRAME: usize = 64 * 1024;
-/// A frame as it is stored.
-pub(super) const SEALED: usize = FRAME + TAG;
 
 fn frames(size: u64) -> u64 {
     size.div_ceil(FRAME as u64).max(1)
@@ -211,11 +209,7 @@ fn data_key(head: &[u8], size: u64, key: &BlobKey, ring: &KeyRing) -> Result<([u
 }
 
 /// The wrapped key as it should stand in both places, or `None` if it does.
-pub(super) fn rewrapped(
-    head: &[u8],
-    key: &BlobKey,
-    ring: &KeyRing,
-) -> Result<Option<[u8; WRAPPED]>, Locked> {
+pub(super) fn rewrapped(head: &[u8], key: &BlobKey, ring: &KeyRing) -> Result<Option<[u8; WRAPPED]>, Locked> {
     let size = size(head).ok_or(Locked::Altered)?;
     let bound = bound(key, size);
     let (data_key, _) = data_key(head, size, key, ring)?;
@@ -248,6 +242,9 @@ mod tests {
     use super::*;
     use crate::config::encryption::SecretKey;
     use crate::store::blob::spool::hex;
+
+    /// A frame as it is stored.
+    const SEALED: usize = FRAME + TAG;
 
     fn ring(key: u8) -> KeyRing {
         KeyRing::new(&[SecretKey([key; 32])]).unwrap()

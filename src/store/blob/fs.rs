@@ -12,9 +12,7 @@ use std::time::SystemTime;
 use super::envelope::{self, HEAD, SLOTS};
 use super::keys::KeyRing;
 use super::spool::{Body, Spooled, TempFile};
-use super::spool_dir::{
-    Removal, SpoolDir, entries, make_dirs, remove, remove_if_old, sync_dir,
-};
+use super::spool_dir::{Removal, SpoolDir, entries, make_dirs, remove, remove_if_old, sync_dir};
 use super::{BlobError, BlobKey, Rekeyed, Stored, doing};
 
 /// What a commit may write over.
@@ -73,7 +71,8 @@ impl Fs {
         let temp = match &mut document.body {
             Body::Memory(bytes) => {
                 let (mut file, temp) = self.spool.temp_file()?;
-                let write = |file: &mut File, bytes: &[u8]| file.write_all(bytes).map_err(doing("write a document"));
+                let write =
+                    |file: &mut File, bytes: &[u8]| file.write_all(bytes).map_err(doing("write a document"));
                 match &self.spool.keys {
                     Some(ring) => write(&mut file, &envelope::seal(bytes, key, ring)?)?,
                     None => write(&mut file, bytes)?,

@@ -23,3 +23,30 @@ pub(super) async fn metered<T>(
     histogram!(DURATION, "operation" => operation).record(begun.elapsed());
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn operations_are_counted_by_outcome() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            let done = async { Ok(()) };
+            assert!(metered("open", done).now_or_never().unwrap().is_ok());
+            let failed = async { Err::<(), _>(BlobError::NoSpace) };
+            assert!(metered("store", failed).now_or_never().unwrap().is_err());
+        });
+        let text = recorder.handle().render();
+        for line in [
+            "chiren_store_operations_total{operation=\"open\",outcome=\"success\"} 1",
+            "chiren_store_operations_total{operation=\"store\",outcome=\"no-room\"} 1",
+            "chiren_store_operation_duration_seconds_count{operation=\"open\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+}

@@ -189,7 +189,7 @@ impl Blobs {
             None => None,
         };
         match &config.s3 {
-            None => Self::open(&config.documents, BlobOptions::default(), keys),
+            None => Self::in_folder(&config.documents, BlobOptions::default(), keys),
             #[cfg(feature = "s3")]
             Some(s3) => {
                 let spool = Arc::new(SpoolDir::open(&config.documents, BlobOptions::default(), keys)?);
@@ -204,8 +204,13 @@ impl Blobs {
         }
     }
 
-    /// Opens or makes a store in a folder. Blocking; call it at start.
-    pub fn open(dir: &Path, options: BlobOptions, keys: Option<KeyRing>) -> Result<Self, BlobError> {
+    /// Opens or makes a store in a folder, without encryption. Blocking; call it at start.
+    pub fn open(dir: &Path, options: BlobOptions) -> Result<Self, BlobError> {
+        Self::in_folder(dir, options, None)
+    }
+
+    /// The same, with encryption where there are keys.
+    pub fn in_folder(dir: &Path, options: BlobOptions, keys: Option<KeyRing>) -> Result<Self, BlobError> {
         let spool = Arc::new(SpoolDir::open(dir, options, keys)?);
         Ok(Self { objects: Objects::Fs(Arc::new(fs::Fs::open(dir, spool.clone())?)), spool })
     }
@@ -246,7 +251,9 @@ impl Blobs {
     pub async fn read(&self, key: &BlobKey) -> Result<BlobReader, BlobError> {
         let read = async {
             match &self.objects {
-                Objects::Fs(fs) => BlobReader::open(fs.object(key), key.clone(), self.spool.keys.clone()).await,
+                Objects::Fs(fs) => {
+                    BlobReader::open(fs.object(key), key.clone(), self.spool.keys.clone()).await
+                }
                 #[cfg(feature = "s3")]
                 Objects::S3(s3) => s3.read(key).await,
             }

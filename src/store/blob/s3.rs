@@ -13,9 +13,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use object_store::aws::{
-    AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut,
-};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
 use object_store::client::{HttpClient, HttpConnector};
 use object_store::path::Path;
 use object_store::{
@@ -52,7 +50,8 @@ impl S3 {
     /// Without asking the store anything.
     pub(super) fn open(config: &S3Config, spool: Arc<SpoolDir>) -> Result<Self, BlobError> {
         Ok(Self {
-            store: client(config).map_err(|cause| BlobError::Refused { what: "open the document store", cause })?,
+            store: client(config)
+                .map_err(|cause| BlobError::Refused { what: "open the document store", cause })?,
             prefix: config.prefix.clone(),
             part: usize::try_from(config.part_mib.max(5) * MIB).unwrap_or(usize::MAX),
             conditional_put: config.conditional_put,
@@ -119,7 +118,12 @@ impl S3 {
         put.map(|_| ()).map_err(|e| sort("store a document", key, e))
     }
 
-    async fn put_parts(&self, key: &BlobKey, file: &Arc<std::fs::File>, stored: u64) -> Result<(), BlobError> {
+    async fn put_parts(
+        &self,
+        key: &BlobKey,
+        file: &Arc<std::fs::File>,
+        stored: u64,
+    ) -> Result<(), BlobError> {
         let sorted = |e| sort("store a document", key, e);
         let upload = self.store.put_multipart(&self.object(key)).await.map_err(sorted)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, self.part);
@@ -358,7 +362,8 @@ impl Coming {
                 Some(Ok(octets)) if octets.is_empty() => {}
                 Some(Ok(octets)) => {
                     let left = self.left.checked_sub(octets.len() as u64);
-                    self.left = left.ok_or_else(|| envelope::damaged(&self.key, "it became longer".into()))?;
+                    self.left =
+                        left.ok_or_else(|| envelope::damaged(&self.key, "it became longer".into()))?;
                     return Ok(Some(octets));
                 }
                 Some(Err(e)) => return Err(sort("read a document", &self.key, e)),

@@ -114,6 +114,8 @@ mod tests {
         let refused = answer("404 Not Found", "NoSuchBucket");
         assert!(matches!(&refused, BlobError::Refused { cause, .. } if cause == "HTTP 404 NoSuchBucket"));
         assert!(matches!(answer("403 Forbidden", "SignatureDoesNotMatch"), BlobError::Refused { .. }));
-        assert!(matches!(told("connection refused"), BlobError::Away { cause, .. } if cause == "connection refused"));
+        assert!(
+            matches!(told("connection refused"), BlobError::Away { cause, .. } if cause == "connection refused")
+        );
     }
 }

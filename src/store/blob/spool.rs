@@ -119,9 +119,7 @@ impl Writing {
         frames.clear();
         let head = sealer.finish(key, ring, &mut frames)?;
         let mut file = &*self.file;
-        file.write_all(&frames)
-            .and_then(|()| file.write_all_at(&head, 0))
-            .map_err(doing("write a document"))
+        file.write_all(&frames).and_then(|()| file.write_all_at(&head, 0)).map_err(doing("write a document"))
     }
 }
 
@@ -222,12 +220,7 @@ impl Spool {
                 Body::File(writing.file, Some(temp))
             }
         };
-        Ok(Spooled {
-            sha1_hex: hex(&sha1.finalize()),
-            sha256_hex,
-            size: self.size,
-            body,
-        })
+        Ok(Spooled { sha1_hex: hex(&sha1.finalize()), sha256_hex, size: self.size, body })
     }
 }
 

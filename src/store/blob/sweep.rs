@@ -56,7 +56,10 @@ pub trait Ledger {
     type Error: From<BlobError>;
 
     /// Condemns those that nothing refers to.
-    fn condemn(&mut self, objects: Vec<Stored>) -> impl Future<Output = Result<Condemned, Self::Error>> + Send;
+    fn condemn(
+        &mut self,
+        objects: Vec<Stored>,
+    ) -> impl Future<Output = Result<Condemned, Self::Error>> + Send;
 
     /// What became of condemned keys: gone from the store, or spared because they were touched.
     fn settle(

@@ -3,6 +3,8 @@
 pub mod gateway;
 pub mod process;
 pub mod raw;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod samples;
 pub mod schema;
 pub mod soap;
