@@ -23,7 +23,7 @@ use crate::service::audit::Audit;
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{RegisterAt, Repository};
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbError, DbStatus};
 use crate::store::documents;
 use crate::store::migrate;
@@ -102,7 +102,8 @@ async fn wait_for_database(config: &DatabaseConfig) {
 /// the path is wrong, and what comes in now would lie where nobody looks for it.
 pub async fn documents_are_there(config: &Config, db: &Db) -> anyhow::Result<()> {
     let folder = &config.repository.documents;
-    if Blobs::is_there(folder) {
+    // Where documents are in a bucket, the folder holds only what is arriving.
+    if config.repository.s3.is_some() || Blobs::is_there(folder) {
         return Ok(());
     }
     let known: Result<_, DbError> = db.read(|tx| Box::pin(documents::list(tx, "", 1))).await;
@@ -147,8 +148,8 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
 
 fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::Result<Repository> {
     let settings = &config.repository;
-    let blobs = Blobs::open(&settings.documents, BlobOptions::default())
-        .with_context(|| format!("repository.documents: {} cannot be used", settings.documents.display()))?;
+    let blobs = Blobs::of(settings)
+        .with_context(|| format!("the document store of {} cannot be used", settings.documents.display()))?;
     let register_at = match (&settings.remote_registry, registry) {
         (Some(peer), _) => {
             RegisterAt::There(Arc::new(Client::new(peer).context("repository.remote_registry")?))

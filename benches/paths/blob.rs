@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chiren::store::blob::{BlobKey, BlobOptions, Blobs};
+use chiren::config::encryption::SecretKey;
+use chiren::store::blob::{BlobKey, BlobOptions, Blobs, KeyRing};
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 
@@ -66,6 +67,41 @@ pub fn run(runtime: &Runtime) -> anyhow::Result<()> {
             }
             assert_eq!(size, SIZE);
         }),
+        SIZE,
+    );
+    encrypted(runtime, &document)
+}
+
+/// The same store with a key, beside itself without.
+fn encrypted(runtime: &Runtime, document: &Bytes) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let keys = KeyRing::new(&[SecretKey([7; 32])])?;
+    let plain = Blobs::open(&dir.path().join("plain"), BlobOptions::default())?;
+    let sealed = Blobs::in_folder(&dir.path().join("sealed"), BlobOptions::default(), Some(keys))?;
+    let chunks = || (0..SIZE).step_by(CHUNK).map(|at| document.slice(at..at + CHUNK)).collect::<Vec<_>>();
+    let once = |blobs: &Blobs| {
+        let chunks = chunks();
+        let begun = Instant::now();
+        let key = runtime.block_on(spool_and_commit(blobs, chunks)).expect("a document stored");
+        let took = begun.elapsed();
+        assert!(runtime.block_on(blobs.delete(&key)).expect("removed"));
+        took
+    };
+    compare(
+        "64 MiB into the document store, encrypted",
+        |times: usize| (0..times).map(|_| once(&sealed)).sum(),
+        "the same, not encrypted",
+        |times: usize| (0..times).map(|_| once(&plain)).sum(),
+        SIZE,
+    );
+    let key = runtime.block_on(spool_and_commit(&plain, chunks()))?;
+    runtime.block_on(spool_and_commit(&sealed, chunks()))?;
+    let read = |blobs: &Blobs| assert_eq!(runtime.block_on(read_all(blobs, &key)).expect("a document"), SIZE);
+    compare(
+        "64 MiB out of the document store, encrypted, from the file cache",
+        each(|| read(&sealed)),
+        "the same, not encrypted",
+        each(|| read(&plain)),
         SIZE,
     );
     Ok(())

@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod demo;
+mod documents;
 mod history;
 mod log;
 mod migrate;
@@ -96,6 +97,10 @@ enum Command {
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Arguments),
 
+    /// Look after the store of documents: its keys
+    #[command(after_help = documents::EXAMPLES)]
+    Documents(documents::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -160,6 +165,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Query(arguments) => query::run(arguments, lang),
         Command::History(arguments) => history::run(arguments, lang),
         Command::Verify(arguments) => verify::run(arguments, lang),
+        Command::Documents(arguments) => documents::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -14,7 +14,7 @@ use crate::app;
 use crate::config::{Config, Language};
 use crate::service::registry::moment;
 use crate::service::verify::{Counts, Finding, Report, Scope, Seal, Verify};
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::blob::Blobs;
 use crate::store::db::Db;
 
 pub const EXAMPLES: &str = "Works beside a running gateway. Note the seal it prints, away from this machine: given later with --expect, it
@@ -87,9 +87,7 @@ async fn verify(config: &Config, arguments: &Arguments, language: Language) -> a
     let repository = match config.repository.enabled {
         true => {
             app::documents_are_there(config, &db).await?;
-            let folder = &config.repository.documents;
-            let blobs = Blobs::open(folder, BlobOptions::default())
-                .with_context(|| format!("repository.documents: {} cannot be used", folder.display()))?;
+            let blobs = Blobs::of(&config.repository).context("the document store cannot be opened")?;
             Some((blobs, config.repository.unique_id.clone()))
         }
         false => None,

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod database;
+pub mod encryption;
 pub mod env;
 pub mod fault;
 pub mod limits;
@@ -14,6 +15,8 @@ pub mod network;
 pub mod peer;
 pub mod registry;
 pub mod repository;
+pub mod s3;
+mod secret;
 pub mod section;
 pub mod soap;
 pub mod tls;
@@ -25,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audit::AuditConfig;
 pub use database::DatabaseConfig;
+pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
@@ -33,6 +37,7 @@ pub use network::NetworkConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
 pub use repository::RepositoryConfig;
+pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
 pub use tls::TlsProfile;
 
@@ -160,6 +165,8 @@ pub fn example() -> String {
     );
     section::print::<RepositoryConfig>(&mut out, "[repository]");
     section::print_commented::<PeerConfig>(&mut out, "[repository.remote_registry]");
+    section::print_commented::<S3Config>(&mut out, "[repository.s3]");
+    section::print_commented::<EncryptionConfig>(&mut out, "[repository.encryption]");
     section::print::<RegistryConfig>(&mut out, "[registry]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
@@ -220,6 +227,7 @@ mod tests {
             .collect();
         let all: Config = toml::from_str(&uncommented).unwrap();
         assert!(all.repository.remote_registry.is_some());
+        assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
         for key in ["network.home_community_id", "network.patient_id_authority", "repository.unique_id"] {
             assert!(keys.contains(&key.to_string()), "{keys:?}");
@@ -240,6 +248,7 @@ mod tests {
             ("CHIREN__LISTENER__0__ROLE", "ops", "listener"),
             ("CHIREN__REPOSITORY__UNIQUE_ID", "", "repository.unique_id"),
             ("CHIREN__REPOSITORY__REMOTE_REGISTRY__URL", "ftp://x", "repository.remote_registry.url"),
+            ("CHIREN__REPOSITORY__ENCRYPTION__KEY_FILE", "/no/such", "repository.encryption.key_file"),
             ("CHIREN__REGISTRY__ENABLED", "false", "repository.remote_registry"),
             ("CHIREN__REGISTRY__VOCABULARIES", "[\"/no/such\"]", "registry.vocabularies[0]"),
             ("CHIREN__DATABASE__URL", "mysql://x", "database.url"),

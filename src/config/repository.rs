@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::encryption::EncryptionConfig;
 use super::fault::{Fault, Faults};
 use super::peer::PeerConfig;
+use super::s3::S3Config;
 use super::section::section;
 
 section! {
@@ -14,6 +16,7 @@ section! {
         /// The repositoryUniqueId, an OID (ITI TF-3 4.2.3.2.18).
         unique_id: String = String::new(); example "\"2.999.392.1.3\"",
         /// The folder that holds the documents; it must be on one file system with its subfolders.
+        /// Several gateways may share it.
         documents: PathBuf = "/var/lib/chiren/documents".into(),
         /// Hours after which a document that no entry refers to is removed: what a crash or a cut
         /// upload left behind.
@@ -22,6 +25,10 @@ section! {
         sweep_interval_minutes: u64 = 60,
         /// The registry of another system to register at (ITI-42). Absent: our own.
         remote_registry: Option<PeerConfig> = None; table,
+        /// Documents in a bucket. Absent: in the folder.
+        s3: Option<S3Config> = None; table,
+        /// Documents encrypted by this program. Absent: as they came.
+        encryption: Option<EncryptionConfig> = None; table,
     }
 }
 
@@ -45,6 +52,12 @@ impl RepositoryConfig {
         faults.range("sweep_interval_minutes", self.sweep_interval_minutes, 1, 24 * 60 * 7);
         if let Some(peer) = &self.remote_registry {
             peer.check("repository.remote_registry", list);
+        }
+        if let Some(s3) = &self.s3 {
+            s3.check(list);
+        }
+        if let Some(encryption) = &self.encryption {
+            encryption.check(list);
         }
     }
 }

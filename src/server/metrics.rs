@@ -12,12 +12,16 @@
 //! | `chiren_database_writes_waiting` | | |
 //! | `chiren_database_writes_total`, `chiren_database_commits_total` | | |
 //! | `chiren_database_connections`, `chiren_database_connections_idle` | | |
+//! | `chiren_store_operations_total` | operation, outcome | |
+//! | `chiren_store_operation_duration_seconds` | operation | s, histogram |
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::service::repository::meter::{DURATION as STORE_DURATION, OPERATIONS as STORE_OPERATIONS};
 
 const REQUESTS: &str = "chiren_requests_total";
 const DURATION: &str = "chiren_request_duration_seconds";
@@ -108,7 +112,10 @@ pub struct Database {
 }
 
 fn builder() -> Option<PrometheusBuilder> {
-    PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DURATION.into()), BUCKETS).ok()
+    let buckets = |builder: PrometheusBuilder, metric: &str| {
+        builder.set_buckets_for_metric(Matcher::Full(metric.into()), BUCKETS).ok()
+    };
+    buckets(buckets(PrometheusBuilder::new(), DURATION)?, STORE_DURATION)
 }
 
 impl Metrics {
@@ -153,6 +160,8 @@ fn describe() {
     describe_counter!(COMMITS, "Commits the writes were made in (SQLite)");
     describe_gauge!(DATABASE_CONNECTIONS, "Connections to the database; readers on SQLite");
     describe_gauge!(DATABASE_IDLE, "Connections to the database that nobody uses");
+    describe_counter!(STORE_OPERATIONS, "Operations on the document store, by operation and outcome");
+    describe_histogram!(STORE_DURATION, Unit::Seconds, "Time of an operation on the document store");
 }
 
 fn tell(database: Database) {

@@ -32,7 +32,13 @@ pub(crate) fn database(e: DbError) -> Error {
 pub(crate) fn storage(e: BlobError) -> Error {
     match &e {
         BlobError::NoSpace => Error::NoRoom(e.to_string()),
-        BlobError::Io { .. } => Error::Away { peer: "document store", cause: e.to_string() },
+        BlobError::Busy { .. } => {
+            tracing::warn!(cause = %e, "the document store is busy");
+            Error::Busy("the document store has more to do than it can")
+        }
+        BlobError::Away { .. } | BlobError::Io { .. } => {
+            Error::Away { peer: "document store", cause: e.to_string() }
+        }
         _ => Error::Internal(anyhow::Error::new(e)),
     }
 }

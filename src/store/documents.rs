@@ -17,13 +17,28 @@ pub struct StoredDocument {
     pub patient_id: String,
 }
 
-/// Adds a document; false if its uniqueId is taken.
-pub async fn put(tx: &mut Tx<'_>, d: &StoredDocument, at: i64) -> Result<bool, DbError> {
-    tx.exec(
-        "INSERT INTO blob (key, size, sha1, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        &[Val::Text(&d.blob_key), Val::I64(d.size), Val::Text(&d.hash), Val::I64(at)],
-    )
-    .await?;
+/// What adding a document came to.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    New,
+    /// Its uniqueId is there already.
+    Taken,
+    /// Its octets are being swept away: nothing may stand on them before they are stored again.
+    Condemned,
+}
+
+/// Adds a document. Its octets are safe from the sweeper from then on: see `condemn`.
+pub async fn put(tx: &mut Tx<'_>, d: &StoredDocument, at: i64) -> Result<Put, DbError> {
+    let new = tx
+        .exec(
+            "INSERT INTO blob (key, size, sha1, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            &[Val::Text(&d.blob_key), Val::I64(d.size), Val::Text(&d.hash), Val::I64(at)],
+        )
+        .await?;
+    if new == 0 && is_condemned(tx, &d.blob_key).await? {
+        return Ok(Put::Condemned);
+    }
     let done = tx
         .exec(
             "INSERT INTO repository_document (unique_id, blob_key, mime_type, size, hash, patient_pid, stored_at) \
@@ -39,7 +54,18 @@ pub async fn put(tx: &mut Tx<'_>, d: &StoredDocument, at: i64) -> Result<bool, D
             ],
         )
         .await?;
-    Ok(done == 1)
+    Ok(if done == 1 { Put::New } else { Put::Taken })
+}
+
+/// Holds the row of known octets against the sweeper; registrations do not wait for each other.
+async fn is_condemned(tx: &mut Tx<'_>, key: &str) -> Result<bool, DbError> {
+    let sql = match tx.is_postgres() {
+        true => "SELECT condemned_at FROM blob WHERE key = $1 FOR SHARE",
+        false => "SELECT condemned_at FROM blob WHERE key = $1",
+    };
+    let found = tx.fetch_opt(sql, &[Val::Text(key)], |row| row.get::<Option<i64>>(0)).await?;
+    // A row that fell meanwhile is the sweeper's forgetting; the next attempt makes it anew.
+    Ok(found.ok_or(DbError::Conflict)?.is_some())
 }
 
 /// Hash and size behind a uniqueId: what a submission must agree with.
@@ -111,4 +137,97 @@ pub async fn referenced(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<String>,
         kept.extend(found);
     }
     Ok(kept)
+}
+
+/// Octets that lie in the store, as the sweeper found them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub key: String,
+    pub size: i64,
+}
+
+/// Condemns what nothing refers to; those condemned. The row is held first and references looked for
+/// then, in a statement of its own: a registration has committed its reference by then, or waits at the
+/// row and finds it condemned.
+pub async fn condemn(tx: &mut Tx<'_>, found: &[Found], at: i64) -> Result<Vec<String>, DbError> {
+    let mut condemned = vec![];
+    for Found { key, size } in found {
+        let held = tx
+            .exec(
+                "INSERT INTO blob (key, size, sha1, created_at, condemned_at) VALUES ($1, $2, '', $3, $3) \
+                 ON CONFLICT (key) DO UPDATE SET condemned_at = excluded.condemned_at, gone_at = NULL \
+                 WHERE blob.condemned_at IS NULL OR blob.gone_at IS NOT NULL",
+                &[Val::Text(key), Val::I64(*size), Val::I64(at)],
+            )
+            .await?;
+        if held == 0 {
+            continue;
+        }
+        match referenced(tx, std::slice::from_ref(key)).await?.is_empty() {
+            true => condemned.push(key.clone()),
+            false => spare(tx, key).await?,
+        }
+    }
+    Ok(condemned)
+}
+
+/// What was condemned at or before `until` and has not gone: a sweeper that did not come to it.
+pub async fn unfinished(tx: &mut Tx<'_>, until: i64, limit: i64) -> Result<Vec<String>, DbError> {
+    tx.fetch(
+        "SELECT key FROM blob WHERE condemned_at IS NOT NULL AND condemned_at <= $1 AND gone_at IS NULL \
+         ORDER BY condemned_at, key LIMIT $2",
+        &[Val::I64(until), Val::I64(limit)],
+        |row| row.get(0),
+    )
+    .await
+}
+
+/// Condemned octets have left the store. The row stays a while, for requests that saw them there.
+pub async fn gone(tx: &mut Tx<'_>, key: &str, at: i64) -> Result<(), DbError> {
+    let sql = "UPDATE blob SET gone_at = $2 WHERE key = $1 AND condemned_at IS NOT NULL AND gone_at IS NULL";
+    tx.exec(sql, &[Val::Text(key), Val::I64(at)]).await.map(|_| ())
+}
+
+/// Condemned octets stay after all.
+pub async fn spare(tx: &mut Tx<'_>, key: &str) -> Result<(), DbError> {
+    let sql = "UPDATE blob SET condemned_at = NULL WHERE key = $1 AND gone_at IS NULL";
+    tx.exec(sql, &[Val::Text(key)]).await.map(|_| ())
+}
+
+/// What the sweeper says of octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Condemned { at: i64 },
+    Gone { at: i64 },
+}
+
+/// Those of these keys that are condemned or gone.
+pub async fn verdicts(tx: &mut Tx<'_>, keys: &[String]) -> Result<Vec<(String, Verdict)>, DbError> {
+    let mut found = vec![];
+    for key in keys {
+        let row = tx
+            .fetch_opt(
+                "SELECT condemned_at, gone_at FROM blob WHERE key = $1 AND condemned_at IS NOT NULL",
+                &[Val::Text(key)],
+                |row| Ok((row.get::<i64>(0)?, row.get::<Option<i64>>(1)?)),
+            )
+            .await?;
+        found.extend(row.map(|(at, gone)| {
+            let verdict = gone.map_or(Verdict::Condemned { at }, |at| Verdict::Gone { at });
+            (key.clone(), verdict)
+        }));
+    }
+    Ok(found)
+}
+
+/// Octets that had gone at `gone_at` are in the store again; false if the sweeper has been there since.
+pub async fn revive(tx: &mut Tx<'_>, key: &str, gone_at: i64) -> Result<bool, DbError> {
+    let sql = "UPDATE blob SET condemned_at = NULL, gone_at = NULL WHERE key = $1 AND gone_at = $2";
+    Ok(tx.exec(sql, &[Val::Text(key), Val::I64(gone_at)]).await? == 1)
+}
+
+/// Forgets octets that had gone before a moment: no request is under way that saw them.
+pub async fn forget_gone(tx: &mut Tx<'_>, before: i64) -> Result<u64, DbError> {
+    let sql = "DELETE FROM blob WHERE condemned_at IS NOT NULL AND condemned_at < $1 AND gone_at < $1";
+    tx.exec(sql, &[Val::I64(before)]).await
 }

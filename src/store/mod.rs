@@ -5,6 +5,7 @@ pub mod blob;
 pub mod db;
 pub mod documents;
 mod in_place;
+pub mod lease;
 pub mod migrate;
 pub mod patient;
 pub mod registry;

@@ -10,7 +10,7 @@ use chiren::model::transaction::Transaction;
 use chiren::service::context::Context;
 use chiren::service::registry::Operation;
 use chiren::service::verify::{Fault, Report, Scope, Seal, Verify};
-use chiren::store::blob::{BlobOptions, Blobs};
+use chiren::store::blob::Blobs;
 use chiren::store::db::{DbError, Tx, TxFuture};
 use chiren::store::patient;
 use chiren::store::registry::change::{Cause, Change};
@@ -172,7 +172,7 @@ async fn id_of(gateway: &Gateway, unique_id: &str) -> String {
 }
 
 async fn verified(gateway: &Gateway, moment: i64, expect: Option<Seal>) -> Report {
-    let blobs = Blobs::open(&gateway.config.repository.documents, BlobOptions::default()).expect("documents");
+    let blobs = Blobs::of(&gateway.config.repository).expect("documents");
     let verify = Verify::new(gateway.rooms().db.clone(), Some((blobs, REPOSITORY.to_owned())));
     verify.run(&Scope { moment, expect, documents: true, limit: 100 }, &|_| {}).await.expect("a report")
 }

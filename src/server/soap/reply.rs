@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Response, header};
 
+use super::fault;
 use crate::server::http::{RespBody, Transacted, full, stream as streamed};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audited;

@@ -15,6 +15,7 @@ pub use as_of::{AsOf, AsOfAnswer, moment};
 pub use history::{History, Step};
 pub use query::Answer;
 pub use register::Registered;
+pub(crate) use register::{StoreAgain, swept};
 pub use update::subject_of as subject_of_update;
 
 use crate::config::RegistryConfig;

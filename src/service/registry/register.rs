@@ -15,7 +15,7 @@ use crate::service::registry::plan::Plan;
 use crate::service::registry::{Registry, Settings};
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{DbError, Tx};
-use crate::store::documents::StoredDocument;
+use crate::store::documents::{Put, StoredDocument};
 use crate::store::patient::{self, Held};
 use crate::store::registry::change::Change;
 use crate::store::registry::{kind, put};
@@ -29,6 +29,8 @@ pub struct Registered {
 /// How a transaction ends without changing anything.
 pub(super) enum Stop {
     Rejected(Vec<RegistryError>),
+    /// The octets of a document are being swept away.
+    Condemned,
     Database(DbError),
 }
 
@@ -37,6 +39,28 @@ impl From<DbError> for Stop {
         Stop::Database(e)
     }
 }
+
+/// Stores the octets of a submission once more, when the sweeper came between.
+pub(crate) trait StoreAgain: Send {
+    fn store_again(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// For who has not got them.
+pub(crate) struct Cannot;
+
+impl StoreAgain for Cannot {
+    async fn store_again(&mut self) -> Result<(), Error> {
+        Err(swept())
+    }
+}
+
+/// Octets are being removed just now; a moment later they can be stored again.
+pub(crate) fn swept() -> Error {
+    Error::Busy("a document is just being swept from the store")
+}
+
+/// How often a registration is tried that collides with others.
+const ATTEMPTS: usize = 3;
 
 impl Registry {
     /// Registers a submission whole or not at all. `problems` is what reading it already found;
@@ -47,7 +71,19 @@ impl Registry {
         context: &Context,
         submission: Submission,
         documents: Vec<StoredDocument>,
+        problems: Vec<RegistryError>,
+    ) -> Result<Registered, Error> {
+        self.register_stored(context, submission, documents, problems, &mut Cannot).await
+    }
+
+    /// The same for who can store the documents again.
+    pub(crate) async fn register_stored(
+        &self,
+        context: &Context,
+        submission: Submission,
+        documents: Vec<StoredDocument>,
         mut problems: Vec<RegistryError>,
+        again: &mut impl StoreAgain,
     ) -> Result<Registered, Error> {
         let subject = Subject {
             patients: vec![submission.submission_set.patient_id.clone()],
@@ -86,7 +122,8 @@ impl Registry {
                 .await;
             attempts += 1;
             match done {
-                Err(Stop::Database(DbError::Conflict)) if attempts < 3 => {}
+                Err(Stop::Database(DbError::Conflict)) if attempts < ATTEMPTS => {}
+                Err(Stop::Condemned) if attempts < ATTEMPTS => again.store_again().await?,
                 done => break done,
             }
         };
@@ -96,6 +133,7 @@ impl Registry {
                 merge(&mut problems, found);
                 Err(Error::Rejected(problems))
             }
+            Err(Stop::Condemned) => Err(swept()),
             Err(Stop::Database(e)) => Err(database(e)),
         }
     }
@@ -197,7 +235,9 @@ async fn apply(tx: &mut Tx<'_>, plan: &Plan, change: &mut Change, effects: &Effe
         change.touch_folder(tx, folder, &plan.time).await?;
     }
     for document in &plan.documents {
-        change.store_document(tx, document).await?;
+        if change.store_document(tx, document).await? == Put::Condemned {
+            return Err(Stop::Condemned);
+        }
     }
     share(tx, plan, change.at(), effects).await
 }

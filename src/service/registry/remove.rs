@@ -11,7 +11,7 @@ use crate::model::metadata::{AssociationType, MetadataObject};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::registry::changes::{Changes, HeldPatients, ROUNDS};
-use crate::service::registry::register::Stop;
+use crate::service::registry::register::{Stop, swept};
 use crate::service::registry::{Registry, Settings};
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{DbError, Tx};
@@ -49,6 +49,7 @@ impl Registry {
         };
         done.map_err(|stop| match stop {
             Stop::Rejected(errors) => Error::Rejected(errors),
+            Stop::Condemned => swept(),
             Stop::Database(e) => database(e),
         })
     }

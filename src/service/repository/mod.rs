@@ -4,10 +4,10 @@ mod provide;
 mod retrieve;
 mod sweep;
 
-pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled};
+pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled, meter};
 pub use provide::{Provided, ProvidedDocument};
 pub use retrieve::{DocumentRequest, Retrieval, Retrieved};
-pub use sweep::SweepReport;
+pub use sweep::{LEASE as SWEEP_LEASE, SweepReport};
 
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Repository {
     unique_id: Arc<str>,
     /// `network.home_community_id`.
     home_community_id: Arc<str>,
+    /// Who this gateway is among those of one database: new at each start.
+    instance: Arc<str>,
 }
 
 impl Repository {
@@ -51,6 +53,7 @@ impl Repository {
             register_at,
             unique_id: unique_id.into(),
             home_community_id: home_community_id.into(),
+            instance: uuid::Uuid::now_v7().to_string().into(),
         }
     }
 

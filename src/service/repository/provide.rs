@@ -11,11 +11,12 @@ use crate::model::metadata::{DocumentEntry, Submission};
 use crate::peer::soap;
 use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
+use crate::service::registry::{StoreAgain, swept};
 use crate::service::repository::{RegisterAt, Repository};
 use crate::service::{database, storage};
 use crate::store::blob::Spooled;
 use crate::store::db::DbError;
-use crate::store::documents::{self, StoredDocument};
+use crate::store::documents::{self, Put, StoredDocument};
 
 const CLAUSE: &str = "ITI TF-2 3.41.4.1.3";
 
@@ -58,13 +59,17 @@ impl Repository {
             };
         }
         let (stored, contents): (Vec<_>, Vec<_>) = paired.into_iter().unzip();
-        self.blobs.commit_all(contents).await.map_err(storage)?;
+        let contents = self.blobs.commit_all(contents).await.map_err(storage)?;
+        let mut again = Again { repository: self, contents };
         match &self.register_at {
             RegisterAt::Here(registry) => {
-                let done = registry.register(context, submission, stored, problems).await?;
+                let done =
+                    registry.register_stored(context, submission, stored, problems, &mut again).await?;
                 Ok(Provided { warnings: done.warnings, audited: Audited::Written })
             }
-            RegisterAt::There(_) => self.register_there(context, submission, stored, problems).await,
+            RegisterAt::There(_) => {
+                self.register_there(context, submission, stored, problems, &mut again).await
+            }
         }
     }
 
@@ -137,11 +142,12 @@ impl Repository {
         submission: Submission,
         stored: Vec<StoredDocument>,
         mut problems: Vec<RegistryError>,
+        again: &mut Again<'_>,
     ) -> Result<Provided, Error> {
         let RegisterAt::There(client) = &self.register_at else {
             return Err(Error::Internal(anyhow::anyhow!("no remote registry")));
         };
-        let new = self.index(context.micros(), Arc::new(stored)).await?;
+        let new = self.index(context.micros(), Arc::new(stored), again).await?;
         let answer = soap::register(client, &submission).await;
         let failure = match answer {
             Ok(errors) if errors.iter().any(RegistryError::is_error) => {
@@ -177,26 +183,33 @@ impl Repository {
     }
 
     /// Adds documents to our index; returns the uniqueIds that were not there before.
-    async fn index(&self, at: i64, stored: Arc<Vec<StoredDocument>>) -> Result<Vec<String>, Error> {
-        enum Stop {
-            Contradiction(RegistryError),
-            Database(DbError),
+    async fn index(
+        &self,
+        at: i64,
+        stored: Arc<Vec<StoredDocument>>,
+        again: &mut Again<'_>,
+    ) -> Result<Vec<String>, Error> {
+        match self.try_index(at, stored.clone()).await {
+            Err(Stop::Condemned) => again.store_again().await?,
+            done => return done.map_err(Stop::error),
         }
-        impl From<DbError> for Stop {
-            fn from(e: DbError) -> Self {
-                Stop::Database(e)
-            }
-        }
-        let done = self
-            .db
+        self.try_index(at, stored).await.map_err(Stop::error)
+    }
+
+    async fn try_index(&self, at: i64, stored: Arc<Vec<StoredDocument>>) -> Result<Vec<String>, Stop> {
+        self.db
             .write(move |tx| {
                 let stored = stored.clone();
                 Box::pin(async move {
                     let mut new = vec![];
                     for d in stored.iter() {
-                        if documents::put(tx, d, at).await? {
-                            new.push(d.unique_id.clone());
-                            continue;
+                        match documents::put(tx, d, at).await? {
+                            Put::New => {
+                                new.push(d.unique_id.clone());
+                                continue;
+                            }
+                            Put::Taken => {}
+                            Put::Condemned => return Err(Stop::Condemned),
                         }
                         let kept = documents::content(tx, &d.unique_id).await?;
                         if kept.is_some_and(|(hash, _)| hash != d.hash) {
@@ -212,12 +225,7 @@ impl Repository {
                     Ok(new)
                 })
             })
-            .await;
-        match done {
-            Ok(new) => Ok(new),
-            Err(Stop::Contradiction(e)) => Err(e.into()),
-            Err(Stop::Database(e)) => Err(database(e)),
-        }
+            .await
     }
 
     async fn forget(&self, unique_ids: Vec<String>) -> Result<(), Error> {
@@ -234,6 +242,43 @@ impl Repository {
             })
             .await
             .map_err(|e: DbError| database(e))
+    }
+}
+
+/// Why documents were not added to our index.
+enum Stop {
+    Contradiction(RegistryError),
+    Condemned,
+    Database(DbError),
+}
+
+impl From<DbError> for Stop {
+    fn from(e: DbError) -> Self {
+        Stop::Database(e)
+    }
+}
+
+impl Stop {
+    fn error(self) -> Error {
+        match self {
+            Stop::Contradiction(e) => e.into(),
+            Stop::Condemned => swept(),
+            Stop::Database(e) => database(e),
+        }
+    }
+}
+
+/// The documents of a submission, still at hand.
+struct Again<'a> {
+    repository: &'a Repository,
+    contents: Vec<Spooled>,
+}
+
+impl StoreAgain for Again<'_> {
+    async fn store_again(&mut self) -> Result<(), Error> {
+        let contents = std::mem::take(&mut self.contents);
+        self.contents = self.repository.store_again(contents).await?;
+        Ok(())
     }
 }
 

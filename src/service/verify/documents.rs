@@ -65,6 +65,9 @@ async fn check(
         Err(e @ (BlobError::Damaged { .. } | BlobError::Io { .. })) => {
             return Ok(Err((Fault::DocumentAltered, Some(e.to_string()))));
         }
+        Err(e @ (BlobError::NoKey { .. } | BlobError::NoKeys(_))) => {
+            return Ok(Err((Fault::DocumentLocked, Some(e.to_string()))));
+        }
         Err(e) => return Err(storage(e)),
     };
     let what = if found.size != u64::try_from(document.size).unwrap_or(u64::MAX) {

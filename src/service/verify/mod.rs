@@ -53,6 +53,8 @@ pub enum Fault {
     DocumentMissing,
     /// A document's bytes have another size or hash.
     DocumentAltered,
+    /// A document is encrypted under a key that is not at hand.
+    DocumentLocked,
     /// The chains at that moment are not those the digest was made from.
     Digest,
 }

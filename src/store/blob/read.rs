@@ -1,7 +1,7 @@
 //! A document on its way out.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +9,23 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::stream::BoxStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::envelope::{self, FRAME, HEAD, Opener};
+use super::fs::is_clear;
+use super::keys::{KeyRing, TAG};
 use super::{BlobError, BlobKey, doing, task_lost};
 use crate::store::in_place::in_place;
 
-/// Bytes in one item of the stream.
-const CHUNK: u64 = 128 * 1024;
+/// Bytes in one item of the stream: some whole frames.
+pub(super) const CHUNK: u64 = 2 * FRAME as u64;
 
 /// A stored document: its size, and its bytes as a stream of chunks.
 ///
-/// The next chunk is read while the last one is being sent, so two are in memory at a time. A file
-/// shorter than it was when opened ends the stream with [`BlobError::Damaged`].
+/// The next chunk is read while the last one is being sent, so two are in memory at a time. One that
+/// turns out shorter than its size, or altered where that can be told, ends the stream with
+/// [`BlobError::Damaged`].
 pub struct BlobReader {
     size: u64,
     key: BlobKey,
@@ -30,6 +35,8 @@ pub struct BlobReader {
 enum State {
     Ready(Bytes, Option<(Source, u64)>),
     Reading(JoinHandle<Result<(Bytes, Source), BlobError>>, u64),
+    /// From elsewhere than a file.
+    Coming(BoxStream<'static, Result<Bytes, BlobError>>),
     End,
 }
 
@@ -37,6 +44,7 @@ enum State {
 /// three of them.
 struct Source {
     file: File,
+    opener: Option<Opener>,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -60,22 +68,64 @@ impl Drop for Chunk {
 }
 
 impl BlobReader {
-    pub(super) async fn open(path: PathBuf, key: BlobKey) -> Result<Self, BlobError> {
-        let open = move || {
+    pub(super) async fn open(path: PathBuf, key: BlobKey, keys: Option<KeyRing>) -> Result<Self, BlobError> {
+        // Open and first read are usually served from the file cache in a few microseconds: less
+        // than handing them to another thread costs.
+        in_place(move || {
             let file = File::open(&path).map_err(|e| match e.kind() {
                 ErrorKind::NotFound => BlobError::NotFound(key.clone()),
                 _ => doing("open a document")(e),
             })?;
-            let size = file.metadata().map_err(doing("open a document"))?.len();
-            let first = size.min(CHUNK);
-            let source = Source { file, spare: Arc::default() };
-            let (bytes, source) = chunk(source, first, &key)?;
-            let rest = (size > first).then_some((source, size - first));
-            Ok(Self { size, key, state: State::Ready(bytes, rest) })
-        };
-        // Open and first read are usually served from the file cache in a few microseconds: less
-        // than handing them to another thread costs.
-        in_place(open)
+            let stored = file.metadata().map_err(doing("open a document"))?.len();
+            let source = Source { file, opener: None, spare: Arc::default() };
+            let (bytes, source) = chunk(source, stored.min(CHUNK), &key)?;
+            if !envelope::is_sealed(&bytes) {
+                return Ok(Self::reading(stored, key, bytes, source));
+            }
+            match opener(&bytes, stored, &key, keys.as_ref())? {
+                Ok(opener) => {
+                    let Source { mut file, spare, .. } = source;
+                    file.seek(SeekFrom::Start(HEAD as u64)).map_err(doing("read a document"))?;
+                    let size = opener.size;
+                    let source = Source { file, opener: Some(opener), spare };
+                    let (bytes, source) = chunk(source, size.min(CHUNK), &key)?;
+                    Ok(Self::reading(size, key, bytes, source))
+                }
+                Err(why) => Self::clear_after_all(source, stored, key, why),
+            }
+        })
+    }
+
+    fn reading(size: u64, key: BlobKey, bytes: Bytes, source: Source) -> Self {
+        let rest = (size > CHUNK).then(|| (source, size - CHUNK));
+        Self { size, key, state: State::Ready(bytes, rest) }
+    }
+
+    /// No key fits: a document that begins like an encrypted one, or one that cannot be read.
+    fn clear_after_all(source: Source, size: u64, key: BlobKey, why: BlobError) -> Result<Self, BlobError> {
+        let Source { mut file, spare, .. } = source;
+        if !is_clear(&mut file, &key).map_err(doing("read a document"))? {
+            return Err(why);
+        }
+        file.seek(SeekFrom::Start(0)).map_err(doing("read a document"))?;
+        let (bytes, source) = chunk(Source { file, opener: None, spare }, size.min(CHUNK), &key)?;
+        Ok(Self::reading(size, key, bytes, source))
+    }
+
+    /// A document at hand.
+    #[cfg(feature = "s3")]
+    pub(super) fn at_hand(key: BlobKey, bytes: Bytes) -> Self {
+        Self { size: bytes.len() as u64, key, state: State::Ready(bytes, None) }
+    }
+
+    /// A document that comes from elsewhere; the stream ends with an error unless it was whole.
+    #[cfg(feature = "s3")]
+    pub(super) fn coming(
+        key: BlobKey,
+        size: u64,
+        stream: BoxStream<'static, Result<Bytes, BlobError>>,
+    ) -> Self {
+        Self { size, key, state: State::Coming(stream) }
     }
 
     pub fn size(&self) -> u64 {
@@ -91,17 +141,38 @@ impl BlobReader {
     }
 }
 
-/// Reads exactly `len` bytes.
+/// What decrypts an object that begins so, or why it cannot be decrypted.
+pub(super) fn opener(
+    beginning: &[u8],
+    stored: u64,
+    key: &BlobKey,
+    keys: Option<&KeyRing>,
+) -> Result<Result<Opener, BlobError>, BlobError> {
+    let head = beginning.get(..HEAD).unwrap_or(beginning);
+    let Some(ring) = keys else { return Ok(Err(BlobError::NoKeys(key.clone()))) };
+    let opened = Opener::new(head, stored, key, ring)?;
+    Ok(opened.map_err(|why| envelope::locked(key, why)))
+}
+
+/// Reads exactly `len` bytes of the document; all that follow its head, or some whole frames.
 fn chunk(source: Source, len: u64, key: &BlobKey) -> Result<(Bytes, Source), BlobError> {
-    let spare = source.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let mut bytes = spare.unwrap_or_default();
+    let Source { file, mut opener, spare } = source;
+    let mut bytes = spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+    let stored = match opener {
+        Some(_) => len + len.div_ceil(FRAME as u64).max(1) * TAG as u64,
+        None => len,
+    };
     bytes.clear();
-    bytes.reserve_exact(len as usize);
-    (&source.file).take(len).read_to_end(&mut bytes).map_err(doing("read a document"))?;
-    if bytes.len() as u64 != len {
-        return Err(BlobError::Damaged { key: key.clone(), message: "it became shorter".into() });
+    bytes.reserve_exact(stored as usize);
+    (&file).take(stored).read_to_end(&mut bytes).map_err(doing("read a document"))?;
+    if bytes.len() as u64 != stored {
+        return Err(envelope::damaged(key, "it became shorter".into()));
     }
-    Ok((Bytes::from_owner(Chunk { bytes, spare: source.spare.clone() }), source))
+    if let Some(opener) = &mut opener {
+        opener.open_all(&mut bytes)?;
+    }
+    let chunk = Chunk { bytes, spare: spare.clone() };
+    Ok((Bytes::from_owner(chunk), Source { file, opener, spare }))
 }
 
 impl Stream for BlobReader {
@@ -111,6 +182,13 @@ impl Stream for BlobReader {
         let (bytes, rest) = match &mut self.state {
             State::End => return Poll::Ready(None),
             State::Ready(bytes, rest) => (std::mem::take(bytes), rest.take()),
+            State::Coming(stream) => {
+                let next = ready!(stream.as_mut().poll_next(cx));
+                if !matches!(next, Some(Ok(_))) {
+                    self.state = State::End;
+                }
+                return Poll::Ready(next);
+            }
             State::Reading(task, left) => {
                 let left = *left;
                 match ready!(Pin::new(task).poll(cx)).map_err(task_lost).and_then(|r| r) {

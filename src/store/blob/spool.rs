@@ -3,10 +3,11 @@
 //! Bytes are gathered into blocks; each full block goes to three short tasks, one for each hash and
 //! one writing, while the next block fills: each hash alone runs at about the rate of a disk. No thread is held
 //! while a slow sender thinks, and memory is two blocks for each document. Every [`WRITEBACK`] bytes another task syncs what is
-//! there, so that the sync at commit finds little left.
+//! there, so that the sync at commit finds little left. With keys, what is written is encrypted.
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +16,8 @@ use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::fs::Fs;
+use super::envelope::{HEAD, Sealer};
+use super::spool_dir::SpoolDir;
 use super::{BlobError, BlobKey, doing, task_lost};
 
 const BLOCK: usize = 256 * 1024;
@@ -23,7 +25,7 @@ const WRITEBACK: u64 = 32 * 1024 * 1024;
 
 /// A document being written. Dropping it removes what it left on disk.
 pub struct Spool {
-    fs: Arc<Fs>,
+    dir: Arc<SpoolDir>,
     block: Vec<u8>,
     /// The block sent last, whose memory serves again: a large document fills two blocks in turn.
     sent: Option<Arc<Vec<u8>>>,
@@ -69,11 +71,37 @@ struct Writing {
     /// Bytes written since the last sync was started.
     unsynced: u64,
     sync: Option<JoinHandle<io::Result<()>>>,
+    sealing: Option<Sealing>,
+}
+
+/// Encryption on the way to the file; the head is written last, when it is known whose it is.
+struct Sealing {
+    sealer: Sealer,
+    frames: Vec<u8>,
 }
 
 impl Writing {
+    fn new(file: File, dir: &SpoolDir) -> Result<Self, BlobError> {
+        let sealing = match &dir.keys {
+            Some(_) => {
+                (&file).write_all(&[0; HEAD]).map_err(doing("write a document"))?;
+                Some(Sealing { sealer: Sealer::new()?, frames: Vec::new() })
+            }
+            None => None,
+        };
+        Ok(Self { file: Arc::new(file), unsynced: 0, sync: None, sealing })
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        (&*self.file).write_all(bytes).map_err(doing("write a document"))?;
+        let written = match &mut self.sealing {
+            Some(Sealing { sealer, frames }) => {
+                frames.clear();
+                sealer.push(bytes, frames)?;
+                frames
+            }
+            None => bytes,
+        };
+        (&*self.file).write_all(written).map_err(doing("write a document"))?;
         self.unsynced += bytes.len() as u64;
         if self.unsynced >= WRITEBACK && self.sync.as_ref().is_none_or(JoinHandle::is_finished) {
             self.unsynced = 0;
@@ -82,12 +110,23 @@ impl Writing {
         }
         Ok(())
     }
+
+    /// The last frame and the head, where there are any.
+    fn finish(&mut self, key: &BlobKey, dir: &SpoolDir) -> Result<(), BlobError> {
+        let (Some(Sealing { sealer, mut frames }), Some(ring)) = (self.sealing.take(), &dir.keys) else {
+            return Ok(());
+        };
+        frames.clear();
+        let head = sealer.finish(key, ring, &mut frames)?;
+        let mut file = &*self.file;
+        file.write_all(&frames).and_then(|()| file.write_all_at(&head, 0)).map_err(doing("write a document"))
+    }
 }
 
 impl Spool {
-    pub(super) fn new(fs: Arc<Fs>) -> Self {
+    pub(super) fn new(dir: Arc<SpoolDir>) -> Self {
         Self {
-            fs,
+            dir,
             block: Vec::new(),
             sent: None,
             size: 0,
@@ -107,7 +146,7 @@ impl Spool {
         self.size += bytes.len() as u64;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            let limit = if self.file.is_some() { BLOCK } else { self.fs.options.memory_limit };
+            let limit = if self.file.is_some() { BLOCK } else { self.dir.options.memory_limit };
             if self.block.len() >= limit {
                 if self.file.is_none() && self.block.len() < BLOCK {
                     self.open_file().await?;
@@ -124,9 +163,12 @@ impl Spool {
     }
 
     async fn open_file(&mut self) -> Result<(), BlobError> {
-        let fs = self.fs.clone();
-        let (file, temp) = spawn_blocking(move || fs.temp_file()).await.map_err(task_lost)??;
-        let writing = Writing { file: Arc::new(file), unsynced: 0, sync: None };
+        let dir = self.dir.clone();
+        let open = move || -> Result<_, BlobError> {
+            let (file, temp) = dir.temp_file()?;
+            Ok((Writing::new(file, &dir)?, temp))
+        };
+        let (writing, temp) = spawn_blocking(open).await.map_err(task_lost)??;
         self.file = Some((Lane::Here(writing), temp));
         Ok(())
     }
@@ -158,27 +200,27 @@ impl Spool {
             self.flush().await?;
         }
         let (mut sha1, mut sha256) = (self.sha1.take().await?, self.sha256.take().await?);
+        if self.file.is_none() {
+            sha1.update(&self.block);
+            sha256.update(&self.block);
+        }
+        let sha256_hex = hex(&sha256.finalize());
         let body = match self.file.take() {
-            None => {
-                sha1.update(&self.block);
-                sha256.update(&self.block);
-                Body::Memory(std::mem::take(&mut self.block))
-            }
+            None => Body::Memory(std::mem::take(&mut self.block)),
             Some((mut lane, temp)) => {
+                if self.dir.keys.is_some() {
+                    let (key, dir) = (BlobKey(sha256_hex.clone()), self.dir.clone());
+                    lane.send(move |writing| writing.finish(&key, &dir)).await?;
+                }
                 let writing = lane.take().await?;
                 if let Some(sync) = writing.sync {
                     // A failed write-back is reported here; a later sync may claim success.
                     sync.await.map_err(task_lost)?.map_err(doing("sync a document"))?;
                 }
-                Body::File(writing.file, temp)
+                Body::File(writing.file, Some(temp))
             }
         };
-        Ok(Spooled {
-            sha1_hex: hex(&sha1.finalize()),
-            sha256_hex: hex(&sha256.finalize()),
-            size: self.size,
-            body,
-        })
+        Ok(Spooled { sha1_hex: hex(&sha1.finalize()), sha256_hex, size: self.size, body })
     }
 }
 
@@ -197,8 +239,10 @@ pub struct Spooled {
 }
 
 pub(super) enum Body {
+    /// As it came.
     Memory(Vec<u8>),
-    File(Arc<File>, TempFile),
+    /// As it is to lie in the store. The file's name, until it is renamed into its place there.
+    File(Arc<File>, Option<TempFile>),
 }
 
 impl Spooled {

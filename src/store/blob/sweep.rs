@@ -2,22 +2,21 @@
 //!
 //! A request that fails between its blob and its metadata leaves an object behind; a crash leaves
 //! spool files. An object goes when the database does not know it and nothing has touched it for
-//! the grace time, which must be longer than any request may take. A commit that finds its bytes
-//! already here makes the file young again under a shared lock; the sweeper looks at the age once
-//! more under the exclusive lock before it removes anything, so one of the two always sees the other.
+//! the grace time, which must be longer than any request may take.
+//!
+//! Between that look and the removal a submission may come to stand on the same octets. Locks do not
+//! reach into a bucket or over a network file system; so the database decides, in the [`Ledger`]: a key
+//! is condemned in a transaction that finds it unreferenced, a registration that meets a condemned key
+//! fails and stores its octets anew once they are gone, and only what is condemned is removed.
 
-use std::fs::{DirEntry, read_dir};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio::task::spawn_blocking;
+use super::spool_dir::Removal;
+use super::{BlobError, BlobKey, Blobs, Stored};
 
-use super::fs::Fs;
-use super::{BlobError, BlobKey, doing, task_lost};
-
-/// Keys the database is asked about at a time.
-const BATCH: usize = 500;
+/// Keys the database is asked about at a time: few enough to be removed while a lease lasts.
+const BATCH: usize = 100;
 
 /// How old things must be before they are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,98 +43,89 @@ pub struct Swept {
     pub examined: u64,
 }
 
-struct Old {
-    key: BlobKey,
-    path: PathBuf,
-    size: u64,
+/// Keys that may be removed, until then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condemned {
+    pub keys: Vec<BlobKey>,
+    /// No removal may begin later: another may sweep by then.
+    pub until: Instant,
 }
 
-pub(super) async fn sweep<F, Fut, E>(
-    fs: Arc<Fs>,
+/// The database's word on keys.
+pub trait Ledger {
+    type Error: From<BlobError>;
+
+    /// Condemns those that nothing refers to.
+    fn condemn(
+        &mut self,
+        objects: Vec<Stored>,
+    ) -> impl Future<Output = Result<Condemned, Self::Error>> + Send;
+
+    /// What became of condemned keys: gone from the store, or spared because they were touched.
+    fn settle(
+        &mut self,
+        gone: Vec<BlobKey>,
+        spared: Vec<BlobKey>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Removes old objects the ledger condemns.
+pub(super) async fn sweep<L: Ledger>(
+    blobs: &Blobs,
     now: SystemTime,
     ages: SweepAges,
-    mut referenced: F,
-) -> Result<Swept, E>
-where
-    F: FnMut(Vec<BlobKey>) -> Fut,
-    Fut: Future<Output = Result<Vec<BlobKey>, E>>,
-    E: From<BlobError>,
-{
+    ledger: &mut L,
+) -> Result<Swept, L::Error> {
     let mut swept = Swept::default();
-    let Some(cutoff) = now.checked_sub(ages.object) else { return Ok(swept) };
     if let Some(cutoff) = now.checked_sub(ages.spool) {
-        let fs = fs.clone();
-        swept.spool_files = blocking(move || sweep_spool(&fs, cutoff)).await?;
+        swept.spool_files = blobs.sweep_spool(cutoff).await?;
     }
-    let root = fs.objects_dir();
-    for upper in blocking(move || subdirs(&root)).await? {
-        let old = blocking(move || old_objects(&upper, cutoff)).await?;
+    let Some(cutoff) = now.checked_sub(ages.object) else { return Ok(swept) };
+    for prefix in 0..=u8::MAX {
+        let mut old = blobs.list(prefix).await?;
+        old.retain(|object| object.modified < cutoff);
         swept.examined += old.len() as u64;
-        let mut old = old.into_iter().peekable();
-        while old.peek().is_some() {
-            let batch: Vec<Old> = old.by_ref().take(BATCH).collect();
-            let known = referenced(batch.iter().map(|o| o.key.clone()).collect()).await?;
-            let known: std::collections::HashSet<_> = known.into_iter().collect();
-            let fs = fs.clone();
-            let (objects, bytes) = blocking(move || {
-                let mut removed = (0, 0);
-                for o in batch.iter().filter(|o| !known.contains(&o.key)) {
-                    if fs.delete_if_old(&o.path, cutoff)? {
-                        removed = (removed.0 + 1, removed.1 + o.size);
-                    }
-                }
-                Ok(removed)
-            })
-            .await?;
-            swept.objects += objects;
-            swept.object_bytes += bytes;
+        for batch in old.chunks(BATCH) {
+            let condemned = ledger.condemn(batch.to_vec()).await?;
+            let sizes: HashMap<&BlobKey, u64> = batch.iter().map(|o| (&o.key, o.size)).collect();
+            let gone = remove(blobs, condemned, cutoff, ledger).await?;
+            swept.objects += gone.len() as u64;
+            swept.object_bytes += gone.iter().filter_map(|key| sizes.get(key)).sum::<u64>();
         }
     }
     Ok(swept)
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
-) -> Result<T, BlobError> {
-    spawn_blocking(work).await.map_err(task_lost)?
-}
-
-fn sweep_spool(fs: &Fs, cutoff: SystemTime) -> Result<u64, BlobError> {
-    let mut removed = 0;
-    for entry in entries(&fs.spool_dir())? {
-        if fs.delete_if_old(&entry.path(), cutoff)? {
-            removed += 1;
+/// Removes condemned objects that are still old, while there is time; those that went.
+pub(super) async fn remove<L: Ledger>(
+    blobs: &Blobs,
+    condemned: Condemned,
+    cutoff: SystemTime,
+    ledger: &mut L,
+) -> Result<Vec<BlobKey>, L::Error> {
+    let (mut gone, mut absent, mut spared) = (vec![], vec![], vec![]);
+    let mut failed = None;
+    for key in condemned.keys {
+        // What is left stays condemned, and is the next sweep's.
+        if Instant::now() >= condemned.until {
+            break;
         }
-    }
-    Ok(removed)
-}
-
-fn entries(dir: &Path) -> Result<Vec<DirEntry>, BlobError> {
-    read_dir(dir).and_then(Iterator::collect).map_err(doing("list documents"))
-}
-
-fn subdirs(dir: &Path) -> Result<Vec<PathBuf>, BlobError> {
-    let mut dirs: Vec<_> = entries(dir)?.iter().map(DirEntry::path).filter(|p| p.is_dir()).collect();
-    dirs.sort();
-    Ok(dirs)
-}
-
-/// Objects under `objects/ab` not touched since `cutoff`; strange files are left alone.
-fn old_objects(upper: &Path, cutoff: SystemTime) -> Result<Vec<Old>, BlobError> {
-    let mut old = Vec::new();
-    for lower in subdirs(upper)? {
-        for entry in entries(&lower)? {
-            let Some(key) = entry.file_name().to_str().and_then(BlobKey::parse) else { continue };
-            let meta = match entry.metadata() {
-                Ok(meta) => meta,
-                // Removed since the directory was listed.
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(doing("look at a document")(e)),
-            };
-            if meta.modified().map_err(doing("look at a document"))? < cutoff {
-                old.push(Old { key, path: entry.path(), size: meta.len() });
+        match blobs.delete_if_old(&key, cutoff).await {
+            Ok(Removal::Gone) => gone.push(key),
+            Ok(Removal::Absent) => absent.push(key),
+            Ok(Removal::Young) => spared.push(key),
+            Err(e) => {
+                failed = Some(e);
+                break;
             }
         }
     }
-    Ok(old)
+    absent.extend(gone.iter().cloned());
+    if !absent.is_empty() || !spared.is_empty() {
+        ledger.settle(absent, spared).await?;
+    }
+    match failed {
+        Some(e) => Err(e.into()),
+        None => Ok(gone),
+    }
 }

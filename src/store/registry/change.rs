@@ -26,7 +26,7 @@ use super::state::{self, Digest, Hasher, Kept};
 use crate::model::caller::Caller;
 use crate::model::ebrim::ObjectKind;
 use crate::store::db::{DbError, Tx, Val};
-use crate::store::documents::{self, StoredDocument};
+use crate::store::documents::{self, Put, StoredDocument};
 use crate::store::patient::Held;
 
 /// Who changes something, and why. Made before the transaction begins.
@@ -259,13 +259,13 @@ impl Change {
         Ok(())
     }
 
-    /// Adds a document to our repository's index; false if its uniqueId is there already.
-    pub async fn store_document(&mut self, tx: &mut Tx<'_>, d: &StoredDocument) -> Result<bool, DbError> {
-        let new = documents::put(tx, d, self.at).await?;
-        if new {
+    /// Adds a document to our repository's index.
+    pub async fn store_document(&mut self, tx: &mut Tx<'_>, d: &StoredDocument) -> Result<Put, DbError> {
+        let put = documents::put(tx, d, self.at).await?;
+        if put == Put::New {
             self.registered(DOCUMENT, &d.unique_id, state::of_document(d));
         }
-        Ok(new)
+        Ok(put)
     }
 
     /// Takes a document out of our repository's index; the sweeper removes its bytes once nothing else

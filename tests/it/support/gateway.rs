@@ -41,6 +41,15 @@ pub async fn config(dir: &TempDir) -> Config {
     if let Ok(parts) = std::env::var("TEST_PARTITIONS") {
         partition(&config, &parts).await;
     }
+    // Documents elsewhere than in clear in a folder: "s3", "encrypted", "s3,encrypted".
+    let store = std::env::var("TEST_STORE").unwrap_or_default();
+    #[cfg(feature = "s3")]
+    if store.contains("s3") {
+        config.repository.s3 = Some(s3_config(&super::s3::Place::fresh(), dir.path()));
+    }
+    if store.contains("encrypted") {
+        config.repository.encryption = Some(encryption(dir.path(), &[1]));
+    }
     config
 }
 
@@ -53,6 +62,29 @@ pub async fn partition(config: &Config, parts: &str) {
     let sql = format!("SET chiren.parts = {parts}; {script}");
     connection.execute(AssertSqlSafe(sql)).await.expect("partitioned");
     connection.close().await.expect("close");
+}
+
+/// Documents at this place.
+#[cfg(feature = "s3")]
+pub fn s3_config(place: &super::s3::Place, dir: &std::path::Path) -> chiren::config::S3Config {
+    chiren::config::S3Config {
+        endpoint: Some(place.endpoint.clone()),
+        region: "us-east-1".into(),
+        bucket: place.bucket.clone(),
+        prefix: place.prefix.clone(),
+        credentials: Some(place.credentials(dir)),
+        ..Default::default()
+    }
+}
+
+/// Encryption under these keys, the first writes.
+pub fn encryption(dir: &std::path::Path, keys: &[u8]) -> chiren::config::EncryptionConfig {
+    use std::os::unix::fs::PermissionsExt as _;
+    let key_file = dir.join("documents.keys");
+    let lines: String = keys.iter().map(|k| format!("{k:02x}").repeat(32) + "\n").collect();
+    std::fs::write(&key_file, lines).expect("a key file");
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    chiren::config::EncryptionConfig { key_file }
 }
 
 pub fn listener(name: &str, role: Role) -> ListenerConfig {
@@ -149,8 +181,28 @@ impl Gateway {
     /// Files in the document store: objects, and what is still in the spool.
     pub fn files(&self) -> (usize, usize) {
         let root = &self.config.repository.documents;
-        (count(&root.join("objects")), count(&root.join("spool")))
+        let objects = match &self.config.repository.s3 {
+            None => count(&root.join("objects")),
+            Some(_) => in_bucket(self.config.repository.clone()),
+        };
+        (objects, count(&root.join("spool")))
     }
+}
+
+/// Objects in a bucket, asked for on a thread of its own.
+fn in_bucket(config: chiren::config::RepositoryConfig) -> usize {
+    let ask = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let blobs = chiren::store::blob::Blobs::of(&config).expect("the bucket");
+            let mut count = 0;
+            for prefix in 0..=u8::MAX {
+                count += blobs.list(prefix).await.expect("a list").len();
+            }
+            count
+        })
+    };
+    std::thread::spawn(ask).join().expect("a count")
 }
 
 /// Files under a directory.

@@ -5,6 +5,8 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod raw;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod samples;
 pub mod schema;
 pub mod soap;

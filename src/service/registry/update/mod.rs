@@ -24,7 +24,7 @@ use crate::model::metadata::Update;
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::registry::judge::Claim;
-use crate::service::registry::register::{Registered, Stop, merge};
+use crate::service::registry::register::{Registered, Stop, merge, swept};
 use crate::service::registry::{Registry, Settings};
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{DbError, Tx};
@@ -93,6 +93,7 @@ impl Registry {
                 merge(&mut problems, found);
                 Err(Error::Rejected(problems))
             }
+            Err(Stop::Condemned) => Err(swept()),
             Err(Stop::Database(e)) => Err(database(e)),
         }
     }
