@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
+#[cfg(feature = "s3")]
 use futures_util::stream::BoxStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -36,6 +37,7 @@ enum State {
     Ready(Bytes, Option<(Source, u64)>),
     Reading(JoinHandle<Result<(Bytes, Source), BlobError>>, u64),
     /// From elsewhere than a file.
+    #[cfg(feature = "s3")]
     Coming(BoxStream<'static, Result<Bytes, BlobError>>),
     End,
 }
@@ -182,6 +184,7 @@ impl Stream for BlobReader {
         let (bytes, rest) = match &mut self.state {
             State::End => return Poll::Ready(None),
             State::Ready(bytes, rest) => (std::mem::take(bytes), rest.take()),
+            #[cfg(feature = "s3")]
             State::Coming(stream) => {
                 let next = ready!(stream.as_mut().poll_next(cx));
                 if !matches!(next, Some(Ok(_))) {
