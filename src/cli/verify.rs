@@ -83,7 +83,7 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
 }
 
 async fn verify(config: &Config, arguments: &Arguments, language: Language) -> anyhow::Result<Report> {
-    let db = Db::open(&config.database).await.context("the database cannot be opened")?;
+    let db = Db::open(&config.database.unhurried()).await.context("the database cannot be opened")?;
     let repository = match config.repository.enabled {
         true => {
             app::documents_are_there(config, &db).await?;

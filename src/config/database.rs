@@ -112,6 +112,11 @@ impl DatabaseConfig {
         }
     }
 
+    /// For commands that read everything: one statement may take hours.
+    pub fn unhurried(&self) -> Self {
+        Self { statement_timeout_s: 0, ..self.clone() }
+    }
+
     /// [`max_connections`](Self::max_connections), with 0 resolved.
     pub fn connections(&self) -> u32 {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);

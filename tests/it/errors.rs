@@ -339,6 +339,10 @@ async fn every_code_is_seen() {
         let (_, errors) = answer.registry();
         assert!(errors.iter().any(|(c, _)| c == code.as_str()), "{code}: {}", answer.envelope);
         assert!(answer.envelope.contains("ErrorSeverityType:Error"), "{code}");
+        // Those that pass by themselves say when to come again; a 200 has the header too.
+        let temporary = code.as_str().ends_with("Busy") || code.as_str().ends_with("OutOfResources");
+        let retry_after = answer.headers.contains_key(http::header::RETRY_AFTER);
+        assert_eq!(retry_after, temporary, "{code}: {:?}", answer.headers);
         // One record says so, without what the answer says to its reader.
         let records = gateway.audit().await;
         let failures: Vec<_> = records.iter().filter(|r| r.outcome != Outcome::Success).collect();

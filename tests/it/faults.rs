@@ -268,6 +268,9 @@ async fn a_disk_that_is_full_under_postgresql() {
             }
         }
     }
-    full(&gateway, async || drop(connection.execute("DROP TABLE filler").await.expect("room"))).await;
+    full(&gateway, async || {
+        connection.execute("DROP TABLE filler").await.expect("room");
+    })
+    .await;
     gateway.stop().await;
 }

@@ -126,7 +126,9 @@ impl Refusal {
             Refusal::UnknownHost => "this Host is not served here",
             Refusal::TooSlow => "the request came in too slowly",
             Refusal::Busy => "the server is busy; send the request again later",
-            Refusal::Late => "the server could not answer in time; send the request again later",
+            Refusal::Late => {
+                "the server could not answer in time; look up whether anything was stored before you send it again"
+            }
             Refusal::Failed => "the server failed; its log has the cause under the request id",
         }
     }
