@@ -20,8 +20,20 @@ section! {
         sweep_age_hours: u64 = 24,
         /// Minutes between two such sweeps.
         sweep_interval_minutes: u64 = 60,
+        /// Documents made at retrieval.
+        on_demand: OnDemandConfig = OnDemandConfig::default(); table,
         /// The registry of another system to register at (ITI-42). Absent: our own.
         remote_registry: Option<PeerConfig> = None; table,
+    }
+}
+
+section! {
+    /// Documents made when they are retrieved, for on-demand entries (ITI-61) with our repositoryUniqueId.
+    /// They need our own registry.
+    pub struct OnDemandConfig {
+        /// Whether what was made is kept: stored, and registered as a snapshot of the on-demand entry,
+        /// before it is given out. A snapshot with other content replaces the one before it.
+        persist: bool = false,
     }
 }
 

@@ -1,16 +1,18 @@
 //! The Document Repository: takes documents in, gives them out.
 
+mod on_demand;
 mod provide;
 mod retrieve;
 mod sweep;
 
 pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled};
 pub use provide::{Provided, ProvidedDocument};
-pub use retrieve::{DocumentRequest, Retrieval, Retrieved};
+pub use retrieve::{DocumentRequest, MadeAs, Retrieval, Retrieved};
 pub use sweep::SweepReport;
 
 use std::sync::Arc;
 
+use crate::config::OnDemandConfig;
 use crate::peer::http::Client;
 use crate::service::registry::Registry;
 use crate::store::blob::Blobs;
@@ -31,27 +33,24 @@ pub struct Repository {
     db: Db,
     blobs: Blobs,
     register_at: RegisterAt,
+    settings: Arc<Settings>,
+}
+
+/// What the repository was configured to.
+#[derive(Debug, Clone)]
+pub struct Settings {
     /// `repository.unique_id`.
-    unique_id: Arc<str>,
+    pub unique_id: String,
     /// `network.home_community_id`.
-    home_community_id: Arc<str>,
+    pub home_community_id: String,
+    /// `network.name`: who answers for documents made here.
+    pub network: String,
+    pub on_demand: OnDemandConfig,
 }
 
 impl Repository {
-    pub fn new(
-        db: Db,
-        blobs: Blobs,
-        register_at: RegisterAt,
-        unique_id: &str,
-        home_community_id: &str,
-    ) -> Self {
-        Self {
-            db,
-            blobs,
-            register_at,
-            unique_id: unique_id.into(),
-            home_community_id: home_community_id.into(),
-        }
+    pub fn new(db: Db, blobs: Blobs, register_at: RegisterAt, settings: Settings) -> Self {
+        Self { db, blobs, register_at, settings: Arc::new(settings) }
     }
 
     /// A sink for one incoming document.

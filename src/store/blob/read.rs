@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
+use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{BlobError, BlobKey, doing, task_lost};
@@ -76,6 +77,12 @@ impl BlobReader {
         // Open and first read are usually served from the file cache in a few microseconds: less
         // than handing them to another thread costs.
         in_place(open)
+    }
+
+    /// A document that is kept nowhere.
+    pub fn of_bytes(bytes: Bytes) -> Self {
+        let key = BlobKey(super::spool::hex(&Sha256::digest(&bytes)));
+        Self { size: bytes.len() as u64, key, state: State::Ready(bytes, None) }
     }
 
     pub fn size(&self) -> u64 {
