@@ -157,7 +157,7 @@ fn shown(code: &Code) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::codes::{CodeCheck, Vocabulary};
     use crate::model::error::{ErrorCode, RegistryError};
