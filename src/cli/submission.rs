@@ -149,6 +149,7 @@ pub fn summary(submission: &Submission) -> Vec<(&'static str, String)> {
         }
     }
     lines.push(("sourceId", submission.submission_set.source_id.clone()));
+    lines.retain(|(_, value)| !value.is_empty());
     lines
 }
 

@@ -55,6 +55,13 @@ impl RepositoryConfig {
         }
         faults.range("sweep_age_hours", self.sweep_age_hours, 1, 24 * 365);
         faults.range("sweep_interval_minutes", self.sweep_interval_minutes, 1, 24 * 60 * 7);
+        if self.on_demand.persist && self.remote_registry.is_some() {
+            faults.warn(
+                "on_demand.persist",
+                "has no effect: documents are made at retrieval only for entries of our own registry",
+                "効果がありません。オンデマンド文書は自身のレジストリに登録されたものだけを作成します",
+            );
+        }
         if let Some(peer) = &self.remote_registry {
             peer.check("repository.remote_registry", list);
         }

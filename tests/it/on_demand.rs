@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use chiren::config::Config;
 use chiren::content::{About, Custodian, GENERATORS, make};
 use chiren::model::audit::Outcome;
+use chiren::model::caller::Caller;
 use chiren::model::ebrim::Slot;
 use chiren::model::metadata::AvailabilityStatus::{Approved, Deprecated};
 use chiren::model::metadata::{
@@ -16,6 +17,9 @@ use chiren::model::uuids::{document_availability, object_type, status};
 use chiren::service::registry::Operation;
 use chiren::service::verify::{Scope, Verify};
 use chiren::store::blob::{BlobOptions, Blobs};
+use chiren::store::db::DbError;
+use chiren::store::patient;
+use chiren::store::registry::change::{Cause, Change};
 use chiren::wire::ebxml::query::AdhocQueryRequest;
 use chiren::wire::ebxml::response::ResponseStatus;
 use chiren::wire::ebxml::retrieve::DocumentResponse;
@@ -832,6 +836,35 @@ async fn a_snapshot_that_was_withdrawn() {
     everything_verified(&gateway).await;
 }
 
+/// Its document was removed and its entry not: the next retrieval keeps the document again.
+#[tokio::test]
+async fn a_snapshot_whose_document_is_gone() {
+    let (gateway, unique_id) = with(on_demand(), persisting).await;
+    let made = made_id(&gateway, &unique_id).await;
+    let (gone, at) = (made.clone(), gateway.clock.now().as_microsecond());
+    let removed: Result<bool, DbError> = gateway
+        .rooms()
+        .db
+        .write(move |tx| {
+            let gone = gone.clone();
+            Box::pin(async move {
+                let held = patient::hold(tx, PATIENT).await?.expect("a patient");
+                let mut change = Change::begin(tx, held, at).await?;
+                let removed = change.remove_document(tx, &gone).await?;
+                change.finish(tx, &Cause::new("ITI-43", "test", &Caller::default())?).await?;
+                Ok(removed)
+            })
+        })
+        .await;
+    assert_eq!(removed, Ok(true));
+    gateway.soap().retrieve(REPOSITORY, &[&made]).await.assert_failure(&["XDSDocumentUniqueIdError"]);
+    assert_eq!(made_id(&gateway, &unique_id).await, made);
+    gateway.soap().retrieve(REPOSITORY, &[&made]).await.assert_success();
+    let entries = of_type(&gateway, EntryType::Stable).await;
+    assert_eq!(entries.iter().filter(|e| e.availability_status == Approved).count(), 1);
+    everything_verified(&gateway).await;
+}
+
 /// A new version of either end leaves the snapshot what it is.
 #[tokio::test]
 async fn a_snapshot_and_its_entry_have_new_versions() {
@@ -944,9 +977,7 @@ async fn retrievals_while_others_register() {
 async fn a_snapshot_that_cannot_be_recorded_is_not_given_out() {
     let (gateway, unique_id) = with(on_demand(), persisting).await;
     let refuse = |sql: &'static str| {
-        gateway.rooms().db.write::<_, chiren::store::db::DbError, _>(move |tx| {
-            Box::pin(async move { tx.exec(sql, &[]).await })
-        })
+        gateway.rooms().db.write::<_, DbError, _>(move |tx| Box::pin(async move { tx.exec(sql, &[]).await }))
     };
     refuse("ALTER TABLE audit_event RENAME TO audit_event_away").await.expect("renamed");
     let answer = gateway.soap().retrieve(REPOSITORY, &[&unique_id]).await;

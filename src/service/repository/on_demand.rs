@@ -6,6 +6,7 @@
 //! registered gives that out; one that is outrun while it registers looks again.
 
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
 
 use super::retrieve::{DocumentRequest, MadeAs, Retrieved};
 use super::{RegisterAt, Repository};
@@ -39,19 +40,20 @@ impl Repository {
             let found = registry.on_demand(context, ours, &request.document_unique_id).await?;
             let Some(found) = found else { return Ok(None) };
             let generator = content::generator_for(&found.entry).ok_or_else(|| no_generator(&found.entry))?;
-            let made = content::make(
-                generator,
-                &About {
-                    id: "",
-                    entry: &found.entry,
-                    patient: &found.patient,
-                    documents: &found.documents,
-                    at: found.at,
-                    custodian: Custodian { name: &self.settings.network, oid: ours },
-                },
-            );
+            let settings = self.settings.clone();
+            // A long list takes a while to write.
+            let (found, made) = spawn_blocking(move || {
+                let custodian = Custodian { name: &settings.network, oid: &settings.unique_id };
+                let OnDemand { entry, patient, documents, at, .. } = &found;
+                let about = About { id: "", entry, patient, documents, at: *at, custodian };
+                let made = content::make(generator, &about);
+                (found, made)
+            })
+            .await
+            .map_err(|e| Error::Internal(e.into()))?;
             let kept = self.settings.on_demand.persist;
-            if kept && !found.snapshots.iter().any(|s| s.unique_id == made.unique_id) {
+            // One whose document was removed is no longer what it says.
+            if kept && !found.snapshots.iter().any(|s| s.kept && s.unique_id == made.unique_id) {
                 let spooled = self.spooled(&made).await?;
                 let document = stored(&found, &made, &spooled);
                 let submission = snapshot(context, &found, &document);

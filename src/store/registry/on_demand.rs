@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub entry_uuid: String,
     pub unique_id: String,
     pub approved: bool,
+    /// Its document is in our repository.
+    pub kept: bool,
 }
 
 /// The snapshots of a patient's on-demand entries at a repository, whatever version of either end the
@@ -48,7 +50,8 @@ pub async fn snapshots(
     repository: &str,
 ) -> Result<Vec<Snapshot>, DbError> {
     tx.fetch(
-        "SELECT DISTINCT t.lid, d.lid, d.id, d.unique_id, d.status FROM association a \
+        "SELECT DISTINCT t.lid, d.lid, d.id, d.unique_id, d.status, \
+         (SELECT COUNT(*) FROM repository_document r WHERE r.unique_id = d.unique_id) FROM association a \
          CROSS JOIN document_entry t CROSS JOIN document_entry s CROSS JOIN document_entry d \
          WHERE a.patient_key = $1 AND a.assoc_type = $2 \
          AND t.patient_key = a.patient_key AND t.id = a.target_id AND t.repository_unique_id = $3 \
@@ -62,6 +65,7 @@ pub async fn snapshots(
                 entry_uuid: row.get(2)?,
                 unique_id: row.get(3)?,
                 approved: row.get::<i64>(4)? == 1,
+                kept: row.get::<i64>(5)? == 1,
             })
         },
     )
