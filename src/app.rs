@@ -22,7 +22,7 @@ use crate::server::{Listening, listen};
 use crate::service::audit::Audit;
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
-use crate::service::repository::{RegisterAt, Repository};
+use crate::service::repository::{self, RegisterAt, Repository};
 use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbError, DbStatus};
 use crate::store::documents;
@@ -159,8 +159,13 @@ fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::R
             return Err(anyhow!("repository.remote_registry is needed where our own registry is disabled"));
         }
     };
-    let network = &config.network;
-    Ok(Repository::new(db.clone(), blobs, register_at, &settings.unique_id, &network.home_community_id))
+    let settings = repository::Settings {
+        unique_id: settings.unique_id.clone(),
+        home_community_id: config.network.home_community_id.clone(),
+        network: config.network.name.clone(),
+        on_demand: settings.on_demand.clone(),
+    };
+    Ok(Repository::new(db.clone(), blobs, register_at, settings))
 }
 
 /// A gateway serving.

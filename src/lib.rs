@@ -13,7 +13,8 @@
 //! | wire | model |
 //! | store | model, config |
 //! | peer | model, config, wire |
-//! | service | model, config, store, peer |
+//! | content | model, wire |
+//! | service | model, config, store, peer, content |
 //! | synthetic | model |
 //! | server | model, config, wire, service |
 //! | cli, app, main | all |
@@ -24,6 +25,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod content;
 pub mod model;
 pub mod peer;
 pub mod server;

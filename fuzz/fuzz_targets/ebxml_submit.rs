@@ -17,10 +17,11 @@ use libfuzzer_sys::fuzz_target;
 static VOCABULARY: LazyLock<Vocabulary> =
     LazyLock::new(|| Vocabulary::japan(CodeCheck::Warn).expect("the built-in vocabulary"));
 
-const IN_FORCE: [(Column, Profile); 3] = [
+const IN_FORCE: [(Column, Profile); 4] = [
     (Column::DocumentSource, Profile::Ihe),
     (Column::DocumentRepository, Profile::Jahis),
     (Column::MetadataLimited, Profile::Jahis),
+    (Column::OnDemand, Profile::Jahis),
 ];
 
 fuzz_target!(|data: &[u8]| {

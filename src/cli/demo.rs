@@ -26,8 +26,8 @@ use super::serve::Signals;
 use super::{failed, log, print, runtime};
 use crate::app::Running;
 use crate::config::{
-    CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, NetworkConfig, Profile,
-    RegistryConfig, RepositoryConfig, Role, TlsMode,
+    CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, NetworkConfig, OnDemandConfig,
+    Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
 };
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
@@ -296,6 +296,7 @@ fn config(
         repository: RepositoryConfig {
             unique_id: REPOSITORY_OID.to_owned(),
             documents: folder.file("documents"),
+            on_demand: OnDemandConfig { persist: true },
             ..RepositoryConfig::default()
         },
         registry: RegistryConfig {

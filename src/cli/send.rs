@@ -2,6 +2,7 @@
 
 mod ask;
 pub mod endpoint;
+pub mod on_demand;
 mod provide;
 mod query;
 mod remove;
@@ -31,6 +32,7 @@ Examples:
   chiren send iti43 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1 -o out.pdf
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --title 訂正
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --status deprecated
+  chiren send iti61 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --repository 2.999.392.1.2.1
   chiren send iti62 --url http://127.0.0.1:8080 --submission-set 2.25.2
   chiren send iti42 --url https://registry.example.jp/iti42 --ca ca.pem --raw vendor-request.xml --verbose";
 
@@ -54,6 +56,8 @@ enum What {
     Iti51(query::Arguments),
     /// Update Document Set: change the metadata or the status of a document
     Iti57(Box<update::Arguments>),
+    /// Register On-Demand Document Entry: announce a document that is made when it is retrieved
+    Iti61(Box<on_demand::Arguments>),
     /// Remove Metadata: remove objects that hang together
     Iti62(remove::Arguments),
     /// Restricted Update Document Set: change what any community may change
@@ -80,6 +84,7 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
             What::Iti51(arguments) => query::run(arguments, Transaction::Iti51, language).await,
             What::Iti43(arguments) => retrieve::run(arguments, language).await,
             What::Iti57(arguments) => update::run(arguments, Transaction::Iti57, language).await,
+            What::Iti61(arguments) => on_demand::run(arguments, language).await,
             What::Iti62(arguments) => remove::run(arguments, language).await,
             What::Iti92(arguments) => update::run(arguments, Transaction::Iti92, language).await,
         }

@@ -149,6 +149,7 @@ pub fn summary(submission: &Submission) -> Vec<(&'static str, String)> {
         }
     }
     lines.push(("sourceId", submission.submission_set.source_id.clone()));
+    lines.retain(|(_, value)| !value.is_empty());
     lines
 }
 
@@ -157,7 +158,7 @@ fn shown(code: &Code) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::model::codes::{CodeCheck, Vocabulary};
     use crate::model::error::{ErrorCode, RegistryError};

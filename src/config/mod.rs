@@ -36,7 +36,7 @@ pub use log::{LogConfig, LogFormat};
 pub use network::NetworkConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
-pub use repository::RepositoryConfig;
+pub use repository::{OnDemandConfig, RepositoryConfig};
 pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
 pub use tls::TlsProfile;
@@ -164,6 +164,7 @@ pub fn example() -> String {
         "[[listener]]\nname = \"ops\"\naddress = \"127.0.0.1:9090\"\nrole = \"ops\"\ntls = \"none\"\n\n",
     );
     section::print::<RepositoryConfig>(&mut out, "[repository]");
+    section::print::<OnDemandConfig>(&mut out, "[repository.on_demand]");
     section::print_commented::<PeerConfig>(&mut out, "[repository.remote_registry]");
     section::print_commented::<S3Config>(&mut out, "[repository.s3]");
     section::print_commented::<EncryptionConfig>(&mut out, "[repository.encryption]");

@@ -31,7 +31,7 @@ pub enum UnknownPatientQuery {
 }
 
 section! {
-    /// The document registry (ITI-18, ITI-42, ITI-57, ITI-62, ITI-92).
+    /// The document registry (ITI-18, ITI-42, ITI-57, ITI-61, ITI-62, ITI-92).
     pub struct RegistryConfig {
         /// Whether this program is a registry.
         enabled: bool = true,

@@ -23,12 +23,24 @@ section! {
         sweep_age_hours: u64 = 24,
         /// Minutes between two such sweeps.
         sweep_interval_minutes: u64 = 60,
+        /// Documents made at retrieval.
+        on_demand: OnDemandConfig = OnDemandConfig::default(); table,
         /// The registry of another system to register at (ITI-42). Absent: our own.
         remote_registry: Option<PeerConfig> = None; table,
         /// Documents in a bucket. Absent: in the folder.
         s3: Option<S3Config> = None; table,
         /// Documents encrypted by this program. Absent: as they came.
         encryption: Option<EncryptionConfig> = None; table,
+    }
+}
+
+section! {
+    /// Documents made when they are retrieved, for on-demand entries (ITI-61) with our repositoryUniqueId.
+    /// They need our own registry.
+    pub struct OnDemandConfig {
+        /// Whether what was made is kept: stored, and registered as a snapshot of the on-demand entry,
+        /// before it is given out. A snapshot with other content replaces the one before it.
+        persist: bool = false,
     }
 }
 
@@ -50,6 +62,13 @@ impl RepositoryConfig {
         }
         faults.range("sweep_age_hours", self.sweep_age_hours, 1, 24 * 365);
         faults.range("sweep_interval_minutes", self.sweep_interval_minutes, 1, 24 * 60 * 7);
+        if self.on_demand.persist && self.remote_registry.is_some() {
+            faults.warn(
+                "on_demand.persist",
+                "has no effect: documents are made at retrieval only for entries of our own registry",
+                "効果がありません。オンデマンド文書は自身のレジストリに登録されたものだけを作成します",
+            );
+        }
         if let Some(peer) = &self.remote_registry {
             peer.check("repository.remote_registry", list);
         }

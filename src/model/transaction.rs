@@ -19,6 +19,7 @@ pub enum Transaction {
     Iti43,
     Iti51,
     Iti57,
+    Iti61,
     Iti62,
     Iti92,
 }
@@ -124,6 +125,19 @@ pub const CATALOGUE: &[TransactionRow] = &[
         clause: "ITI Metadata Update 3.57",
     },
     TransactionRow {
+        transaction: Transaction::Iti61,
+        code: "ITI-61",
+        name: "Register On-Demand Document Entry",
+        path: "/xds/iti61",
+        request_action: "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
+        // Without "Entry": the framework, and every implementation, has it so.
+        response_action: "urn:ihe:iti:2010:RegisterOnDemandDocumentResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_LCM, "SubmitObjectsRequest"),
+        actor: Actor::DocumentRegistry,
+        clause: "ITI TF-2 3.61",
+    },
+    TransactionRow {
         transaction: Transaction::Iti62,
         code: "ITI-62",
         name: "Remove Metadata",
@@ -151,13 +165,14 @@ pub const CATALOGUE: &[TransactionRow] = &[
 ];
 
 impl Transaction {
-    pub const ALL: [Transaction; 8] = [
+    pub const ALL: [Transaction; 9] = [
         Self::Iti18,
         Self::Iti41,
         Self::Iti42,
         Self::Iti43,
         Self::Iti51,
         Self::Iti57,
+        Self::Iti61,
         Self::Iti62,
         Self::Iti92,
     ];
@@ -171,8 +186,9 @@ impl Transaction {
             Self::Iti43 => 3,
             Self::Iti51 => 4,
             Self::Iti57 => 5,
-            Self::Iti62 => 6,
-            Self::Iti92 => 7,
+            Self::Iti61 => 6,
+            Self::Iti62 => 7,
+            Self::Iti92 => 8,
         };
         &CATALOGUE[index]
     }

@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
     ("iti43.wsdl", include_str!("../../wsdl/iti43.wsdl")),
     ("iti51.wsdl", include_str!("../../wsdl/iti51.wsdl")),
     ("iti57.wsdl", include_str!("../../wsdl/iti57.wsdl")),
+    ("iti61.wsdl", include_str!("../../wsdl/iti61.wsdl")),
     ("iti62.wsdl", include_str!("../../wsdl/iti62.wsdl")),
     ("iti92.wsdl", include_str!("../../wsdl/iti92.wsdl")),
     ("rim.xsd", include_str!("../../wsdl/rim.xsd")),
@@ -184,7 +185,7 @@ mod tests {
 
         let actor = served("registry.wsdl", "http://127.0.0.1/registry").expect("file");
         assert!(actor.contains(" location=\"/wsdl/iti18.wsdl\""));
-        assert_eq!(actor.matches("http://127.0.0.1/registry").count(), 6);
+        assert_eq!(actor.matches("http://127.0.0.1/registry").count(), 7);
 
         assert!(served("xml.xsd", "").expect("file").contains("\"http://www.w3.org/2001/xml.xsd\""));
         assert_eq!(served("../Cargo.toml", ""), None);

@@ -1,7 +1,8 @@
 //! Patients known to the registry.
 
+use crate::model::consent::Permit;
 use crate::model::patient::{Knowledge, Patient};
-use crate::store::db::{DbError, Tx, Val};
+use crate::store::db::{DbError, Row, Tx, Val};
 
 /// `patient.status`.
 fn knowledge(value: Knowledge) -> i64 {
@@ -94,15 +95,30 @@ pub async fn upsert(
     Ok((key, false))
 }
 
+/// A patient of the registry, and when they became known (microseconds since 1970).
+pub async fn get(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    _permit: &Permit,
+) -> Result<Option<(Patient, i64)>, DbError> {
+    tx.fetch_opt(
+        "SELECT body, created_at FROM patient WHERE patient_key = $1",
+        &[Val::I64(patient_key)],
+        |row| Ok((body(row)?, row.get(1)?)),
+    )
+    .await
+}
+
+fn body(row: &Row<'_>) -> Result<Patient, DbError> {
+    serde_json::from_str(row.text(0)?).map_err(|e| DbError::Decode { column: 0, message: e.to_string() })
+}
+
 /// Patients in order of id, after `after`.
 pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Patient>, DbError> {
     tx.fetch(
         "SELECT body FROM patient WHERE pid > $1 ORDER BY pid LIMIT $2",
         &[Val::Text(after), Val::I64(limit)],
-        |row| {
-            serde_json::from_str(row.text(0)?)
-                .map_err(|e| DbError::Decode { column: 0, message: e.to_string() })
-        },
+        body,
     )
     .await
 }

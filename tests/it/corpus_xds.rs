@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chiren::model::metadata::{AssociationType, MetadataObject};
 use chiren::model::transaction::Transaction;
-use chiren::store::db::DbError;
+use chiren::model::uuids::object_type;
 use chiren::wire::ebxml::response::ResponseStatus;
 use serde_json::Value;
 
@@ -51,18 +51,15 @@ async fn prepare(gateway: &Gateway, file: &str, values: &mut HashMap<&'static st
             register("good/ITI-42/reg-original-for-replace.xml", values).await;
             values.insert("$rplc_doc_uuid$", entry_of(gateway).await.0);
         }
-        // No ITI-61 yet: the entry it would have registered is made in the database.
-        "reg-snapshot-of-on-demand.xml" => {
-            register("good/ITI-42/reg-single-document.xml", values).await;
-            let id = entry_of(gateway).await.0;
-            values.insert("$od_doc_uuid$", id.clone());
-            let made = gateway.rooms().db.write::<_, DbError, _>(move |tx| {
-                let id = id.clone();
-                Box::pin(async move {
-                    tx.exec("UPDATE document_entry SET entry_type = 2 WHERE id = $1", &[(&id).into()]).await
-                })
-            });
-            assert_eq!(made.await, Ok(1));
+        "reg-snapshot-of-on-demand.xml"
+        | "sq-finddocuments-both-entry-types.xml"
+        | "sq-getall-both-entry-types.xml" => {
+            let announced = body("good/ITI-61/rodde-single.xml", values);
+            soap.send(Transaction::Iti61, &announced, &[]).await.assert_success();
+            let mut request = get_all(PATIENT);
+            request.slots.push(list("$XDSDocumentEntryType", &[object_type::ON_DEMAND]));
+            let entries = soap.query(&request).await.entries();
+            values.insert("$od_doc_uuid$", entries[0].entry_uuid.clone());
         }
         "reg-append-to-deprecated.xml" => {
             register("good/ITI-42/reg-original-for-replace.xml", values).await;
@@ -180,8 +177,9 @@ async fn entry_of(gateway: &Gateway) -> (String, String) {
 
 /// Actors of the index that this program plays in these transactions. Gateways, the XDR recipient
 /// and the options of other transactions are not among them.
-const PLAYED: [&str; 6] = [
+const PLAYED: [&str; 7] = [
     "Document Registry",
+    "Document Registry (On-Demand)",
     "Document Repository",
     "Document Registry (MPQ)",
     "Document Registry (Metadata Update)",

@@ -20,6 +20,7 @@ mod http_door;
 mod layers;
 mod multi_patient;
 mod no_room;
+mod on_demand;
 mod operation;
 mod partitioned;
 mod provide;

@@ -276,6 +276,8 @@ impl Guide<'_> {
             list.push((Transaction::Iti57, words(&title)));
             list.push((Transaction::Iti92, words(&["--document", unique_id, "--confidentiality", "R"])));
         }
+        let announce = ["--patient", second, "--repository", REPOSITORY_OID, "--document-list", "fhir"];
+        list.push((Transaction::Iti61, words(&announce)));
         if let Some(set) = &self.example.removable {
             list.push((Transaction::Iti62, words(&["--submission-set", set])));
         }
@@ -322,6 +324,17 @@ impl Guide<'_> {
                 &more,
             );
         }
+        let file = self.folder.file("list.xml").display().to_string();
+        let (list_of_documents, _) = seed::DOCUMENT_LISTS[0];
+        let fetch = ["--repository", REPOSITORY_OID, "--document", list_of_documents, "--output", &file];
+        let fetch: Vec<String> = fetch.iter().map(|w| (*w).to_owned()).collect();
+        list.push((
+            [
+                "The first patient's document list, made when it is fetched".to_owned(),
+                "最初の患者の文書一覧（取得時に作成されるオンデマンド文書）".to_owned(),
+            ],
+            self.send(Transaction::Iti43, &fetch),
+        ));
         let config = quoted(&self.folder.file("chiren.toml").display().to_string());
         list.push((
             ["Who is known".to_owned(), "患者の一覧".to_owned()],

@@ -12,19 +12,21 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::app::Rooms;
-use crate::cli::submission::{publish, relate, synthetic_objects};
+use crate::cli::operator::failure;
+use crate::cli::send::on_demand::{DocumentList, submission as on_demand};
+use crate::cli::submission::{Metadata, publish, relate, synthetic_objects};
 use crate::model::caller::Caller;
 use crate::model::codes::LOINC;
 use crate::model::ebrim::LocalizedString;
-use crate::model::error::{Error, ErrorCode};
+use crate::model::error::ErrorCode;
 use crate::model::metadata::{Association, AssociationType, Code, Folder, Submission};
 use crate::model::patient::Patient;
-use crate::model::rules::{Column, submission};
+use crate::model::rules::{Column, Rules, submission};
 use crate::model::transaction::Transaction;
 use crate::server::clock::Clock;
 use crate::service::context::Context;
 use crate::service::repository::{ProvidedDocument, Repository};
-use crate::synthetic::{self, NETWORK_OID, Network, SyntheticDocument};
+use crate::synthetic::{self, NETWORK_OID, Network, REPOSITORY_OID, SyntheticDocument};
 use crate::wire::ebxml::submit;
 use crate::wire::xml::{XmlWriter, tree};
 
@@ -35,6 +37,10 @@ const CORRECTION_EVERY: u64 = 20;
 const CORRECTED_BEFORE: u64 = 10;
 /// Of so many documents of a patient one lies in the patient's folder.
 const FOLDER_EVERY: usize = 4;
+
+/// On-demand entries of the first patient, their document list in either format: uniqueId and format.
+pub const DOCUMENT_LISTS: [(&str, DocumentList); 2] =
+    [("2.999.392.1.8.1", DocumentList::Cda), ("2.999.392.1.8.2", DocumentList::Fhir)];
 
 /// The number of the document that document `number` replaces.
 fn corrected_by(number: u64) -> Option<u64> {
@@ -110,6 +116,7 @@ impl Seed {
         let patients = self.network.patients.iter().map(|p| known(&self.network, p)).collect();
         rooms.patients.add(patients, self.clock.now()).await.context("the patients cannot be added")?;
         let repository = rooms.repository.clone().ok_or_else(|| anyhow!("there is no repository"))?;
+        self.announce_lists(rooms).await?;
         let tasks = by_patient(&self.network, self.count).into_iter().map(|numbers| {
             let (seed, repository) = (self.clone(), repository.clone());
             async move {
@@ -120,6 +127,40 @@ impl Seed {
             }
         });
         stream::iter(tasks).buffer_unordered(AT_ONCE).try_collect::<()>().await
+    }
+
+    /// Registers [`DOCUMENT_LISTS`] as an On-Demand Document Source would.
+    async fn announce_lists(&self, rooms: &Rooms) -> anyhow::Result<()> {
+        let registry = rooms.registry.as_ref().ok_or_else(|| anyhow!("there is no registry"))?;
+        let patient = self.network.patients.first().map(|p| self.network.patient_cx(p));
+        for (unique_id, list) in DOCUMENT_LISTS {
+            let metadata = Metadata {
+                patient: patient.clone(),
+                unique_id: Some(unique_id.to_owned()),
+                language: "ja-JP".to_owned(),
+                ..Metadata::default()
+            };
+            let now = self.clock.now();
+            let submission = on_demand(&metadata, list, Some(REPOSITORY_OID), now).map_err(|e| anyhow!(e))?;
+            let rules = registry.rules(Column::OnDemand);
+            let draft = carried(&submission, Some(&rules), ErrorCode::XDSRegistryDuplicateUniqueIdInMessage)?;
+            let context = self.context(Transaction::Iti61, format!("demo-{unique_id}"));
+            registry
+                .register(&context, draft.submission, vec![], draft.problems)
+                .await
+                .map_err(failure)
+                .with_context(|| format!("on-demand entry {unique_id} is refused"))?;
+        }
+        Ok(())
+    }
+
+    fn context(&self, transaction: Transaction, request_id: String) -> Context {
+        Context {
+            transaction,
+            caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
+            request_id,
+            received_at: self.clock.now(),
+        }
     }
 
     /// The documents of one patient.
@@ -139,12 +180,7 @@ impl Seed {
                 None if n % FOLDER_EVERY == 0 => file(&mut submission, &mut folder, number),
                 None => {}
             }
-            let context = Context {
-                transaction: Transaction::Iti41,
-                caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
-                request_id: format!("demo-{number}"),
-                received_at: self.clock.now(),
-            };
+            let context = self.context(Transaction::Iti41, format!("demo-{number}"));
             provide(&repository, &context, submission, &id, document.bytes)
                 .await
                 .with_context(|| format!("document {number} is refused"))?;
@@ -195,8 +231,22 @@ fn fresh_id() -> String {
     Uuid::new_v4().urn().to_string()
 }
 
-/// What ITI-41 does behind its envelope: the metadata passes through ebXML, so that it is judged as
-/// a hospital's would be.
+/// The metadata as ebXML carries it, so that it is judged as a hospital's would be.
+fn carried(
+    submission: &Submission,
+    rules: Option<&Rules<'_>>,
+    duplicate: ErrorCode,
+) -> anyhow::Result<submit::Draft> {
+    let mut w = XmlWriter::new();
+    submit::write(&mut w, submission);
+    let xml = w.finish();
+    let parsed = tree::parse(&xml).map_err(|e| anyhow!("{e}"))?;
+    let mut draft = submit::read(parsed.root_element(), rules);
+    submission::check(&draft.submission, duplicate, &mut draft.problems);
+    Ok(draft)
+}
+
+/// What ITI-41 does behind its envelope.
 async fn provide(
     repository: &Repository,
     context: &Context,
@@ -204,29 +254,13 @@ async fn provide(
     id: &str,
     bytes: Vec<u8>,
 ) -> anyhow::Result<()> {
-    let draft = {
-        let mut w = XmlWriter::new();
-        submit::write(&mut w, &submission);
-        let xml = w.finish();
-        let parsed = tree::parse(&xml).map_err(|e| anyhow!("{e}"))?;
-        let rules = repository.registry().map(|r| r.rules(Column::DocumentSource));
-        let mut draft = submit::read(parsed.root_element(), rules.as_ref());
-        let duplicate = ErrorCode::XDSRepositoryDuplicateUniqueIdInMessage;
-        submission::check(&draft.submission, duplicate, &mut draft.problems);
-        draft
-    };
+    let rules = repository.registry().map(|r| r.rules(Column::DocumentSource));
+    let draft = carried(&submission, rules.as_ref(), ErrorCode::XDSRepositoryDuplicateUniqueIdInMessage)?;
     let mut spool = repository.spool();
     spool.write(Bytes::from(bytes)).await?;
     let document = ProvidedDocument { id: id.to_owned(), content: spool.finish().await? };
-    match repository.provide(context, draft.submission, vec![document], draft.problems).await {
-        Ok(_) => Ok(()),
-        Err(Error::Rejected(errors)) => {
-            let said: Vec<_> = errors.iter().map(|e| format!("{}: {}", e.code.as_str(), e.context)).collect();
-            Err(anyhow!(said.join("; ")))
-        }
-        Err(Error::Internal(cause)) => Err(cause),
-        Err(e) => Err(anyhow!("{e:?}")),
-    }
+    let done = repository.provide(context, draft.submission, vec![document], draft.problems).await;
+    done.map(drop).map_err(failure)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::endpoint::{Endpoint, Failure, Messages, Session, read_file};
 use super::{Ending, refusals, table, write_out};
 use crate::cli::submission::{self, Facts, Metadata};
 use crate::config::Language;
-use crate::model::metadata::Submission;
+use crate::model::metadata::{EntryType, Submission};
 use crate::model::transaction::Transaction;
 use crate::peer::soap::{Call, Discard, Outgoing, SoapAnswer, write_provide};
 use crate::wire::ebxml::response::ResponseStatus;
@@ -129,13 +129,17 @@ fn facts_of(path: &Path) -> Result<Facts, Failure> {
     })
 }
 
-fn show(submission: &Submission) {
+pub(super) fn show(submission: &Submission) {
     for (name, value) in submission::summary(submission) {
         write_out(&format!("  {name:<28}{}\n", table::line(&value)));
     }
 }
 
-fn outcome(session: &Session<'_>, answer: &SoapAnswer, language: Language) -> Result<Ending, Failure> {
+pub(super) fn outcome(
+    session: &Session<'_>,
+    answer: &SoapAnswer,
+    language: Language,
+) -> Result<Ending, Failure> {
     let (status, errors) = answer.registry_response()?;
     let code = session.transaction.code();
     let ending = match status {
@@ -154,7 +158,7 @@ fn outcome(session: &Session<'_>, answer: &SoapAnswer, language: Language) -> Re
 }
 
 /// The ids of what was registered, and how to find it.
-fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending, language: Language) {
+pub(super) fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending, language: Language) {
     if ending != Ending::Success {
         return;
     }
@@ -167,7 +171,11 @@ fn next(endpoint: &Endpoint, submission: &Submission, ending: Ending, language: 
         line("Folder.entryUUID", &folder.entry_uuid);
     }
     line("SubmissionSet.uniqueId", &submission.submission_set.unique_id);
-    let patient = ["--patient", submission.submission_set.patient_id.as_str()];
+    let mut patient = vec!["--patient", submission.submission_set.patient_id.as_str()];
+    if submission.document_entries.iter().any(|e| e.object_type == EntryType::OnDemand) {
+        // Without it a query finds stable entries only.
+        patient.extend(["--param", "XDSDocumentEntryType=OnDemand"]);
+    }
     let find = match language {
         Language::En => "Find it with:",
         Language::Ja => "検索するには:",

@@ -118,6 +118,16 @@ fn describe(
         Language::En => eprintln!("  {id}  {mime}  {octets} octets  SHA-1 {}", kept.sha1),
         Language::Ja => eprintln!("  {id}  {mime}  {octets} バイト  SHA-1 {}", kept.sha1),
     }
+    if let Some(made) = &document.new_document_unique_id {
+        let made = table::line(made);
+        let at = document.new_repository_unique_id.as_deref().map(table::line);
+        match (at, language) {
+            (Some(at), Language::En) => eprintln!("  made for this retrieval, kept as {made} in {at}"),
+            (Some(at), Language::Ja) => eprintln!("  オンデマンドで作成し、{at} に {made} として保存済み"),
+            (None, Language::En) => eprintln!("  made for this retrieval as {made}, not kept"),
+            (None, Language::Ja) => eprintln!("  オンデマンドで作成（{made}、保存なし）"),
+        }
+    }
     match (&kept.path, language) {
         (Some(path), Language::En) => eprintln!("  written to {}", path.display()),
         (Some(path), Language::Ja) => eprintln!("  {} に保存しました", path.display()),

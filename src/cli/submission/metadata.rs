@@ -113,6 +113,8 @@ pub struct Facts {
     /// SHA-1, hexadecimal.
     pub hash: Option<String>,
     pub size: Option<u64>,
+    /// formatCode, where it is known without being told.
+    pub format: Option<&'static str>,
 }
 
 const DEFAULT_TYPE: &str = "51852-2";
@@ -190,7 +192,7 @@ impl Metadata {
             format_code: Some(code(
                 "format",
                 CodedAttribute::FormatCode,
-                self.format.as_deref(),
+                self.format.as_deref().or(facts.format),
                 DEFAULT_FORMAT,
             )?),
             healthcare_facility_type_code: Some(code(

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{AvailabilityStatus, Code, Extra};
+use super::{AvailabilityStatus, Code, EntryType, Extra};
 use crate::model::ebrim::LocalizedString;
 use crate::model::uuids;
 
@@ -51,6 +51,14 @@ impl AssociationType {
     /// From a new DocumentEntry to an older one (ITI TF-3 4.2.2.2).
     pub fn is_relationship(self) -> bool {
         self != Self::HasMember
+    }
+
+    /// Whether such a relationship may lead from an entry of one type to one of another. A snapshot is a
+    /// stable document of an on-demand one, and that is all a stable entry can be to it: what changes with
+    /// each retrieval has no addendum, no transformation and no stable successor (ITI TF-3 4.2.2.2).
+    pub fn joins(self, source: EntryType, target: EntryType) -> bool {
+        let of_changing = source == EntryType::Stable && target == EntryType::OnDemand;
+        of_changing == (self == Self::IsSnapshotOf)
     }
 
     /// The target is superseded by the source.
@@ -107,6 +115,23 @@ impl Association {
             documentation: vec![],
             title: vec![],
             comments: vec![],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_snapshot_leads_from_what_stays_to_what_changes() {
+        use EntryType::{OnDemand, Stable};
+        for kind in AssociationType::ALL {
+            let snapshot = kind == AssociationType::IsSnapshotOf;
+            assert_eq!(kind.joins(Stable, OnDemand), snapshot);
+            for (source, target) in [(Stable, Stable), (OnDemand, OnDemand), (OnDemand, Stable)] {
+                assert_eq!(kind.joins(source, target), !snapshot);
+            }
         }
     }
 }

@@ -63,7 +63,8 @@ const ALWAYS_OWED: [&str; 6] = [
 /// Checks one submitted object on its own against every rule and appends all problems to `out`.
 pub fn check_object(object: &RegistryObject, rules_in_force: &Rules<'_>, out: &mut Vec<RegistryError>) {
     let Rules { column: sender, profile, vocabulary, limited_metadata } = *rules_in_force;
-    let limited = limited_metadata && is_marked_limited(object);
+    // An On-Demand Document Source has no such option (ITI TF-3 Table 4.3.1.1-3).
+    let limited = limited_metadata && sender != Column::OnDemand && is_marked_limited(object);
     let column = if limited { Column::MetadataLimited } else { sender };
     let mut checker = Checker { object, column, sender, vocabulary, out };
     for rule in rules(object.kind) {

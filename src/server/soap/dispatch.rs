@@ -4,7 +4,7 @@ use roxmltree::Node;
 
 use super::intake::Documents;
 use super::reply::Reply;
-use super::{SoapFace, iti18, iti41, iti42, iti43, iti57, iti62};
+use super::{SoapFace, iti18, iti41, iti42, iti43, iti57, iti61, iti62};
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
@@ -34,6 +34,7 @@ pub fn read(
         Transaction::Iti42 => Asked::Register(iti42::read(face, body)),
         Transaction::Iti43 => Asked::Retrieve(iti43::read(face, body)),
         Transaction::Iti57 => Asked::Update(iti57::read(face, body, false)),
+        Transaction::Iti61 => Asked::Register(iti61::read(face, body)),
         Transaction::Iti62 => Asked::Remove(iti62::read(body)),
         Transaction::Iti92 => Asked::Update(iti57::read(face, body, true)),
     })

@@ -1,4 +1,4 @@
-//! ITI-42 Register Document Set-b; the answer is ITI-41's too. ITI TF-2 3.42.
+//! ITI-42 Register Document Set-b; the answer is that of ITI-41 and ITI-61 too. ITI TF-2 3.42.
 
 use roxmltree::Node;
 
@@ -22,7 +22,12 @@ pub struct Asked {
 }
 
 pub fn read(face: &SoapFace, body: Node<'_, '_>) -> Asked {
-    let rules = face.registry.as_ref().map(|r| r.rules(Column::DocumentRepository));
+    read_from(face, body, Column::DocumentRepository)
+}
+
+/// A submission to the registry by the sender of a column.
+pub(super) fn read_from(face: &SoapFace, body: Node<'_, '_>, sender: Column) -> Asked {
+    let rules = face.registry.as_ref().map(|r| r.rules(sender));
     let mut draft = submit::read(body, rules.as_ref());
     submission::check(
         &draft.submission,

@@ -69,6 +69,7 @@ pub async fn answer(
         subject = subject.with_errors(&errors);
     }
     for d in &documents {
+        subject.documents.extend(d.made.iter().map(|m| m.unique_id.clone()));
         if !subject.patients.contains(&d.patient_id) {
             subject.patients.push(d.patient_id.clone());
         }
@@ -82,6 +83,8 @@ pub async fn answer(
             home_community_id: d.request.home_community_id.clone(),
             repository_unique_id: d.request.repository_unique_id.clone(),
             document_unique_id: d.request.document_unique_id.clone(),
+            new_repository_unique_id: d.made.as_ref().and_then(|m| m.kept_at.clone()),
+            new_document_unique_id: d.made.as_ref().map(|m| m.unique_id.clone()),
             mime_type: d.mime_type.clone(),
             content: if mtom {
                 Content::Include(multipart.document_id(n))

@@ -10,6 +10,7 @@ mod iti41;
 mod iti42;
 mod iti43;
 mod iti57;
+mod iti61;
 mod iti62;
 mod pipeline;
 mod reply;

@@ -4,7 +4,7 @@
 use crate::config::registry::UnknownPatients;
 use crate::model::ebrim::ObjectKind;
 use crate::model::error::{ErrorCode, Problem, RegistryError};
-use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, EntryType};
+use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, DocumentEntry, EntryType};
 use crate::service::registry::Settings;
 use crate::service::registry::plan::Plan;
 use crate::store::db::{DbError, Tx};
@@ -185,6 +185,7 @@ impl Judge<'_, '_> {
                 .await?;
             if let Some(first) = first {
                 self.same_document(&e.entry_uuid, &e.unique_id, e.hash.as_deref(), row.size, &first);
+                self.same_type(e).await?;
             }
         }
         Ok(())
@@ -256,6 +257,29 @@ impl Judge<'_, '_> {
                 CLAUSE,
             );
         }
+    }
+
+    /// A uniqueId stands for bytes that stay or for bytes that are made anew, not for both (ITI TF-2
+    /// 3.61.4.1.3). On-demand entries may share one.
+    async fn same_type(&mut self, e: &DocumentEntry) -> Result<(), DbError> {
+        let Some(other) = refs::type_of(self.tx, &e.unique_id).await? else { return Ok(()) };
+        if other != e.object_type {
+            let message = match other {
+                EntryType::Stable => "is already the uniqueId of a stable DocumentEntry in the registry",
+                EntryType::OnDemand => {
+                    "is already the uniqueId of an on-demand DocumentEntry in the registry"
+                }
+            };
+            self.problem(
+                ErrorCode::XDSDuplicateUniqueIdInRegistry,
+                &e.entry_uuid,
+                "DocumentEntry.uniqueId",
+                Some(&e.unique_id),
+                message,
+                "ITI TF-2 3.61.4.1.3",
+            );
+        }
+        Ok(())
     }
 
     /// Our repository must not hold other bytes under the uniqueId.
@@ -445,17 +469,19 @@ impl Judge<'_, '_> {
             self.deprecated(a, "Association.targetObject", target, RELATIONSHIP);
             return Ok(());
         }
-        let on_demand = entry_type == EntryType::OnDemand;
-        if on_demand != (a.association_type == AssociationType::IsSnapshotOf) {
+        let source = self.plan.entry_type(&a.source_object).unwrap_or_default();
+        if !a.association_type.joins(source, entry_type) {
             self.problem(
                 ErrorCode::XDSRegistryMetadataError,
                 &a.entry_uuid,
                 "Association.targetObject",
                 Some(target),
-                if on_demand {
-                    "is an on-demand entry; a stable one relates to it by IsSnapshotOf only"
-                } else {
-                    "is a stable entry; IsSnapshotOf points at an on-demand one"
+                match (source, entry_type) {
+                    (_, EntryType::Stable) => "is a stable entry; IsSnapshotOf points at an on-demand one",
+                    (EntryType::Stable, _) => {
+                        "is an on-demand entry; a stable one relates to it by IsSnapshotOf only"
+                    }
+                    _ => "is an on-demand entry as the source is; a snapshot is a stable one",
                 },
                 RELATIONSHIP,
             );

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::model::hl7types::Dtm;
 use crate::model::ids::EntryUuid;
-use crate::model::metadata::{AvailabilityStatus, Submission};
+use crate::model::metadata::{AvailabilityStatus, EntryType, Submission};
 use crate::service::context::Context;
 use crate::service::patients;
 use crate::store::audit::AuditRow;
@@ -91,7 +91,12 @@ impl Plan {
     }
 
     pub fn holds_entry(&self, id: &str) -> bool {
-        self.entries.iter().any(|e| e.entry.entry_uuid == id)
+        self.entry_type(id).is_some()
+    }
+
+    /// Of a DocumentEntry of the submission.
+    pub fn entry_type(&self, id: &str) -> Option<EntryType> {
+        self.entries.iter().find(|e| e.entry.entry_uuid == id).map(|e| e.entry.object_type)
     }
 
     pub fn holds_folder(&self, id: &str) -> bool {

@@ -119,7 +119,7 @@ async fn ask(tx: &mut Tx<'_>, q: &Question) -> Result<FindOutcome, Stop> {
     find::run(tx, &q.query, &q.options, &q.permit).await.map_err(Stop::Find)
 }
 
-fn failure(e: FindError) -> Error {
+pub(super) fn failure(e: FindError) -> Error {
     match e {
         FindError::Db(e) => database(e),
         FindError::TooManyResults(limit) => RegistryError::new(

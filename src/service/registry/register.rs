@@ -149,7 +149,7 @@ pub(super) fn merge(problems: &mut Vec<RegistryError>, found: Vec<RegistryError>
     }
 }
 
-async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), Stop> {
+pub(super) async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> Result<(), Stop> {
     let held = patient::hold(tx, &plan.patient_id).await?;
     let verdict = judge(tx, plan, settings, Claim::Take, held.map(Held::key)).await?;
     if verdict.problems.iter().any(RegistryError::is_error) {

@@ -1,16 +1,18 @@
 //! The Document Repository: takes documents in, gives them out.
 
+mod on_demand;
 mod provide;
 mod retrieve;
 mod sweep;
 
 pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled, meter};
 pub use provide::{Provided, ProvidedDocument};
-pub use retrieve::{DocumentRequest, Retrieval, Retrieved};
+pub use retrieve::{DocumentRequest, MadeAs, Retrieval, Retrieved};
 pub use sweep::{LEASE as SWEEP_LEASE, SweepReport};
 
 use std::sync::Arc;
 
+use crate::config::OnDemandConfig;
 use crate::peer::http::Client;
 use crate::service::registry::Registry;
 use crate::store::blob::Blobs;
@@ -31,30 +33,27 @@ pub struct Repository {
     db: Db,
     blobs: Blobs,
     register_at: RegisterAt,
-    /// `repository.unique_id`.
-    unique_id: Arc<str>,
-    /// `network.home_community_id`.
-    home_community_id: Arc<str>,
+    settings: Arc<Settings>,
     /// Who this gateway is among those of one database: new at each start.
     instance: Arc<str>,
 }
 
+/// What the repository was configured to.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `repository.unique_id`.
+    pub unique_id: String,
+    /// `network.home_community_id`.
+    pub home_community_id: String,
+    /// `network.name`: who answers for documents made here.
+    pub network: String,
+    pub on_demand: OnDemandConfig,
+}
+
 impl Repository {
-    pub fn new(
-        db: Db,
-        blobs: Blobs,
-        register_at: RegisterAt,
-        unique_id: &str,
-        home_community_id: &str,
-    ) -> Self {
-        Self {
-            db,
-            blobs,
-            register_at,
-            unique_id: unique_id.into(),
-            home_community_id: home_community_id.into(),
-            instance: uuid::Uuid::now_v7().to_string().into(),
-        }
+    pub fn new(db: Db, blobs: Blobs, register_at: RegisterAt, settings: Settings) -> Self {
+        let instance = uuid::Uuid::now_v7().to_string().into();
+        Self { db, blobs, register_at, settings: Arc::new(settings), instance }
     }
 
     /// A sink for one incoming document.

@@ -118,7 +118,7 @@ impl Repository {
                 continue;
             };
             verify(entry, &content, problems);
-            entry.repository_unique_id = Some(self.unique_id.to_string());
+            entry.repository_unique_id = Some(self.settings.unique_id.clone());
             entry.hash = Some(content.sha1_hex.clone());
             entry.size = Some(content.size.to_string());
             let stored = StoredDocument {

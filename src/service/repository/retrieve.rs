@@ -25,6 +25,16 @@ pub struct Retrieved {
     pub mime_type: String,
     pub patient_id: String,
     pub content: BlobReader,
+    /// Of a document made for this retrieval.
+    pub made: Option<MadeAs>,
+}
+
+/// What a document made for an on-demand entry is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeAs {
+    pub unique_id: String,
+    /// repositoryUniqueId of its snapshot, if there is one.
+    pub kept_at: Option<String>,
 }
 
 /// What could be given, and why the rest could not.
@@ -52,16 +62,21 @@ impl Repository {
         let mut documents = vec![];
         for (request, stored) in ours.into_iter().zip(found) {
             let Some(stored) = stored else {
-                errors.push(
-                    RegistryError::new(
-                        ErrorCode::XDSDocumentUniqueIdError,
-                        format!(
-                            "DocumentUniqueId '{}': this repository holds no such document (ITI TF-2 3.43.4.1.3)",
-                            clip(&request.document_unique_id)
-                        ),
-                    )
-                    .at(request.document_unique_id),
-                );
+                match self.make(context, &request).await {
+                    Ok(Some(made)) => documents.push(made),
+                    Ok(None) => errors.push(
+                        RegistryError::new(
+                            ErrorCode::XDSDocumentUniqueIdError,
+                            format!(
+                                "DocumentUniqueId '{}': this repository holds no such document (ITI TF-2 3.43.4.1.3)",
+                                clip(&request.document_unique_id)
+                            ),
+                        )
+                        .at(request.document_unique_id),
+                    ),
+                    Err(Error::Rejected(found)) => errors.extend(found),
+                    Err(e) => return Err(e),
+                }
                 continue;
             };
             let key = BlobKey::parse(&stored.blob_key)
@@ -72,6 +87,7 @@ impl Repository {
                 mime_type: stored.mime_type,
                 patient_id: stored.patient_id,
                 content,
+                made: None,
             });
         }
         Ok(Retrieval { documents, errors })
@@ -79,25 +95,25 @@ impl Repository {
 
     fn is_ours(&self, request: &DocumentRequest) -> Result<(), RegistryError> {
         if let Some(home) = &request.home_community_id
-            && home != &*self.home_community_id
+            && home != &self.settings.home_community_id
         {
             return Err(RegistryError::new(
                 ErrorCode::XDSUnknownCommunity,
                 format!(
                     "HomeCommunityId '{}' is not this community, which is '{}' (ITI TF-2 3.43.4.1.3)",
                     clip(home),
-                    self.home_community_id
+                    self.settings.home_community_id
                 ),
             )
             .at(request.document_unique_id.clone()));
         }
-        if request.repository_unique_id != *self.unique_id {
+        if request.repository_unique_id != self.settings.unique_id {
             return Err(RegistryError::new(
                 ErrorCode::XDSUnknownRepositoryId,
                 format!(
                     "RepositoryUniqueId '{}' is not this repository, which is '{}' (ITI TF-2 3.43.4.1.3)",
                     clip(&request.repository_unique_id),
-                    self.unique_id
+                    self.settings.unique_id
                 ),
             )
             .at(request.document_unique_id.clone()));

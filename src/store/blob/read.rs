@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 #[cfg(feature = "s3")]
 use futures_util::stream::BoxStream;
+use sha2::{Digest as _, Sha256};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::envelope::{self, FRAME, HEAD, Opener};
@@ -128,6 +129,12 @@ impl BlobReader {
         stream: BoxStream<'static, Result<Bytes, BlobError>>,
     ) -> Self {
         Self { size, key, state: State::Coming(stream) }
+    }
+
+    /// A document that is kept nowhere.
+    pub fn of_bytes(bytes: Bytes) -> Self {
+        let key = BlobKey(super::spool::hex(&Sha256::digest(&bytes)));
+        Self { size: bytes.len() as u64, key, state: State::Ready(bytes, None) }
     }
 
     pub fn size(&self) -> u64 {

@@ -5,6 +5,7 @@ pub mod change;
 pub mod find;
 pub mod history;
 mod lineage;
+pub mod on_demand;
 pub mod put;
 pub mod refs;
 pub mod row;

@@ -64,6 +64,21 @@ pub async fn unique_id(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<FirstU
     .await
 }
 
+/// `document_entry.entry_type`, whether Online or Offline.
+fn entry_type(column: i64) -> EntryType {
+    if matches!(column, 2 | 4) { EntryType::OnDemand } else { EntryType::Stable }
+}
+
+/// The type of the DocumentEntries with this uniqueId: they are all of one.
+pub async fn type_of(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<EntryType>, DbError> {
+    tx.fetch_opt(
+        "SELECT entry_type FROM document_entry WHERE unique_id = $1 LIMIT 1",
+        &[Val::Text(unique_id)],
+        |row| Ok(entry_type(row.get(0)?)),
+    )
+    .await
+}
+
 pub async fn entry_state(
     tx: &mut Tx<'_>,
     patient_key: i64,
@@ -72,11 +87,7 @@ pub async fn entry_state(
     tx.fetch_opt(
         "SELECT status, entry_type FROM document_entry WHERE patient_key = $1 AND id = $2",
         &[Val::I64(patient_key), Val::Text(id)],
-        |row| {
-            let entry_type =
-                if matches!(row.get::<i64>(1)?, 2 | 4) { EntryType::OnDemand } else { EntryType::Stable };
-            Ok((AvailabilityStatus::from_i64(row.get(0)?), entry_type))
-        },
+        |row| Ok((AvailabilityStatus::from_i64(row.get(0)?), entry_type(row.get(1)?))),
     )
     .await
 }

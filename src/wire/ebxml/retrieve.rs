@@ -24,6 +24,10 @@ pub struct DocumentResponse {
     pub home_community_id: Option<String>,
     pub repository_unique_id: String,
     pub document_unique_id: String,
+    /// Where a snapshot of an on-demand document is kept, if it is.
+    pub new_repository_unique_id: Option<String>,
+    /// uniqueId of the document made for an on-demand entry (ITI TF-2 3.43.4.2.3).
+    pub new_document_unique_id: Option<String>,
     pub mime_type: String,
     /// Content-ID of the part that holds the bytes, without `<>`; or base64 text.
     pub content: Content,
@@ -113,6 +117,12 @@ pub fn write_response(
         }
         w.leaf("xds:RepositoryUniqueId", &d.repository_unique_id);
         w.leaf("xds:DocumentUniqueId", &d.document_unique_id);
+        if let Some(repository) = &d.new_repository_unique_id {
+            w.leaf("xds:NewRepositoryUniqueId", repository);
+        }
+        if let Some(document) = &d.new_document_unique_id {
+            w.leaf("xds:NewDocumentUniqueId", document);
+        }
         w.leaf("xds:mimeType", &d.mime_type);
         w.open("xds:Document");
         match &d.content {
@@ -142,12 +152,15 @@ pub fn read_response(
             let text = |name: &str| {
                 tree::child(d, NS_XDS, name).map(|n| tree::text_of(n).trim().to_owned()).unwrap_or_default()
             };
+            let given = |name: &str| Some(text(name)).filter(|t| !t.is_empty());
             let body = tree::child(d, NS_XDS, "Document");
             let include = body.and_then(|b| tree::child(b, NS_XOP, "Include"));
             DocumentResponse {
-                home_community_id: Some(text("HomeCommunityId")).filter(|h| !h.is_empty()),
+                home_community_id: given("HomeCommunityId"),
                 repository_unique_id: text("RepositoryUniqueId"),
                 document_unique_id: text("DocumentUniqueId"),
+                new_repository_unique_id: given("NewRepositoryUniqueId"),
+                new_document_unique_id: given("NewDocumentUniqueId"),
                 mime_type: text("mimeType"),
                 content: match include.and_then(|i| tree::attr(i, "href")) {
                     Some(href) => Content::Include(href.to_owned()),

@@ -26,11 +26,12 @@ const PAYLOAD_NAMESPACES: &[&str] = &[
 
 thread_local! {
     /// Compiled once per thread: a `SchemaSet` is not `Sync`, and compiling takes a few milliseconds.
-    static SCHEMAS: SchemaSet = compile();
+    static SCHEMAS: SchemaSet = compile(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/envelope.xsd"));
+    static CDA: SchemaSet =
+        compile(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/cda-r2/infrastructure/cda/CDA.xsd"));
 }
 
-fn compile() -> SchemaSet {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/envelope.xsd");
+fn compile(path: &str) -> SchemaSet {
     let compiled = SchemaSetBuilder::new()
         .add("urn:oid:2.999.1.1", path)
         .and_then(SchemaSetBuilder::compile)
@@ -52,6 +53,11 @@ pub fn validate_soap(envelope: &str) -> Result<(), Vec<String>> {
 /// Validates one XML document whose root element the schemas declare, such as a body payload alone.
 pub fn validate(xml: &str) -> Result<(), Vec<String>> {
     SCHEMAS.with(|schemas| validate_with(schemas, xml))
+}
+
+/// Validates a CDA R2 document.
+pub fn validate_cda(xml: &str) -> Result<(), Vec<String>> {
+    CDA.with(|schemas| validate_with(schemas, xml))
 }
 
 fn validate_with(schemas: &SchemaSet, xml: &str) -> Result<(), Vec<String>> {

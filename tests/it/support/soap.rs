@@ -9,7 +9,7 @@ use chiren::model::query::QueryResult;
 use chiren::model::transaction::{Packaging, Transaction};
 use chiren::wire::ebxml::query::{self, AdhocQueryRequest};
 use chiren::wire::ebxml::response::{self, ResponseStatus};
-use chiren::wire::ebxml::retrieve::{self, Content, DocumentRequest};
+use chiren::wire::ebxml::retrieve::{self, Content, DocumentRequest, DocumentResponse};
 use chiren::wire::ebxml::{remove, submit, update};
 use chiren::wire::mtom::content_type::{ContentType, Packaging as Packed};
 use chiren::wire::mtom::split::{MtomLimits, PartEvent, Splitter};
@@ -79,6 +79,11 @@ impl Soap {
     /// ITI-42.
     pub async fn register(&self, s: &Submission) -> Answer {
         self.send(Transaction::Iti42, &submit_objects(s), &[]).await
+    }
+
+    /// ITI-61.
+    pub async fn register_on_demand(&self, s: &Submission) -> Answer {
+        self.send(Transaction::Iti61, &submit_objects(s), &[]).await
     }
 
     /// ITI-41 with each document as an MTOM part, `(DocumentEntry id, bytes)`.
@@ -346,11 +351,15 @@ impl Answer {
             .collect()
     }
 
+    /// What an ITI-43 answer says of its documents.
+    pub fn responses(&self) -> Vec<DocumentResponse> {
+        self.body(|b| retrieve::read_response(b).expect("a retrieve response").2)
+    }
+
     /// Documents of an ITI-43 answer by uniqueId, whether they came in parts or inline.
     pub fn documents(&self) -> Vec<(String, Bytes)> {
         use base64::Engine as _;
-        let (_, _, documents) = self.body(|b| retrieve::read_response(b).expect("a retrieve response"));
-        documents
+        self.responses()
             .into_iter()
             .map(|d| {
                 let bytes = match &d.content {

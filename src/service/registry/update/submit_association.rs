@@ -78,16 +78,15 @@ impl Decision<'_> {
     fn appropriate(&mut self, a: &Association, source: End, target: End) -> bool {
         use AssociationType as T;
         use ObjectKind::{DocumentEntry, Folder};
-        let on_demand = |id: &str| self.entry_type(id) == Some(EntryType::OnDemand);
+        let entry_type = |id: &str| self.entry_type(id).unwrap_or_default();
         let fault = match (a.association_type, source.kind, target.kind) {
             (T::HasMember, Folder, DocumentEntry) => None,
             (T::HasMember, ..) => Some("HasMember is added from a Folder to a DocumentEntry"),
             (kind, DocumentEntry, DocumentEntry) => {
-                let snapshot = kind == T::IsSnapshotOf;
-                (snapshot != on_demand(&a.target_object) || (snapshot && on_demand(&a.source_object)))
-                    .then_some(
-                        "IsSnapshotOf, and nothing else, leads from a stable entry to an on-demand one",
-                    )
+                let joined = kind.joins(entry_type(&a.source_object), entry_type(&a.target_object));
+                (!joined).then_some(
+                    "IsSnapshotOf, and nothing else, leads from a stable entry to an on-demand one",
+                )
             }
             _ => Some("a relationship joins two DocumentEntries"),
         };
