@@ -8,5 +8,6 @@ mod in_place;
 pub mod migrate;
 pub mod patient;
 pub mod registry;
+pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

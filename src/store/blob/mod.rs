@@ -151,6 +151,12 @@ impl Blobs {
             .map_err(task_lost)?
     }
 
+    /// The keys that begin with these two hexadecimal digits, in order: 256 calls list everything.
+    pub async fn keys(&self, begin: u8) -> Result<Vec<BlobKey>, BlobError> {
+        let fs = self.fs().clone();
+        tokio::task::spawn_blocking(move || sweep::keys(&fs, begin)).await.map_err(task_lost)?
+    }
+
     /// Removes a document at once; false if there was none. The caller vouches that nobody refers to it.
     pub async fn delete(&self, key: &BlobKey) -> Result<bool, BlobError> {
         let (fs, key) = (self.fs().clone(), key.clone());

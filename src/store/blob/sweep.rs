@@ -120,6 +120,21 @@ fn subdirs(dir: &Path) -> Result<Vec<PathBuf>, BlobError> {
     Ok(dirs)
 }
 
+/// Keys under one `objects/ab`, in order.
+pub(super) fn keys(fs: &Fs, begin: u8) -> Result<Vec<BlobKey>, BlobError> {
+    let upper = fs.objects_dir().join(format!("{begin:02x}"));
+    if !upper.is_dir() {
+        return Ok(vec![]);
+    }
+    let mut keys = Vec::new();
+    for lower in subdirs(&upper)? {
+        let names = entries(&lower)?;
+        keys.extend(names.iter().filter_map(|e| e.file_name().to_str().and_then(BlobKey::parse)));
+    }
+    keys.sort_unstable();
+    Ok(keys)
+}
+
 /// Objects under `objects/ab` not touched since `cutoff`; strange files are left alone.
 fn old_objects(upper: &Path, cutoff: SystemTime) -> Result<Vec<Old>, BlobError> {
     let mut old = Vec::new();
