@@ -7,7 +7,9 @@ mod backup;
 mod bench;
 mod check;
 mod demo;
+mod export;
 mod history;
+mod import;
 mod keep;
 mod log;
 mod migrate;
@@ -117,6 +119,14 @@ enum Command {
     #[command(after_help = transfer::EXAMPLES)]
     Move(transfer::Arguments),
 
+    /// Write the whole registry out as submissions, to leave for another
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Arguments),
+
+    /// Register what another registry exported, here or at any address
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -185,6 +195,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Restore(arguments) => restore::run(arguments, lang),
         Command::VerifyBackup(arguments) => verify_backup::run(&arguments, lang.unwrap_or_default()),
         Command::Move(arguments) => transfer::run(&arguments, lang.unwrap_or_default()),
+        Command::Export(arguments) => export::run(arguments, lang),
+        Command::Import(arguments) => import::run(&arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -91,6 +91,25 @@ pub(super) async fn copy(
     Ok(copied)
 }
 
+/// Copies one document, made young if it is there; what it is, unless `from` cannot give it.
+pub async fn bring(from: &Blobs, to: &Blobs, key: &BlobKey) -> anyhow::Result<Result<Content, Trouble>> {
+    let document = match fetch(from, to, key).await? {
+        Ok(document) => document,
+        Err(trouble) => return Ok(Err(trouble)),
+    };
+    let content = Content { sha1: document.sha1_hex.clone(), size: document.size };
+    to.commit(document).await?;
+    Ok(Ok(content))
+}
+
+/// What the bytes of a document are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// As in DocumentEntry.hash.
+    pub sha1: String,
+    pub size: u64,
+}
+
 async fn fetch(from: &Blobs, to: &Blobs, key: &BlobKey) -> anyhow::Result<Result<Spooled, Trouble>> {
     let mut reader = match from.read(key).await {
         Ok(reader) => reader,

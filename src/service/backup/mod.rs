@@ -34,6 +34,7 @@ use crate::config::Language;
 use crate::store::blob::{BlobOptions, Blobs};
 
 pub use check::{Checked, Fault, FaultKind, check};
+pub use copy::{Trouble, bring};
 pub use manifest::{FileSum, Manifest, Rows};
 pub use metadata::Origin;
 pub use restore::{Restored, restore};
@@ -239,7 +240,7 @@ impl Place {
 }
 
 /// Patient data: for us alone.
-fn make_dirs(dir: &Path) -> anyhow::Result<()> {
+pub fn make_dirs(dir: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -247,11 +248,12 @@ fn make_dirs(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be made", dir.display()))
 }
 
-fn create(path: &Path) -> io::Result<File> {
+/// A new file that only we can read.
+pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn sync_dir(dir: &Path) -> anyhow::Result<()> {
+pub fn sync_dir(dir: &Path) -> anyhow::Result<()> {
     File::open(dir).and_then(|d| d.sync_all()).with_context(|| format!("{}", dir.display()))
 }
 
