@@ -4,6 +4,7 @@
 
 mod support;
 
+mod backup;
 mod catalogue;
 mod cli;
 mod config;
@@ -13,6 +14,7 @@ mod fault_audit;
 mod history;
 mod http_door;
 mod layers;
+mod moving;
 mod multi_patient;
 mod no_room;
 mod operation;
