@@ -1,6 +1,6 @@
 //! To any registry by address: what ITI-42 can carry as ITI-42, the rest as ITI-57.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::anyhow;
 
@@ -8,13 +8,16 @@ use super::journal::Journal;
 use super::{Arguments, Report};
 use crate::cli::export::folder::{self, Book};
 use crate::cli::keep::hear;
-use crate::cli::send::endpoint::Endpoint;
+use crate::cli::send::ask::Registry;
+use crate::cli::send::endpoint::{Endpoint, Messages};
 use crate::config::Language;
 use crate::model::ebrim::{ObjectKind, Slot};
 use crate::model::error::RegistryError;
 use crate::model::metadata::{
-    Association, AvailabilityStatus, Submission, Trigger, TriggerAssociation, Update,
+    Association, AvailabilityStatus, MetadataObject, Submission, SubmissionSet, Trigger, TriggerAssociation,
+    Update,
 };
+use crate::model::query::QueryId;
 use crate::model::transaction::Transaction;
 use crate::model::uuids::slot;
 use crate::peer::http::Client;
@@ -47,7 +50,7 @@ pub async fn import(
     let (register, change) = (client(Transaction::Iti42)?, client(Transaction::Iti57)?);
     let mut journal = Journal::open(&arguments.journal(), &endpoint.url)?;
     let mut report = Report::default();
-    let mut fallen = Fallen::default();
+    let mut fallen = AllFallen::default();
     let hear = hear(language);
     for listed in folder::listed(dir)? {
         let listed = listed?;
@@ -78,7 +81,7 @@ pub async fn import(
         }
         hear(Progress { what: "submissions".into(), done: report.registered, octets: 0 });
     }
-    for (id, set) in fallen.0 {
+    for (id, fallen) in fallen.0 {
         let name = format!("status of {id}");
         if journal.has(&name) {
             report.before += 1;
@@ -88,7 +91,11 @@ pub async fn import(
             report.left_out.push(name);
             continue;
         }
-        let update = deprecation(&id, &set);
+        // What a replacement or a new version deprecates has fallen there by itself.
+        if !fallen.stands(endpoint, &id, language).await? {
+            continue;
+        }
+        let update = deprecation(&id, &fallen.set);
         match send(&change, Transaction::Iti57, |w| update::write(w, &update)).await? {
             None => {
                 report.registered += 1;
@@ -112,29 +119,58 @@ async fn send(
     Ok((status != ResponseStatus::Success).then_some(errors))
 }
 
-/// What is left to say once everything is registered: objects that are Deprecated and that nothing sent
-/// deprecates. With each, the SubmissionSet it came by.
+/// Objects that are Deprecated: what is left to say once everything is registered. Those that a replacement
+/// deprecates are not among them.
 #[derive(Default)]
-struct Fallen(BTreeMap<String, Box<Submission>>);
+struct AllFallen(BTreeMap<String, Fallen>);
 
-impl Fallen {
+struct Fallen {
+    kind: ObjectKind,
+    /// What a query finds it by: its id, or for an association its source.
+    by: String,
+    set: SubmissionSet,
+}
+
+impl AllFallen {
     fn note(&mut self, s: &Submission) {
         let deprecated = |status| status == AvailabilityStatus::Deprecated;
         let entries = s.document_entries.iter().filter(|e| deprecated(e.availability_status));
         let folders = s.folders.iter().filter(|f| deprecated(f.availability_status));
-        let set = Submission { submission_set: s.submission_set.clone(), ..Submission::default() };
-        for id in entries.map(|e| &e.entry_uuid).chain(folders.map(|f| &f.entry_uuid)) {
-            self.0.insert(id.clone(), Box::new(set.clone()));
+        let associations = s.associations.iter().filter(|a| deprecated(a.availability_status));
+        let all = entries
+            .map(|e| (ObjectKind::DocumentEntry, &e.entry_uuid, &e.entry_uuid))
+            .chain(folders.map(|f| (ObjectKind::Folder, &f.entry_uuid, &f.entry_uuid)))
+            .chain(associations.map(|a| (ObjectKind::Association, &a.entry_uuid, &a.source_object)));
+        for (kind, id, by) in all {
+            let fallen = Fallen { kind, by: by.clone(), set: s.submission_set.clone() };
+            self.0.insert(id.clone(), fallen);
         }
-        // A replacement deprecates what it replaces, and a version the one before.
         for a in s.associations.iter().filter(|a| a.association_type.replaces()) {
             self.0.remove(&a.target_object);
         }
-        let lids =
-            s.document_entries.iter().filter_map(|e| Some((e.version, e.logical_id.clone()?, &e.entry_uuid)));
-        let later: BTreeSet<String> =
-            lids.filter(|(v, lid, id)| *v > 1 && lid != *id).map(|(_, lid, _)| lid).collect();
-        self.0.retain(|id, _| !later.contains(id));
+    }
+}
+
+impl Fallen {
+    /// Whether the other registry has it Approved.
+    async fn stands(&self, endpoint: &Endpoint, id: &str, language: Language) -> anyhow::Result<bool> {
+        let (query, parameter) = match self.kind {
+            ObjectKind::Folder => (QueryId::GetFolders, "$XDSFolderEntryUUID"),
+            ObjectKind::Association => (QueryId::GetAssociations, "$uuid"),
+            _ => (QueryId::GetDocuments, "$XDSDocumentEntryEntryUUID"),
+        };
+        let messages = Messages { verbose: false, save: None, raw: None };
+        let registry = Registry::beside(endpoint, None, &messages, language);
+        let found = registry.find(query, parameter, &[&self.by]).await?;
+        Ok(found.iter().any(|o| {
+            let status = match o {
+                MetadataObject::DocumentEntry(e) => e.availability_status,
+                MetadataObject::Folder(f) => f.availability_status,
+                MetadataObject::Association(a) => a.availability_status,
+                MetadataObject::SubmissionSet(_) => return false,
+            };
+            o.id() == id && status == AvailabilityStatus::Approved
+        }))
     }
 }
 
@@ -197,13 +233,13 @@ fn trigger(trigger: Trigger, set: &str, target: &str) -> TriggerAssociation {
 }
 
 /// An update that deprecates one object, in a SubmissionSet like the one that brought it.
-fn deprecation(id: &str, brought: &Submission) -> Update {
-    let mut submission = brought.clone();
-    let set = &mut submission.submission_set;
+fn deprecation(id: &str, brought: &SubmissionSet) -> Update {
+    let mut set = brought.clone();
     set.entry_uuid = format!("urn:uuid:{}", uuid::Uuid::new_v4());
     set.unique_id = format!("2.25.{}", uuid::Uuid::new_v4().as_u128());
     let mut trigger = trigger(Trigger::UpdateAvailabilityStatus, &set.entry_uuid, id);
     trigger.original_status = vec![AvailabilityStatus::Approved.urn().to_owned()];
     trigger.new_status = vec![AvailabilityStatus::Deprecated.urn().to_owned()];
+    let submission = Submission { submission_set: set, ..Submission::default() };
     Update { submission, submission_sets: 1, triggers: vec![trigger], home_community_id: None }
 }
