@@ -1,6 +1,7 @@
 //! `chiren export`: the whole registry as the submissions that made it, with their documents.
 
 pub mod folder;
+pub mod provide;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ Exit status: 0 everything is there, 1 not exported, 4 exported, but for document
 
 Examples:
   chiren export --to /backup/export
+  chiren export --to /backup/export --mtom
   chiren export --to /backup/export --no-documents
   chiren export --to /tmp/one --patient '1001^^^&2.999.392.1.1&ISO'";
 
@@ -49,6 +51,10 @@ pub struct Arguments {
     /// Metadata only
     #[arg(long)]
     no_documents: bool,
+
+    /// Write each submission of first versions as a whole ITI-41 message (MTOM) too, in provide/
+    #[arg(long, conflicts_with = "no_documents")]
+    mtom: bool,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -135,6 +141,9 @@ async fn write(
             done += 1;
             hear(Progress { what: "documents".into(), done, octets: 0 });
         }
+    }
+    if arguments.mtom {
+        provide::write_messages(&arguments.to).await?;
     }
     let book = Book {
         format: Book::FORMAT,

@@ -27,7 +27,8 @@ Exit status: 0 everything is registered, 1 not done, 4 some was refused; each re
 Examples:
   chiren import --config new.toml --from /backup/export
   chiren import --config new.toml --from /backup/export --rehome
-  chiren import --url https://registry.example.jp/xds --ca ca.pem --from /backup/export";
+  chiren import --url https://registry.example.jp/xds --ca ca.pem --from /backup/export
+  chiren import --url http://gateway.example.jp:8080 --provide --from /backup/export";
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("target").required(true).args(["config", "url"]))]
@@ -47,6 +48,11 @@ pub struct Arguments {
     /// Address of a registry; one without a path gets this program's own
     #[arg(long)]
     url: Option<String>,
+
+    /// Send new objects by ITI-41 with their documents, to a repository; what the export has no bytes of goes by
+    /// ITI-42
+    #[arg(long, requires = "url")]
+    provide: bool,
 
     /// Leave out what only ITI-57 can carry: later versions and statuses
     #[arg(long, requires = "url")]

@@ -451,6 +451,43 @@ async fn an_export_is_sent_to_any_registry_by_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_go_along_by_iti_41() {
+    let gateway = Gateway::start().await;
+    live(&gateway).await;
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("export");
+    let file = file_of(&gateway);
+    let (code, out, said) = command(&["export", "--config", path(&file), "--to", path(&to), "--mtom"]);
+    assert_eq!(code, 0, "{out}{said}");
+    const NEW: &str = "2.999.392.1.33";
+    let other = Gateway::start_with(|c| {
+        c.registry.unknown_patients = UnknownPatients::Accept;
+        c.repository.unique_id = NEW.into();
+    })
+    .await;
+    let url = format!("http://{}", other.address);
+    let (code, out, said) = command(&["import", "--url", &url, "--from", path(&to), "--provide"]);
+    assert!(code == 0 && out.contains("with 2 documents"), "{out}{said}");
+    let provided: Vec<_> =
+        other.all(PATIENT).await.into_iter().filter(|o| matches!(o, MetadataObject::DocumentEntry(e) if e.repository_unique_id.as_deref() == Some(NEW))).collect();
+    assert_eq!(provided.len(), 2);
+    for object in provided {
+        let MetadataObject::DocumentEntry(e) = object else { continue };
+        let there = other.soap().retrieve(NEW, &[&e.unique_id]).await;
+        let here = gateway.soap().retrieve(REPOSITORY, &[&e.unique_id]).await;
+        assert_eq!(there.documents(), here.documents());
+    }
+    // The same message from a file, to a repository that has not seen it.
+    let third = Gateway::start().await;
+    let url = format!("http://{}", third.address);
+    let first = messages(&to.join("provide")).remove(0);
+    let (code, out, said) = command(&["send", "iti41", "--url", &url, "--raw", path(&first)]);
+    assert_eq!(code, 0, "{out}{said}");
+    let entry = third.entry(PATIENT).await;
+    assert_eq!(third.soap().retrieve(REPOSITORY, &[&entry.unique_id]).await.documents()[0].1, "hello");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_another_program_are_registered_by_all_rules() {
     let gateway = Gateway::start().await;
     let dir = tempfile::tempdir().unwrap();

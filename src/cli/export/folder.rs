@@ -6,6 +6,7 @@
 //! submissions.jsonl               the messages in order of registration, with hash, time and documents
 //! submissions/000000/000000001.xml   lcm:SubmitObjectsRequest of one SubmissionSet
 //! objects/ab/cd/<sha256>          documents by content
+//! provide/000000/000000001.mtom   the same message by ITI-41, its documents in it, if asked for
 //! ```
 
 use std::fs::File;

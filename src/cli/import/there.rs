@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use super::journal::Journal;
 use super::{Arguments, Report};
 use crate::cli::export::folder::{self, Book};
+use crate::cli::export::provide;
 use crate::cli::keep::hear;
 use crate::cli::send::ask::Registry;
 use crate::cli::send::endpoint::{Endpoint, Messages};
@@ -23,12 +24,13 @@ use crate::model::uuids::slot;
 use crate::peer::http::Client;
 use crate::peer::soap::{Call, Discard};
 use crate::service::backup::Progress;
+use crate::store::blob::{BlobOptions, Blobs};
 use crate::wire::ebxml::response::ResponseStatus;
 use crate::wire::ebxml::{submit, update};
 
 /// What is sent of one message of an export.
 enum Message {
-    Register(Submission),
+    Register(Box<Submission>),
     Update(Box<Update>),
     /// A SubmissionSet that brought nothing but changes of what was there.
     Nothing,
@@ -48,6 +50,10 @@ pub async fn import(
     }
     let client = |transaction| Client::new(&endpoint.peer(transaction)).map_err(|e| anyhow!("{e}"));
     let (register, change) = (client(Transaction::Iti42)?, client(Transaction::Iti57)?);
+    let provide = match arguments.provide {
+        true => Some((client(Transaction::Iti41)?, Blobs::open(dir, BlobOptions::default())?)),
+        false => None,
+    };
     let mut journal = Journal::open(&arguments.journal(), &endpoint.url)?;
     let mut report = Report::default();
     let mut fallen = AllFallen::default();
@@ -69,7 +75,19 @@ pub async fn import(
                 report.left_out.push(format!("{}: later versions", listed.file));
                 continue;
             }
-            Message::Register(s) => send(&register, Transaction::Iti42, |w| submit::write(w, &s)).await?,
+            Message::Register(mut s) => {
+                let documents = match &provide {
+                    Some((_, store)) => provide::documents(store, &listed, &mut s).await?,
+                    None => None,
+                };
+                match (&provide, documents) {
+                    (Some((client, _)), Some(documents)) => {
+                        report.documents += documents.len() as u64;
+                        answered(provide::call(client, &s, documents), client).await?
+                    }
+                    _ => send(&register, Transaction::Iti42, |w| submit::write(w, &s)).await?,
+                }
+            }
             Message::Update(u) => send(&change, Transaction::Iti57, |w| update::write(w, &u)).await?,
         };
         match errors {
@@ -113,7 +131,10 @@ async fn send(
     transaction: Transaction,
     body: impl FnOnce(&mut crate::wire::xml::XmlWriter<'static>),
 ) -> anyhow::Result<Option<Vec<RegistryError>>> {
-    let call = Call::new(client, transaction, vec![], body);
+    answered(Call::new(client, transaction, vec![], body), client).await
+}
+
+async fn answered(call: Call, client: &Client) -> anyhow::Result<Option<Vec<RegistryError>>> {
     let answer = call.send(client, &mut Discard).await.map_err(|e| anyhow!("{e}"))?;
     let (status, errors) = answer.registry_response().map_err(|e| anyhow!("{e}"))?;
     Ok((status != ResponseStatus::Success).then_some(errors))
@@ -176,35 +197,22 @@ impl Fallen {
 
 /// The message that brings a submission about: as ITI-42 if it holds first versions alone.
 fn message(mut s: Submission) -> Message {
-    let first = |lid: &Option<String>, id: &str| lid.as_deref().is_none_or(|lid| lid == id);
-    let later: BTreeMap<String, (u32, ObjectKind)> = s
-        .document_entries
-        .iter()
-        .filter(|e| !first(&e.logical_id, &e.entry_uuid))
-        .map(|e| (e.entry_uuid.clone(), (e.version, ObjectKind::DocumentEntry)))
-        .chain(
-            s.folders
-                .iter()
-                .filter(|f| !first(&f.logical_id, &f.entry_uuid))
-                .map(|f| (f.entry_uuid.clone(), (f.version, ObjectKind::Folder))),
-        )
-        .collect();
+    let later = provide::later_versions(&s);
     let set = s.submission_set.entry_uuid.clone();
     if later.is_empty() {
         let empty = s.document_entries.is_empty() && s.folders.is_empty() && s.associations.is_empty();
         if empty {
             return Message::Nothing;
         }
-        s.document_entries.iter_mut().for_each(|e| e.logical_id = None);
-        s.folders.iter_mut().for_each(|f| f.logical_id = None);
-        return Message::Register(s);
+        provide::as_submitted(&mut s);
+        return Message::Register(Box::new(s));
     }
     let mut triggers = vec![];
     let others: Vec<String> =
         s.associations.iter().filter(|a| a.source_object != set).map(|a| a.entry_uuid.clone()).collect();
     for a in &mut s.associations {
         let version = later.get(&a.target_object).filter(|_| a.source_object == set);
-        if let Some((version, _)) = version {
+        if let Some(version) = version {
             annotate(a, slot::PREVIOUS_VERSION, &version.saturating_sub(1).to_string());
             // The associations are here, under the ids they had.
             annotate(a, slot::ASSOCIATION_PROPAGATION, "no");

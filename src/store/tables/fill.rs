@@ -23,13 +23,15 @@ pub struct Applied {
 /// Opens the file of a table's rows; more than once, if the transaction is run again.
 pub type Source = dyn Fn(&Table) -> Result<Box<dyn BufRead + Send>, TableError> + Send + Sync;
 
+/// Hears of each table, with its rows, once they are in.
+pub type Progress = dyn Fn(&str, u64) + Send + Sync;
+
 /// The rows of another database.
 pub struct Filling {
     pub migrations: Vec<Applied>,
     pub tables: Vec<Table>,
     pub source: Box<Source>,
-    /// Hears of each table once its rows are in.
-    pub progress: Box<dyn Fn(&str, u64) + Send + Sync>,
+    pub progress: Box<Progress>,
 }
 
 /// Why a database cannot be filled.

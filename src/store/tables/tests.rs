@@ -2,7 +2,7 @@ use std::io::Cursor;
 
 use super::*;
 use crate::store::db::Db;
-use crate::store::testing;
+use crate::store::{migrate, testing};
 
 async fn tables_of(db: &Db) -> Vec<Table> {
     db.read(|tx| Box::pin(async move { every_table(tx).await }))
@@ -115,5 +115,79 @@ async fn a_line_that_is_no_row_is_named() {
             })
             .await;
         assert_eq!(count, Ok(0));
+    }
+}
+
+/// Rows of `object_id` as a database of the first migration has them, and the tables of that time.
+async fn old_rows(config: &crate::config::DatabaseConfig) -> (Vec<Applied>, Vec<Table>) {
+    migrate::apply_oldest(config, 5, 1).await.unwrap();
+    let db = Db::open_unchecked(config).await.unwrap();
+    let found = db
+        .read(|tx| Box::pin(async move { Ok::<_, DbError>((applied(tx).await?, catalogue(tx).await?)) }))
+        .await
+        .unwrap();
+    db.close().await;
+    found
+}
+
+fn filling(migrations: Vec<Applied>, tables: Vec<Table>) -> Filling {
+    Filling {
+        migrations,
+        tables,
+        source: Box::new(|table| {
+            let rows = if table.name == "object_id" { "[\"urn:uuid:1\",1,7]\n" } else { "" };
+            Ok(Box::new(Cursor::new(rows)))
+        }),
+        progress: Box::new(|_, _| {}),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_an_older_schema_are_brought_to_this_one() {
+    for ((old, _a), (new, _b)) in testing::places().await.into_iter().zip(testing::places().await) {
+        let (migrations, tables) = old_rows(&old).await;
+        assert_eq!(migrations.len(), 1);
+        is_empty(&new).await.unwrap();
+        fill(&new, filling(migrations.clone(), tables.clone()), 9).await.unwrap();
+        let db = Db::open(&new).await.unwrap();
+        let (row, now) = db
+            .read(|tx| {
+                Box::pin(async move {
+                    let sql = "SELECT patient_key, removed_at FROM object_id";
+                    let row = tx.fetch_one(sql, &[], |r| Ok((r.get(0)?, r.get(1)?))).await?;
+                    Ok::<(_, Vec<Applied>), DbError>((row, applied(tx).await?))
+                })
+            })
+            .await
+            .unwrap();
+        db.close().await;
+        assert_eq!(row, (7, None::<i64>));
+        // The history began when it began there; later steps are of now.
+        assert_eq!((now[0].applied_at, now[1].applied_at), (5, 9));
+        let again = is_empty(&new).await;
+        assert!(
+            matches!(again, Err(Refused::Table(TableError::NotEmpty(ref t))) if t == "object_id"),
+            "{again:?}"
+        );
+        // Tables that are further on than the rows are not taken back.
+        let ahead = fill(&new, filling(migrations, tables), 9).await;
+        assert!(matches!(ahead, Err(Refused::Ahead(_))), "{ahead:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_do_not_fit_are_refused_and_leave_nothing() {
+    for ((old, _a), (new, _b)) in testing::places().await.into_iter().zip(testing::places().await) {
+        let (migrations, tables) = old_rows(&old).await;
+        let later = Applied { id: 9999, name: "9999_later".into(), applied_at: 1 };
+        let newer = [migrations.clone(), vec![later]].concat();
+        let refused = fill(&new, filling(newer, tables.clone()), 9).await;
+        assert!(matches!(refused, Err(Refused::Newer(ref name)) if name == "9999_later"), "{refused:?}");
+        // A name that is no table's goes into no statement.
+        let mut strange = tables.clone();
+        strange.push(Table { name: "x\"; DROP TABLE patient; --".into(), ..tables[0].clone() });
+        let refused = fill(&new, filling(migrations, strange), 9).await;
+        assert!(matches!(refused, Err(Refused::Shape(_))), "{refused:?}");
+        is_empty(&new).await.unwrap();
     }
 }
