@@ -59,7 +59,7 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
         false => lines(&taken, language),
     };
     match print(&text) {
-        ExitCode::SUCCESS if !taken.lost.is_empty() => ExitCode::from(FAULTS),
+        ExitCode::SUCCESS if taken.lost.count > 0 => ExitCode::from(FAULTS),
         code => code,
     }
 }
@@ -80,7 +80,7 @@ async fn take(config: &Config, arguments: &Arguments, language: Language) -> any
 
 fn lines(taken: &Taken, language: Language) -> String {
     let mut out = String::new();
-    for (key, how) in &taken.lost {
+    for (key, how) in &taken.lost.first {
         out.push_str(&match language {
             Language::En => format!("document {key}: {how}\n"),
             Language::Ja => format!("文書 {key}: {how}\n"),
@@ -104,7 +104,7 @@ fn lines(taken: &Taken, language: Language) -> String {
             Language::Ja => format!("古いバックアップ {generations} 件と文書 {documents} 件を削除しました\n"),
         });
     }
-    let lost = taken.lost.len();
+    let lost = taken.lost.count;
     out.push_str(&match (lost, language) {
         (0, Language::En) => format!("seal {seal}\n"),
         (0, Language::Ja) => format!("封印 {seal}\n"),

@@ -18,10 +18,9 @@ use super::{ConfigFile, print, runtime};
 use crate::config::{Config, Language};
 use crate::model::audit::Outcome;
 use crate::service::audit::Audited;
-use crate::service::backup::{Progress, bring};
+use crate::service::backup::{Place, Progress, bring};
 use crate::service::context::Subject;
 use crate::service::patients::Patients;
-use crate::store::blob::{BlobOptions, Blobs};
 use crate::store::db::Db;
 
 pub const EXAMPLES: &str = "Works beside a running gateway, into a new folder. Whoever exports leaves an audit record. The folder holds
@@ -129,7 +128,7 @@ async fn write(
 
     let mut lost = vec![];
     if let Some(from) = documents(config)?.filter(|_| !arguments.no_documents) {
-        let to = Blobs::open(&arguments.to, BlobOptions::default())?;
+        let to = Place::at(&arguments.to).documents()?;
         let (hear, mut done) = (hear(language), 0);
         for key in keys {
             let key = key?;

@@ -58,7 +58,7 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
         false => lines(&restored, language),
     };
     match print(&text) {
-        ExitCode::SUCCESS if !restored.lost.is_empty() => ExitCode::from(FAULTS),
+        ExitCode::SUCCESS if restored.lost.count > 0 => ExitCode::from(FAULTS),
         code => code,
     }
 }
@@ -75,14 +75,14 @@ async fn restore(config: &Config, arguments: &Arguments, language: Language) -> 
 
 fn lines(restored: &Restored, language: Language) -> String {
     let mut out = String::new();
-    for (key, how) in &restored.lost {
+    for (key, how) in &restored.lost.first {
         out.push_str(&match language {
             Language::En => format!("document {key}: {how}\n"),
             Language::Ja => format!("文書 {key}: {how}\n"),
         });
     }
     let Restored { generation, rows, documents, new_documents, seal, lost } = restored;
-    let lost = lost.len();
+    let lost = lost.count;
     out.push_str(&match language {
         Language::En => format!(
             "restored {generation}: {rows} rows, {documents} documents, {new_documents} of them copied now\n\

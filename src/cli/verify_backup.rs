@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
         false => all.iter().map(|c| lines(c, language)).collect(),
     };
     match print(&text) {
-        ExitCode::SUCCESS if all.iter().any(|c| !c.faults.is_empty()) => ExitCode::from(FAULTS),
+        ExitCode::SUCCESS if all.iter().any(|c| c.count > 0) => ExitCode::from(FAULTS),
         code => code,
     }
 }
@@ -90,10 +90,9 @@ fn lines(checked: &Checked, language: Language) -> String {
         let detail = fault.detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default();
         out.push_str(&(super::send::table::line(&format!("{kind} {}{detail}", fault.name)) + "\n"));
     }
-    let Checked { generation, files, rows, documents, octets, verified, faults } = checked;
+    let Checked { generation, files, rows, documents, octets, verified, count, .. } = checked;
     let patients = verified.as_ref().map_or(0, |report| report.counts.patients);
     let changes = verified.as_ref().map_or(0, |report| report.counts.changes);
-    let count = faults.len();
     out.push_str(&match language {
         Language::En => format!(
             "{generation}: {files} files, {rows} rows, {documents} documents ({octets} octets); {patients} patients \

@@ -12,8 +12,8 @@ use crate::model::metadata::{EntryType, Submission};
 use crate::model::transaction::Transaction;
 use crate::peer::http::Client;
 use crate::peer::soap::{BoxError, Call, Outgoing, write_provide};
-use crate::service::backup::{create, make_dirs};
-use crate::store::blob::{BlobError, BlobOptions, BlobReader, Blobs};
+use crate::service::backup::{Place, create, make_dirs};
+use crate::store::blob::{BlobError, BlobReader, Blobs};
 use crate::wire::ebxml::retrieve::Content;
 use crate::wire::mtom::write::Multipart;
 use crate::wire::soap::write_request;
@@ -89,7 +89,7 @@ pub fn call(client: &Client, s: &Submission, documents: Vec<Provided>) -> Call {
 /// Writes every submission that ITI-41 can bring as a whole multipart message; `chiren send iti41 --raw` sends
 /// one.
 pub async fn write_messages(dir: &Path) -> anyhow::Result<()> {
-    let store = Blobs::open(dir, BlobOptions::default())?;
+    let store = Place::at(dir).documents()?;
     for listed in folder::listed(dir)? {
         let listed = listed?;
         let mut s = listed.message(dir)?;

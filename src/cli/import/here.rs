@@ -15,10 +15,10 @@ use crate::model::metadata::Submission;
 use crate::model::namespace::NS_LCM;
 use crate::model::rules::{Column, submission};
 use crate::model::transaction::Transaction;
-use crate::service::backup::{Progress, bring};
+use crate::service::backup::{Place, Progress, bring};
 use crate::service::patients::Patients;
 use crate::service::registry::{Arrival, Imported};
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::blob::Blobs;
 use crate::store::db::Db;
 use crate::store::documents::StoredDocument;
 use crate::wire::ebxml::submit::{self, Draft};
@@ -59,7 +59,7 @@ async fn of_ours(
         }
     }
     let stores = match documents(config)? {
-        Some(to) => Some((Blobs::open(&arguments.from, BlobOptions::default())?, to)),
+        Some(to) => Some((Place::at(&arguments.from).documents()?, to)),
         None => None,
     };
     let mut report = Report { patients: patients(config, &arguments.from).await?, ..Report::default() };

@@ -23,8 +23,7 @@ use crate::model::transaction::Transaction;
 use crate::model::uuids::slot;
 use crate::peer::http::Client;
 use crate::peer::soap::{Call, Discard};
-use crate::service::backup::Progress;
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::service::backup::{Place, Progress};
 use crate::wire::ebxml::response::ResponseStatus;
 use crate::wire::ebxml::{submit, update};
 
@@ -51,7 +50,7 @@ pub async fn import(
     let client = |transaction| Client::new(&endpoint.peer(transaction)).map_err(|e| anyhow!("{e}"));
     let (register, change) = (client(Transaction::Iti42)?, client(Transaction::Iti57)?);
     let provide = match arguments.provide {
-        true => Some((client(Transaction::Iti41)?, Blobs::open(dir, BlobOptions::default())?)),
+        true => Some((client(Transaction::Iti41)?, Place::at(dir).documents()?)),
         false => None,
     };
     let mut journal = Journal::open(&arguments.journal(), &endpoint.url)?;

@@ -50,12 +50,20 @@ pub struct Checked {
     pub octets: u64,
     /// What `chiren verify` found in the database restored from it; none if it came not so far.
     pub verified: Option<verify::Report>,
+    /// How many faults there are; [`faults`](Self::faults) has the first of them.
+    pub count: u64,
     pub faults: Vec<Fault>,
 }
 
+/// Faults named in a report.
+const NAMED: usize = 1000;
+
 impl Checked {
     fn found(&mut self, fault: FaultKind, name: impl Into<String>, detail: Option<String>) {
-        self.faults.push(Fault { fault, name: name.into(), detail });
+        self.count += 1;
+        if self.faults.len() < NAMED {
+            self.faults.push(Fault { fault, name: name.into(), detail });
+        }
     }
 }
 
@@ -91,7 +99,7 @@ pub async fn check(
         hear(Progress { what: file.file.clone(), done: file.rows, octets: file.octets });
     }
     // What cannot be read as it was written tells nothing about documents and chains.
-    if !checked.faults.is_empty() {
+    if checked.count > 0 {
         return Ok(checked);
     }
     let store = place.documents()?;

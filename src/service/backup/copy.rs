@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
 use futures_util::StreamExt as _;
+use serde::Serialize;
 
 use super::{Hear, Progress};
 use crate::store::blob::{BlobError, BlobKey, Blobs, Spooled};
@@ -49,6 +50,30 @@ pub struct Copied {
     /// Copied now, and their octets.
     pub new: u64,
     pub octets: u64,
+}
+
+/// Documents that could not be had.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Losses {
+    pub count: u64,
+    /// Key and reason of the first of them.
+    pub first: Vec<(String, String)>,
+}
+
+/// Losses named in a report; all are counted.
+const NAMED: usize = 1000;
+
+impl Losses {
+    pub(super) fn add(&mut self, key: &BlobKey, trouble: Trouble) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            let how = match trouble {
+                Trouble::Missing => "missing".to_owned(),
+                Trouble::Altered(how) => how,
+            };
+            self.first.push((key.to_string(), how));
+        }
+    }
 }
 
 /// Why one document could not be had; others can.

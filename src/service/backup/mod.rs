@@ -34,7 +34,7 @@ use crate::config::Language;
 use crate::store::blob::{BlobOptions, Blobs};
 
 pub use check::{Checked, Fault, FaultKind, check};
-pub use copy::{Trouble, bring};
+pub use copy::{Losses, Trouble, bring};
 pub use manifest::{FileSum, Manifest, Rows};
 pub use metadata::Origin;
 pub use restore::{Restored, restore};
@@ -152,7 +152,7 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A folder of backups.
+/// A folder of backups, or of an export.
 #[derive(Debug, Clone)]
 pub struct Place(PathBuf);
 
@@ -174,8 +174,8 @@ impl Place {
         self.metadata().join(name)
     }
 
-    /// The documents of all generations, in the clear.
-    fn documents(&self) -> anyhow::Result<Blobs> {
+    /// The documents in the folder, in the clear, each once.
+    pub fn documents(&self) -> anyhow::Result<Blobs> {
         Blobs::open(&self.0, BlobOptions::default()).with_context(|| format!("{}", self.0.display()))
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::copy::{Copied, Listing, Trouble, copy};
+use super::copy::{Copied, Listing, Losses, Trouble, copy};
 use super::manifest::Manifest;
 use super::metadata::DOCUMENTS;
 use super::prune::reaches;
@@ -26,8 +26,8 @@ pub struct Restored {
     /// Copied now; those of an earlier attempt were there.
     pub new_documents: u64,
     pub seal: String,
-    /// Documents the backup does not have: their keys, and how.
-    pub lost: Vec<(String, String)>,
+    /// Documents the backup does not have.
+    pub lost: Losses,
 }
 
 /// Restores. Documents come first, then all rows in one transaction: what is cut short in between leaves an
@@ -46,17 +46,13 @@ pub async fn restore(
     let path = place.generation(&name);
     let manifest = whole(&path)?;
     tables::is_empty(database).await.map_err(refusal)?;
-    let mut lost = vec![];
+    let mut lost = Losses::default();
     let copied = match blobs {
         Some(to) => {
             only_ours(to, &path).await?;
             let from = place.documents()?;
             let note = |key: &BlobKey, _: u64, trouble: Trouble| {
-                let how = match trouble {
-                    Trouble::Missing => "missing".to_owned(),
-                    Trouble::Altered(how) => how,
-                };
-                lost.push((key.to_string(), how));
+                lost.add(key, trouble);
                 Ok(())
             };
             copy(Listing::open(&path.join(DOCUMENTS))?, &from, to, hear, note).await?

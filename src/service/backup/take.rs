@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::copy::{Copied, Listing, Trouble, copy};
+use super::copy::{Copied, Listing, Losses, Trouble, copy};
 use super::manifest::{FileSum, Manifest};
 use super::metadata::{self, DOCUMENTS, Metadata, Origin};
 use super::{Hear, Place, create, make_dirs, prune, sync_dir};
@@ -27,8 +27,8 @@ pub struct Taken {
     pub new_documents: u64,
     pub new_octets: u64,
     pub seal: String,
-    /// Documents the rows refer to that could not be had: their keys, and how.
-    pub lost: Vec<(String, String)>,
+    /// Documents the rows refer to that could not be had.
+    pub lost: Losses,
     pub generations_removed: Vec<String>,
     pub documents_removed: u64,
 }
@@ -61,16 +61,12 @@ pub async fn take(
     let metadata = metadata::write(&origin.db, Some(&generation), moment, hear).await?;
 
     let to = place.documents()?;
-    let mut lost = vec![];
+    let mut lost = Losses::default();
     let mut missing = Tally::new(BufWriter::new(create(&generation.join(MISSING))?));
     let mut note = |key: &BlobKey, size: u64, trouble: Trouble| -> anyhow::Result<()> {
         serde_json::to_writer(&mut missing, &(key.as_str(), size))?;
         missing.write_all(b"\n")?;
-        let how = match trouble {
-            Trouble::Missing => "missing".to_owned(),
-            Trouble::Altered(how) => how,
-        };
-        lost.push((key.to_string(), how));
+        lost.add(key, trouble);
         Ok(())
     };
     let copied = match blobs {
@@ -79,7 +75,7 @@ pub async fn take(
     };
     let (tallied, out) = missing.finish();
     out.into_inner().map_err(|e| e.into_error())?.sync_all()?;
-    let missing = FileSum::of(MISSING, lost.len() as u64, tallied);
+    let missing = FileSum::of(MISSING, lost.count, tallied);
     sync_dir(&generation)?;
     let manifest = manifest(origin, metadata, missing, now);
     manifest.write(&generation)?;

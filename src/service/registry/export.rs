@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -84,13 +85,18 @@ impl Registry {
         let permit = Arc::new(access::permit(&context.caller, Purpose::Query));
         let (patient_id, scratch): (Option<Arc<str>>, Arc<Path>) =
             (patient_id.map(Arc::from), scratch.into());
-        let take = Arc::new(Mutex::new(take));
+        let (take, begun) = (Arc::new(Mutex::new(take)), AtomicBool::new(false));
         let done = self
             .db
             .snapshot(move |tx| {
+                // A lost connection has the closure run again, but what was taken is taken.
+                let again = begun.swap(true, Ordering::Relaxed);
                 let (permit, patient_id) = (permit.clone(), patient_id.clone());
                 let (scratch, take) = (scratch.clone(), take.clone());
                 Box::pin(async move {
+                    if again {
+                        return Err(std::io::Error::other("the connection to the database was lost").into());
+                    }
                     let only = match patient_id.as_deref() {
                         // No key is negative: an unknown patient has nothing.
                         Some(id) => Some(patient::key(tx, id).await?.unwrap_or(-1)),
