@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::keep::{documents, ended, hear};
+use super::keep::{documents, ended, hear, unhurried};
 use super::{print, runtime};
 use crate::config::{Config, DatabaseConfig, Language};
 use crate::service::backup::{self, Transferred};
@@ -69,11 +69,11 @@ impl End {
         Ok(Self::File(Box::new(config)))
     }
 
-    fn database(&self) -> &DatabaseConfig {
-        match self {
+    fn database(&self) -> DatabaseConfig {
+        unhurried(match self {
             Self::Url(config) => config,
             Self::File(config) => &config.database,
-        }
+        })
     }
 
     fn documents(&self) -> anyhow::Result<crate::store::blob::Blobs> {
@@ -123,12 +123,12 @@ async fn transfer(arguments: &Arguments, language: Language) -> anyhow::Result<(
     // Rows refer to documents, so the documents are there first.
     let copied = match &stores {
         Some((from_store, to_store)) => {
-            Some(backup::carry(from.database(), from_store, to_store, &scratch, &hear).await?)
+            Some(backup::carry(&from.database(), from_store, to_store, &scratch, &hear).await?)
         }
         None => None,
     };
     let (from, to) = (from.database(), to.database());
     let now = Timestamp::now();
-    let moved = backup::transfer(from, to, arguments.even_if_open, &scratch, now, &hear).await?;
+    let moved = backup::transfer(&from, &to, arguments.even_if_open, &scratch, now, &hear).await?;
     Ok((moved, copied))
 }
