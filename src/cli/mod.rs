@@ -3,20 +3,27 @@
 //! To add one: a file with `Args` and `run`, a variant of [`Command`] carrying its help, and an arm
 //! in [`run`].
 
+mod backup;
 mod bench;
 mod check;
 mod demo;
 mod documents;
+mod export;
 mod history;
+mod import;
+mod keep;
 mod log;
 mod migrate;
 mod operator;
 mod patient;
 mod query;
+mod restore;
 mod send;
 mod serve;
 mod submission;
+mod transfer;
 mod verify;
+mod verify_backup;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -101,6 +108,30 @@ enum Command {
     #[command(after_help = documents::EXAMPLES)]
     Documents(documents::Arguments),
 
+    /// Back up everything while serving
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Arguments),
+
+    /// Restore a backup into an empty database and document store
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Arguments),
+
+    /// Find out whether a backup would restore, without touching anything in use
+    #[command(after_help = verify_backup::EXAMPLES)]
+    VerifyBackup(verify_backup::Arguments),
+
+    /// Move a database to another place, as from SQLite to PostgreSQL
+    #[command(after_help = transfer::EXAMPLES)]
+    Move(transfer::Arguments),
+
+    /// Write the whole registry out as submissions, to leave for another
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Arguments),
+
+    /// Register what another registry exported, here or at any address
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -166,6 +197,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::History(arguments) => history::run(arguments, lang),
         Command::Verify(arguments) => verify::run(arguments, lang),
         Command::Documents(arguments) => documents::run(arguments, lang),
+        Command::Backup(arguments) => backup::run(arguments, lang),
+        Command::Restore(arguments) => restore::run(arguments, lang),
+        Command::VerifyBackup(arguments) => verify_backup::run(&arguments, lang.unwrap_or_default()),
+        Command::Move(arguments) => transfer::run(&arguments, lang.unwrap_or_default()),
+        Command::Export(arguments) => export::run(arguments, lang),
+        Command::Import(arguments) => import::run(&arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -1,6 +1,6 @@
 //! `chiren send`: one request to any registry or repository, ours or another's, and what it answered.
 
-mod ask;
+pub mod ask;
 pub mod endpoint;
 pub mod on_demand;
 mod provide;

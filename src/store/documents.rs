@@ -2,6 +2,7 @@
 
 use crate::model::consent::Permit;
 use crate::store::db::{DbError, Row, Tx, Val};
+use crate::store::tables::{self, Kind, TableError};
 
 /// One stored document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +120,22 @@ pub async fn list(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Stored
          WHERE unique_id > $1 ORDER BY unique_id LIMIT $2",
         &[Val::Text(after), Val::I64(limit)],
         stored,
+    )
+    .await
+}
+
+/// Writes the key and size of everything documents stand on, in order of key, a JSON array a line; how many.
+pub async fn contents(
+    tx: &mut Tx<'_>,
+    file: &str,
+    out: &mut (dyn std::io::Write + Send),
+) -> Result<u64, TableError> {
+    tables::lines(
+        tx,
+        "SELECT blob_key, MAX(size) FROM repository_document GROUP BY blob_key ORDER BY blob_key",
+        vec![Kind::Text, Kind::Integer],
+        file,
+        out,
     )
     .await
 }

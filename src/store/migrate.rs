@@ -87,6 +87,16 @@ pub async fn pending(config: &DatabaseConfig) -> Result<Report, DbError> {
 ///
 /// [`DbError::Schema`] if the database was made by a newer program.
 pub async fn apply(config: &DatabaseConfig, now: i64) -> Result<Report, DbError> {
+    apply_those(config, now, STEPS).await
+}
+
+/// Applies the oldest `count` steps, so that a backup made before the others is restored into the tables it
+/// was made from.
+pub(super) async fn apply_oldest(config: &DatabaseConfig, now: i64, count: usize) -> Result<Report, DbError> {
+    apply_those(config, now, STEPS.get(..count).unwrap_or(STEPS)).await
+}
+
+async fn apply_those(config: &DatabaseConfig, now: i64, steps: &'static [Step]) -> Result<Report, DbError> {
     let engine = config.engine().map_err(DbError::Config)?;
     let postgres = matches!(engine, Engine::Postgres(_));
     make_table(config).await?;
@@ -100,7 +110,7 @@ pub async fn apply(config: &DatabaseConfig, now: i64) -> Result<Report, DbError>
                 }
                 let mut applied = applied(tx).await?;
                 report(applied.clone(), 0)?;
-                let Some(step) = STEPS.iter().find(|s| applied.iter().all(|a| a.id != s.id)) else {
+                let Some(step) = steps.iter().find(|s| applied.iter().all(|a| a.id != s.id)) else {
                     return Ok((applied, true));
                 };
                 tx.script(if postgres { step.postgres } else { step.sqlite }).await?;
@@ -119,6 +129,20 @@ pub async fn apply(config: &DatabaseConfig, now: i64) -> Result<Report, DbError>
         }
         applied_now += 1;
     }
+}
+
+/// How many steps, oldest first, a database of `migrations` has; `None` if it has one this program does not
+/// know, or lacks one before its latest.
+pub(super) fn count_of<'a>(migrations: impl Iterator<Item = (i64, &'a str)>) -> Option<usize> {
+    let mut count = 0;
+    for (id, name) in migrations {
+        let step = STEPS.get(count)?;
+        if step.id != id || step.name != name {
+            return None;
+        }
+        count += 1;
+    }
+    Some(count)
 }
 
 /// Refuses a database that is not exactly at this program's version.

@@ -9,5 +9,6 @@ pub mod lease;
 pub mod migrate;
 pub mod patient;
 pub mod registry;
+pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

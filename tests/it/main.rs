@@ -4,6 +4,7 @@
 
 mod support;
 
+mod backup;
 mod catalogue;
 mod chaos;
 mod cli;
@@ -18,6 +19,7 @@ mod faults;
 mod history;
 mod http_door;
 mod layers;
+mod moving;
 mod multi_patient;
 mod no_room;
 mod on_demand;

@@ -2,7 +2,9 @@
 
 mod as_of;
 mod changes;
+mod export;
 mod history;
+mod import;
 mod judge;
 mod on_demand;
 mod plan;
@@ -13,7 +15,9 @@ mod update;
 
 pub use crate::store::registry::change::Operation;
 pub use as_of::{AsOf, AsOfAnswer, moment};
+pub use export::{ExportCounts, Exported, Take};
 pub use history::{History, Step};
+pub use import::{Arrival, Imported};
 pub use on_demand::{OnDemand, Snapped};
 pub use query::Answer;
 pub use register::Registered;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::model::error::Error;
 use crate::service::database;
 use crate::store::blob::Blobs;
-use crate::store::db::{Db, DbError, Val};
+use crate::store::db::{Db, DbError, Tx, Val};
 use crate::store::registry::history;
 use crate::store::registry::state::{Digest, Hasher};
 
@@ -115,6 +115,16 @@ impl Serialize for Seal {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// The seal of all chains as the transaction sees them, without looking at anything else.
+pub async fn seal(tx: &mut Tx<'_>, moment: i64) -> Result<Seal, DbError> {
+    let mut sealing = Sealing::at(moment);
+    history::heads(tx, moment, |patient_key, seq, hash| {
+        sealing.add(patient_key, Some(&(seq, hash.to_owned())));
+    })
+    .await?;
+    Ok(sealing.seal())
 }
 
 /// How much was looked at.

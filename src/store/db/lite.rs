@@ -246,6 +246,26 @@ fn connect(path: &Path) -> Result<Connection, DbError> {
     Ok(conn)
 }
 
+/// Leaving WAL is granted to the only connection there is.
+pub(super) fn is_open_elsewhere(path: &Path) -> Result<bool, DbError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let conn = connect(path)?;
+    conn.busy_timeout(Duration::ZERO)?;
+    match conn.pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get::<_, String>(0)) {
+        Ok(mode) if mode.eq_ignore_ascii_case("wal") => Ok(true),
+        Ok(_) => {
+            conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+            Ok(false)
+        }
+        Err(e) => match DbError::from(e) {
+            DbError::Busy(_) => Ok(true),
+            e => Err(e),
+        },
+    }
+}
+
 /// One connection, one transaction; see [`super::alone`].
 pub(super) fn alone<T, F>(path: &Path, lock: Lock, f: F) -> Result<T, DbError>
 where

@@ -165,6 +165,29 @@ where
     }
 }
 
+/// Whether another connection of this program is open there, another process's above all. On PostgreSQL any
+/// gateway on the same database counts, whatever schema it uses, and one of another role may go unseen.
+pub async fn is_open_elsewhere(config: &DatabaseConfig) -> Result<bool, DbError> {
+    match config.engine().map_err(DbError::Config)? {
+        #[cfg(feature = "sqlite")]
+        Engine::Sqlite(path) => lite::is_open_elsewhere(&path),
+        #[cfg(feature = "postgres")]
+        Engine::Postgres(_) => {
+            let others: i64 = alone(config, Lock::Read, |tx| {
+                Box::pin(async move {
+                    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() \
+                               AND application_name = 'chiren' AND pid <> pg_backend_pid()";
+                    tx.fetch_one(sql, &[], |row| row.get(0)).await
+                })
+            })
+            .await?;
+            Ok(others > 0)
+        }
+        #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+        _ => Err(not_built()),
+    }
+}
+
 /// What [`alone`] takes the connection for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lock {

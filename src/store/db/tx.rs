@@ -276,8 +276,13 @@ impl<'c> Tx<'c> {
         self.fetch_opt(sql, args, map).await?.ok_or(DbError::NoRow)
     }
 
-    /// Hands each row to `take` until it answers `false`.
-    async fn each<F>(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>], take: F) -> Result<(), DbError>
+    /// Hands each row to `take` as it arrives, until it answers `false`: for more rows than memory holds.
+    pub async fn each<F>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        take: F,
+    ) -> Result<(), DbError>
     where
         F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
     {

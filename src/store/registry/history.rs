@@ -261,6 +261,24 @@ pub async fn orphans(tx: &mut Tx<'_>) -> Result<Vec<(&'static str, i64)>, DbErro
     Ok(found)
 }
 
+/// Hands over the last link of every patient's chain at a moment, in order of their keys: patient, seq, hash.
+pub async fn heads<F>(tx: &mut Tx<'_>, moment: i64, mut take: F) -> Result<(), DbError>
+where
+    F: FnMut(i64, i64, &str) + Send,
+{
+    tx.each(
+        "SELECT c.patient_key, c.seq, c.hash FROM change c JOIN patient p ON p.patient_key = c.patient_key \
+         WHERE c.at <= $1 AND NOT EXISTS (SELECT 1 FROM change n WHERE n.patient_key = c.patient_key \
+         AND n.seq = c.seq + 1 AND n.at <= $1) ORDER BY c.patient_key",
+        &[Val::I64(moment)],
+        |row| {
+            take(row.get(0)?, row.get(1)?, row.text(2)?);
+            Ok(true)
+        },
+    )
+    .await
+}
+
 /// When this database began to keep a history: what was registered before has no change of its own.
 pub async fn began(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     let at = tx

@@ -10,6 +10,7 @@ pub mod put;
 pub mod refs;
 pub mod row;
 pub mod state;
+pub mod submissions;
 pub mod versions;
 
 pub use lineage::State;

@@ -164,17 +164,27 @@ pub(super) fn structure(object: &str, attribute: &str, value: Option<&str>, mess
 
 /// Writes a whole request (our client, the forwarding repository, the demo's hospitals).
 pub fn write(w: &mut XmlWriter<'static>, submission: &Submission) {
+    write_as(w, submission, Form::Request);
+}
+
+/// The same message with all that a registry knows of the objects: status, logicalID, version and
+/// lastUpdateTime stand where a query's answer has them, and a registry that is sent it sets its own.
+pub fn write_kept(w: &mut XmlWriter<'static>, submission: &Submission) {
+    write_as(w, submission, Form::Result);
+}
+
+fn write_as(w: &mut XmlWriter<'static>, submission: &Submission, form: Form) {
     w.open("lcm:SubmitObjectsRequest").attr("xmlns:lcm", NS_LCM).attr("xmlns:rim", NS_RIM);
     w.open("rim:RegistryObjectList");
     for e in &submission.document_entries {
-        document_entry::write(w, e, Form::Request);
+        document_entry::write(w, e, form);
     }
-    submission_set::write(w, &submission.submission_set, Form::Request);
+    submission_set::write(w, &submission.submission_set, form);
     for f in &submission.folders {
-        folder::write(w, f, Form::Request);
+        folder::write(w, f, form);
     }
     for a in &submission.associations {
-        association::write(w, a, Form::Request);
+        association::write(w, a, form);
     }
     w.close().close();
 }

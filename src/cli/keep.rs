@@ -1,0 +1,82 @@
+//! What the commands share that back up, restore and move: the configured stores, progress, refusals.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::failed;
+use crate::config::database::Engine;
+use crate::config::{Config, DatabaseConfig, Language};
+use crate::service::backup::{Hear, Origin, Progress, Refusal};
+use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::db::Db;
+
+/// Exit status of a command that was done and found faults, as of `chiren verify`.
+pub const FAULTS: u8 = 4;
+
+/// The database as a command wants it that reads everything: one statement may take hours.
+pub fn unhurried(database: &DatabaseConfig) -> DatabaseConfig {
+    database.clone()
+}
+
+/// The whole configuration so.
+pub fn unhurried_config(config: &Config) -> Config {
+    Config { database: unhurried(&config.database), ..config.clone() }
+}
+
+/// The configured store of documents, if there is a repository.
+pub fn documents(config: &Config) -> anyhow::Result<Option<Blobs>> {
+    if !config.repository.enabled {
+        return Ok(None);
+    }
+    let folder = &config.repository.documents;
+    let blobs = Blobs::open(folder, BlobOptions::default());
+    blobs.map(Some).with_context(|| format!("repository.documents: {} cannot be used", folder.display()))
+}
+
+/// Whose rows the configured database has.
+pub fn origin(config: &Config, db: &Db) -> Origin {
+    Origin {
+        db: db.clone(),
+        engine: match config.database.engine() {
+            Ok(Engine::Postgres(_)) => "postgresql".into(),
+            _ => "sqlite".into(),
+        },
+        network: config.network.name.clone(),
+        repository_unique_id: config.repository.enabled.then(|| config.repository.unique_id.clone()),
+    }
+}
+
+/// Says on standard error every few seconds how far things are.
+pub fn hear(language: Language) -> Hear {
+    let spoken = Mutex::new(Instant::now());
+    Arc::new(move |progress: Progress| {
+        if let Ok(mut last) = spoken.lock()
+            && last.elapsed() >= Duration::from_secs(5)
+        {
+            *last = Instant::now();
+            let Progress { what, done, octets } = progress;
+            match language {
+                Language::En => eprintln!("{what}: {done} ({octets} octets)"),
+                Language::Ja => eprintln!("{what}: {done} 件（{octets} バイト）"),
+            }
+        }
+    })
+}
+
+/// A command that was not done.
+pub fn ended(error: &anyhow::Error, language: Language) -> ExitCode {
+    match (error.downcast_ref::<Refusal>(), language) {
+        (Some(refusal), Language::En) => {
+            eprintln!("error: {}", refusal.in_language(language));
+            ExitCode::FAILURE
+        }
+        (Some(refusal), Language::Ja) => {
+            eprintln!("エラー: {}", refusal.in_language(language));
+            ExitCode::FAILURE
+        }
+        (None, _) => failed(error),
+    }
+}
