@@ -10,6 +10,7 @@ mod history;
 mod log;
 mod migrate;
 mod operator;
+mod outbox;
 mod patient;
 mod query;
 mod send;
@@ -96,6 +97,10 @@ enum Command {
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Arguments),
 
+    /// Show what waits to be delivered elsewhere; try it again, or drop it
+    #[command(after_help = outbox::EXAMPLES)]
+    Outbox(outbox::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -160,6 +165,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Query(arguments) => query::run(arguments, lang),
         Command::History(arguments) => history::run(arguments, lang),
         Command::Verify(arguments) => verify::run(arguments, lang),
+        Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

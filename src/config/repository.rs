@@ -7,7 +7,7 @@ use super::peer::PeerConfig;
 use super::section::section;
 
 section! {
-    /// The document repository (ITI-41, ITI-43).
+    /// The document repository (ITI-41, ITI-43, ITI-86).
     pub struct RepositoryConfig {
         /// Whether this program is a repository.
         enabled: bool = true,
@@ -20,6 +20,9 @@ section! {
         sweep_age_hours: u64 = 24,
         /// Minutes between two such sweeps.
         sweep_interval_minutes: u64 = 60,
+        /// Whether a document that our own registry still lists may be removed (ITI-86). `false` answers
+        /// XDSRemoveDocumentsError: its metadata is to be removed first (ITI-62).
+        remove_registered: bool = false,
         /// The registry of another system to register at (ITI-42). Absent: our own.
         remote_registry: Option<PeerConfig> = None; table,
     }

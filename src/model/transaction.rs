@@ -20,6 +20,7 @@ pub enum Transaction {
     Iti51,
     Iti57,
     Iti62,
+    Iti86,
     Iti92,
 }
 
@@ -38,7 +39,15 @@ pub struct TransactionRow {
     pub request_element: (&'static str, &'static str),
     pub actor: Actor,
     pub clause: &'static str,
+    /// The clause of its Asynchronous Web Services Exchange option. `None`: the framework names none (RMD
+    /// says there was no demand); it is answered asynchronously all the same where that is configured.
+    pub asynchronous: Option<&'static str>,
+    /// Both messages carry their action in Content-Type too.
+    pub action_in_content_type: bool,
 }
+
+/// The option of XDS.b: an actor that has it has it for all its transactions.
+const ASYNCHRONOUS: Option<&str> = Some("ITI TF-1 10.2.5");
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +56,7 @@ pub enum Actor {
     DocumentRepository,
 }
 
-use super::namespace::{NS_LCM, NS_QUERY, NS_XDS};
+use super::namespace::{NS_LCM, NS_QUERY, NS_RMD, NS_XDS};
 
 /// Every transaction, in number order. ITI TF-2 and its Appendix V.
 pub const CATALOGUE: &[TransactionRow] = &[
@@ -62,6 +71,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_QUERY, "AdhocQueryRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.18",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti41,
@@ -74,6 +85,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_XDS, "ProvideAndRegisterDocumentSetRequest"),
         actor: Actor::DocumentRepository,
         clause: "ITI TF-2 3.41",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti42,
@@ -86,6 +99,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.42",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti43,
@@ -98,6 +113,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_XDS, "RetrieveDocumentSetRequest"),
         actor: Actor::DocumentRepository,
         clause: "ITI TF-2 3.43",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti51,
@@ -110,6 +127,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_QUERY, "AdhocQueryRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.51",
+        asynchronous: Some("ITI TF-2 3.51.4.1.2"),
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti57,
@@ -122,6 +141,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI Metadata Update 3.57",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti62,
@@ -135,6 +156,22 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "RemoveObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI RMD 3.62",
+        asynchronous: None,
+        action_in_content_type: false,
+    },
+    TransactionRow {
+        transaction: Transaction::Iti86,
+        code: "ITI-86",
+        name: "Remove Documents",
+        path: "/xds/iti86",
+        request_action: "urn:ihe:iti:2017:RemoveDocuments",
+        response_action: "urn:ihe:iti:2017:RemoveDocumentsResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_RMD, "RemoveDocumentsRequest"),
+        actor: Actor::DocumentRepository,
+        clause: "ITI RMD 3.86",
+        asynchronous: None,
+        action_in_content_type: true,
     },
     TransactionRow {
         transaction: Transaction::Iti92,
@@ -147,11 +184,13 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI RMU 3.92",
+        asynchronous: None,
+        action_in_content_type: false,
     },
 ];
 
 impl Transaction {
-    pub const ALL: [Transaction; 8] = [
+    pub const ALL: [Transaction; 9] = [
         Self::Iti18,
         Self::Iti41,
         Self::Iti42,
@@ -159,6 +198,7 @@ impl Transaction {
         Self::Iti51,
         Self::Iti57,
         Self::Iti62,
+        Self::Iti86,
         Self::Iti92,
     ];
 
@@ -172,7 +212,8 @@ impl Transaction {
             Self::Iti51 => 4,
             Self::Iti57 => 5,
             Self::Iti62 => 6,
-            Self::Iti92 => 7,
+            Self::Iti86 => 7,
+            Self::Iti92 => 8,
         };
         &CATALOGUE[index]
     }

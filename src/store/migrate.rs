@@ -29,6 +29,7 @@ macro_rules! steps {
 const STEPS: &[Step] = steps! {
     1 "0001_registry",
     2 "0002_history",
+    5 "0005_outbox",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

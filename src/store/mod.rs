@@ -6,6 +6,7 @@ pub mod db;
 pub mod documents;
 mod in_place;
 pub mod migrate;
+pub mod outbox;
 pub mod patient;
 pub mod registry;
 #[cfg(test)]

@@ -158,6 +158,15 @@ async fn prepare(gateway: &Gateway, file: &str, values: &mut HashMap<&'static st
                 soap.register(&related(AssociationType::Append, &document)).await.assert_success();
             }
         }
+        // NIST's test leaves the metadata registered; this network removes it first (ITI-62).
+        "rd-single-document.xml" | "rd-wrong-repository.xml" => {
+            let provided = body("good/ITI-41/pnr-single-document.xml", values);
+            soap.send(Transaction::Iti41, &provided, &[]).await.assert_success();
+            values.insert("$docuid1$", entry_of(gateway).await.1);
+            let all = gateway.all(PATIENT).await;
+            let ids: Vec<&str> = all.iter().map(MetadataObject::id).collect();
+            soap.remove(&ids).await.assert_success();
+        }
         _ if file.contains("ITI-18") => {
             register("good/ITI-42/reg-single-document.xml", values).await;
             let (uuid, unique_id) = entry_of(gateway).await;
@@ -180,9 +189,10 @@ async fn entry_of(gateway: &Gateway) -> (String, String) {
 
 /// Actors of the index that this program plays in these transactions. Gateways, the XDR recipient
 /// and the options of other transactions are not among them.
-const PLAYED: [&str; 6] = [
+const PLAYED: [&str; 7] = [
     "Document Registry",
     "Document Repository",
+    "Document Repository (RMD)",
     "Document Registry (MPQ)",
     "Document Registry (Metadata Update)",
     "Document Registry (RMD)",

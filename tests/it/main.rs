@@ -4,6 +4,7 @@
 
 mod support;
 
+mod asynchronous;
 mod catalogue;
 mod cli;
 mod config;
@@ -21,6 +22,7 @@ mod races;
 mod register;
 mod relate;
 mod remove;
+mod remove_documents;
 mod restart;
 mod retrieve;
 mod schema_validation;

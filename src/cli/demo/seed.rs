@@ -144,6 +144,7 @@ impl Seed {
                 caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
                 request_id: format!("demo-{number}"),
                 received_at: self.clock.now(),
+                elsewhere: None,
             };
             provide(&repository, &context, submission, &id, document.bytes)
                 .await

@@ -78,6 +78,10 @@ impl BlobReader {
         in_place(open)
     }
 
+    pub fn key(&self) -> &BlobKey {
+        &self.key
+    }
+
     pub fn size(&self) -> u64 {
         self.size
     }

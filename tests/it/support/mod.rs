@@ -5,6 +5,7 @@ pub mod process;
 pub mod raw;
 pub mod samples;
 pub mod schema;
+pub mod sink;
 pub mod soap;
 pub mod tls;
 pub mod updates;
