@@ -17,9 +17,11 @@ use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
 use crate::server::metrics::{self, Metrics};
 use crate::server::ops::Readiness;
-use crate::server::soap::SoapFace;
+use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Listening, listen};
+use crate::service::answers::Answers;
 use crate::service::audit::Audit;
+use crate::service::outbox::{Couriers, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{self, RegisterAt, Repository};
@@ -36,6 +38,8 @@ pub struct Rooms {
     pub patients: Patients,
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
+    pub outbox: Outbox,
+    pub couriers: Couriers,
 }
 
 impl Rooms {
@@ -56,11 +60,15 @@ impl Rooms {
         let repository = match config.repository.enabled {
             true => {
                 documents_are_there(config, &db).await?;
-                Some(repository(config, &db, registry.clone())?)
+                Some(repository(config, &db, registry.clone(), clock)?)
             }
             false => None,
         };
+        let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
+        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")? };
         Ok(Self {
+            outbox: Outbox::new(db.clone(), &config.outbox),
+            couriers,
             audit: Audit::new(db.clone(), config.audit.queries),
             patients: Patients::new(db.clone()),
             registry,
@@ -146,7 +154,12 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
     Vocabulary::parse(config.codes, named).context("registry.vocabularies")
 }
 
-fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::Result<Repository> {
+fn repository(
+    config: &Config,
+    db: &Db,
+    registry: Option<Registry>,
+    clock: &Clock,
+) -> anyhow::Result<Repository> {
     let settings = &config.repository;
     let blobs = Blobs::of(settings)
         .with_context(|| format!("the document store of {} cannot be used", settings.documents.display()))?;
@@ -164,18 +177,24 @@ fn repository(config: &Config, db: &Db, registry: Option<Registry>) -> anyhow::R
         home_community_id: config.network.home_community_id.clone(),
         network: config.network.name.clone(),
         on_demand: settings.on_demand.clone(),
+        remove_registered: settings.remove_registered,
     };
-    Ok(Repository::new(db.clone(), blobs, register_at, settings))
+    let clock = clock.clone();
+    let now = Arc::new(move || clock.now().as_microsecond());
+    Ok(Repository::new(db.clone(), blobs, register_at, settings, now))
 }
 
 /// A gateway serving.
 pub struct Running {
     pub rooms: Rooms,
     pub listening: Listening,
+    asynchronous: Option<Asynchronous>,
     sweeper: Option<JoinHandle<()>>,
+    postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
     clock: Clock,
     stop: CancellationToken,
+    drain: Duration,
 }
 
 /// How often it is looked whether repeated faults are due for a record.
@@ -192,10 +211,18 @@ impl Running {
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
             soap: config.soap.clone(),
+            asynchronous: rooms
+                .couriers
+                .answers
+                .clone()
+                .map(|answers| Asynchronous::new(&config.asynchronous, answers, rooms.outbox.clone())),
         };
+        let asynchronous = face.asynchronous.clone();
         let stop = CancellationToken::new();
         let readiness = readiness(&rooms);
-        let metrics = metrics.map(|m| m.with_database(figures(&rooms.db)));
+        let outbox = rooms.outbox.clone();
+        let metrics =
+            metrics.map(|m| m.with_database(figures(&rooms.db)).with_outbox(move || outbox.status()));
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let listening =
@@ -205,15 +232,31 @@ impl Running {
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
             tokio::spawn(sweep(repository, clock.clone(), interval, age, stop.clone()))
         });
+        let postman = tokio::spawn(deliver(rooms.clone(), clock.clone(), stop.clone()));
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
-        Ok(Self { rooms, listening, sweeper, fault_records, clock, stop })
+        let drain = config.limits.drain();
+        Ok(Self { rooms, listening, asynchronous, sweeper, postman, fault_records, clock, stop, drain })
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
     /// connections had to be cut off.
     pub async fn drain(self) -> usize {
-        let cut = self.listening.drain().await;
+        let mut cut = self.listening.drain().await;
+        if let Some(asynchronous) = &self.asynchronous {
+            cut += asynchronous.drain(self.drain).await;
+        }
         self.stop.cancel();
+        // A delivery cut off here is made again, after its lease, under the same MessageID.
+        let postman = self.postman.abort_handle();
+        if tokio::time::timeout(self.drain, self.postman).await.is_err() {
+            postman.abort();
+        } else if self.asynchronous.is_some() {
+            // What the last requests left is tried once; the rest waits for the next start.
+            let now = || self.clock.now().as_microsecond();
+            let stop = CancellationToken::new();
+            let last = self.rooms.outbox.run(&self.rooms.couriers, &now, &stop);
+            let _ = tokio::time::timeout(self.drain, last).await;
+        }
         if let Some(sweeper) = self.sweeper {
             let _ = sweeper.await;
         }
@@ -261,6 +304,17 @@ fn figures(db: &Db) -> impl Fn() -> metrics::Database + Send + Sync + 'static {
 async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FAULT_RECORDS)).await.is_some() {
         audit.write_due_faults(clock.now()).await;
+    }
+}
+
+/// Delivers what the outbox holds, until it is told to stop.
+async fn deliver(rooms: Rooms, clock: Clock, stop: CancellationToken) {
+    let now = move || clock.now().as_microsecond();
+    while !stop.is_cancelled() {
+        if let Err(e) = rooms.outbox.run(&rooms.couriers, &now, &stop).await {
+            warn!(cause = format!("{e:?}"), "the outbox cannot be read; the next look will try again");
+        }
+        stop.run_until_cancelled(rooms.outbox.idle()).await;
     }
 }
 

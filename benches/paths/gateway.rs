@@ -93,6 +93,7 @@ async fn register(rooms: &Rooms, submission: Submission) -> anyhow::Result<()> {
         caller: Caller::default(),
         request_id: "bench".into(),
         received_at: Timestamp::now(),
+        elsewhere: None,
     };
     let registry = rooms.registry.as_ref().context("a registry")?;
     let done = registry.register(&context, submission, vec![], vec![]).await;

@@ -15,6 +15,7 @@ mod keep;
 mod log;
 mod migrate;
 mod operator;
+mod outbox;
 mod patient;
 mod query;
 mod restore;
@@ -131,6 +132,9 @@ enum Command {
     /// Register what another registry exported, here or at any address
     #[command(after_help = import::EXAMPLES)]
     Import(import::Arguments),
+    /// Show what waits to be delivered elsewhere; try it again, or drop it
+    #[command(after_help = outbox::EXAMPLES)]
+    Outbox(outbox::Arguments),
 
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
@@ -203,6 +207,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Move(arguments) => transfer::run(&arguments, lang.unwrap_or_default()),
         Command::Export(arguments) => export::run(arguments, lang),
         Command::Import(arguments) => import::run(&arguments, lang),
+        Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -9,6 +9,7 @@ use crate::model::error::Error;
 use crate::server::clock::Clock;
 use crate::service::audit::Audit;
 use crate::service::context::Context;
+use crate::service::outbox::Outbox;
 use crate::service::registry::Registry;
 use crate::store::db::Db;
 
@@ -29,6 +30,11 @@ impl Operator {
         let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
         let context = Context::of_operator(command, user.as_deref(), Timestamp::now());
         Ok(Self { registry, audit, context, db })
+    }
+
+    /// The outbox of the same database.
+    pub fn outbox(&self, config: &Config) -> Outbox {
+        Outbox::new(self.db.clone(), &config.outbox)
     }
 
     pub async fn close(self) {

@@ -6,6 +6,7 @@ pub mod on_demand;
 mod provide;
 mod query;
 mod remove;
+mod remove_documents;
 mod retrieve;
 pub mod table;
 mod update;
@@ -34,6 +35,7 @@ Examples:
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --status deprecated
   chiren send iti61 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --repository 2.999.392.1.2.1
   chiren send iti62 --url http://127.0.0.1:8080 --submission-set 2.25.2
+  chiren send iti86 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1
   chiren send iti42 --url https://registry.example.jp/iti42 --ca ca.pem --raw vendor-request.xml --verbose";
 
 #[derive(Debug, Args)]
@@ -60,6 +62,8 @@ enum What {
     Iti61(Box<on_demand::Arguments>),
     /// Remove Metadata: remove objects that hang together
     Iti62(remove::Arguments),
+    /// Remove Documents: remove documents from a repository
+    Iti86(remove_documents::Arguments),
     /// Restricted Update Document Set: change what any community may change
     Iti92(Box<update::Arguments>),
 }
@@ -86,6 +90,7 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
             What::Iti57(arguments) => update::run(arguments, Transaction::Iti57, language).await,
             What::Iti61(arguments) => on_demand::run(arguments, language).await,
             What::Iti62(arguments) => remove::run(arguments, language).await,
+            What::Iti86(arguments) => remove_documents::run(arguments, language).await,
             What::Iti92(arguments) => update::run(arguments, Transaction::Iti92, language).await,
         }
     });

@@ -3,6 +3,7 @@
 //! A TOML file first, the environment over it ([`env`]), defaults under both. Reading stops at
 //! what TOML cannot mean; [`Config::check`] then collects every fault of what it does mean.
 
+pub mod asynchronous;
 pub mod audit;
 pub mod database;
 pub mod encryption;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod listener;
 pub mod log;
 pub mod network;
+pub mod outbox;
 pub mod peer;
 pub mod registry;
 pub mod repository;
@@ -26,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
 pub use database::DatabaseConfig;
 pub use encryption::EncryptionConfig;
@@ -34,6 +37,7 @@ pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
 pub use network::NetworkConfig;
+pub use outbox::OutboxConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
 pub use repository::{OnDemandConfig, RepositoryConfig};
@@ -51,6 +55,8 @@ pub struct Config {
     pub registry: RegistryConfig,
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
+    pub asynchronous: AsynchronousConfig,
+    pub outbox: OutboxConfig,
     pub limits: LimitsConfig,
     pub audit: AuditConfig,
     pub log: LogConfig,
@@ -141,6 +147,8 @@ impl Config {
             ));
         }
         self.database.check(&mut list);
+        self.asynchronous.check(&mut list);
+        self.outbox.check(&mut list);
         self.limits.check(&mut list);
         self.log.check(&mut list);
         list
@@ -171,6 +179,9 @@ pub fn example() -> String {
     section::print::<RegistryConfig>(&mut out, "[registry]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
+    section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
+    section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
+    section::print::<OutboxConfig>(&mut out, "[outbox]");
     section::print::<LimitsConfig>(&mut out, "[limits]");
     section::print::<AuditConfig>(&mut out, "[audit]");
     section::print::<LogConfig>(&mut out, "[log]");
@@ -229,6 +240,7 @@ mod tests {
         let all: Config = toml::from_str(&uncommented).unwrap();
         assert!(all.repository.remote_registry.is_some());
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
+        assert_eq!(all.asynchronous.reply_to.len(), 1);
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
         for key in ["network.home_community_id", "network.patient_id_authority", "repository.unique_id"] {
             assert!(keys.contains(&key.to_string()), "{keys:?}");
@@ -254,6 +266,9 @@ mod tests {
             ("CHIREN__REGISTRY__VOCABULARIES", "[\"/no/such\"]", "registry.vocabularies[0]"),
             ("CHIREN__DATABASE__URL", "mysql://x", "database.url"),
             ("CHIREN__LIMITS__DOCUMENT_MIB", "4096", "limits.document_mib"),
+            ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
+            ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
+            ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),
             ("CHIREN__LIMITS__HEADER_SECONDS", "0", "limits.header_seconds"),
             ("CHIREN__LOG__LEVEL", "loud", "log.level"),
         ];

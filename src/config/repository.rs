@@ -9,7 +9,7 @@ use super::s3::S3Config;
 use super::section::section;
 
 section! {
-    /// The document repository (ITI-41, ITI-43).
+    /// The document repository (ITI-41, ITI-43, ITI-86).
     pub struct RepositoryConfig {
         /// Whether this program is a repository.
         enabled: bool = true,
@@ -23,6 +23,9 @@ section! {
         sweep_age_hours: u64 = 24,
         /// Minutes between two such sweeps.
         sweep_interval_minutes: u64 = 60,
+        /// Whether a document that our own registry still lists may be removed (ITI-86). `false` answers
+        /// XDSRemoveDocumentsError: its metadata is to be removed first (ITI-62).
+        remove_registered: bool = false,
         /// Documents made at retrieval.
         on_demand: OnDemandConfig = OnDemandConfig::default(); table,
         /// The registry of another system to register at (ITI-42). Absent: our own.

@@ -75,6 +75,7 @@ error_codes! {
     XDSRegistryMetadataError Error "the metadata breaks a rule",
     XDSRegistryNotAvailable Error "the repository cannot reach its registry",
     XDSRegistryOutOfResources Error "the registry has no room left",
+    XDSRemoveDocumentsError Error "the repository cannot remove the document",
     XDSRepositoryBusy Error "the repository is overloaded",
     XDSRepositoryDuplicateUniqueIdInMessage Error "one uniqueId on two documents of the message",
     XDSRepositoryError Error "the repository failed",
@@ -347,7 +348,7 @@ mod tests {
     #[test]
     fn codes_are_spelled_as_on_the_wire() {
         assert_eq!(ErrorCode::XDSPatientIdDoesNotMatch.as_str(), "XDSPatientIdDoesNotMatch");
-        assert_eq!(ErrorCode::ALL.len(), 53);
+        assert_eq!(ErrorCode::ALL.len(), 54);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What things are: metadata, queries, rules, identifiers, errors. No I/O and no clock; this room
 //! imports no other.
 
+pub mod addressing;
 pub mod audit;
 pub mod caller;
 pub mod codes;

@@ -21,6 +21,7 @@ pub enum Transaction {
     Iti57,
     Iti61,
     Iti62,
+    Iti86,
     Iti92,
 }
 
@@ -39,7 +40,15 @@ pub struct TransactionRow {
     pub request_element: (&'static str, &'static str),
     pub actor: Actor,
     pub clause: &'static str,
+    /// The clause of its Asynchronous Web Services Exchange option. `None`: the framework names none (RMD
+    /// says there was no demand); it is answered asynchronously all the same where that is configured.
+    pub asynchronous: Option<&'static str>,
+    /// Both messages carry their action in Content-Type too.
+    pub action_in_content_type: bool,
 }
+
+/// The option of XDS.b: an actor that has it has it for all its transactions.
+const ASYNCHRONOUS: Option<&str> = Some("ITI TF-1 10.2.5");
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +57,7 @@ pub enum Actor {
     DocumentRepository,
 }
 
-use super::namespace::{NS_LCM, NS_QUERY, NS_XDS};
+use super::namespace::{NS_LCM, NS_QUERY, NS_RMD, NS_XDS};
 
 /// Every transaction, in number order. ITI TF-2 and its Appendix V.
 pub const CATALOGUE: &[TransactionRow] = &[
@@ -63,6 +72,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_QUERY, "AdhocQueryRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.18",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti41,
@@ -75,6 +86,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_XDS, "ProvideAndRegisterDocumentSetRequest"),
         actor: Actor::DocumentRepository,
         clause: "ITI TF-2 3.41",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti42,
@@ -87,6 +100,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.42",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti43,
@@ -99,6 +114,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_XDS, "RetrieveDocumentSetRequest"),
         actor: Actor::DocumentRepository,
         clause: "ITI TF-2 3.43",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti51,
@@ -111,6 +128,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_QUERY, "AdhocQueryRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.51",
+        asynchronous: Some("ITI TF-2 3.51.4.1.2"),
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti57,
@@ -123,6 +142,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI Metadata Update 3.57",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti61,
@@ -149,6 +170,22 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "RemoveObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI RMD 3.62",
+        asynchronous: None,
+        action_in_content_type: false,
+    },
+    TransactionRow {
+        transaction: Transaction::Iti86,
+        code: "ITI-86",
+        name: "Remove Documents",
+        path: "/xds/iti86",
+        request_action: "urn:ihe:iti:2017:RemoveDocuments",
+        response_action: "urn:ihe:iti:2017:RemoveDocumentsResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_RMD, "RemoveDocumentsRequest"),
+        actor: Actor::DocumentRepository,
+        clause: "ITI RMD 3.86",
+        asynchronous: None,
+        action_in_content_type: true,
     },
     TransactionRow {
         transaction: Transaction::Iti92,
@@ -161,6 +198,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI RMU 3.92",
+        asynchronous: None,
+        action_in_content_type: false,
     },
 ];
 
@@ -174,6 +213,7 @@ impl Transaction {
         Self::Iti57,
         Self::Iti61,
         Self::Iti62,
+        Self::Iti86,
         Self::Iti92,
     ];
 
@@ -188,6 +228,7 @@ impl Transaction {
             Self::Iti57 => 5,
             Self::Iti61 => 6,
             Self::Iti62 => 7,
+            Self::Iti86 => 8,
             Self::Iti92 => 8,
         };
         &CATALOGUE[index]

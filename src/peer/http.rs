@@ -101,6 +101,18 @@ impl Client {
         self.url.as_str()
     }
 
+    /// A client for another address of this peer, on the same connections: scheme, host and port are the same
+    /// and the path begins with this one's. `None` if it is no such address.
+    pub fn at(&self, address: &str) -> Option<Client> {
+        let url = reqwest::Url::parse(address).ok()?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        let below = url
+            .path()
+            .strip_prefix(self.url.path())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || self.url.path().ends_with('/'));
+        (plain && below && url.origin() == self.url.origin()).then(|| Client { url, ..self.clone() })
+    }
+
     /// Sends `body`, as it is produced, with `length` as its Content-Length if known and chunked
     /// otherwise. The answer may have any status: SOAP faults come with 400 and 500.
     ///
@@ -348,6 +360,29 @@ mod tests {
         }
         // Ten chunks, each in time, and then none.
         assert_eq!(begun.elapsed().as_secs(), 10 * 29 + 30);
+    }
+
+    #[test]
+    fn other_addresses_of_a_peer() {
+        let config = PeerConfig { url: "http://h.example:8080/replies".into(), ..Default::default() };
+        let client = Client::new(&config).unwrap();
+        for good in ["http://h.example:8080/replies", "HTTP://H.EXAMPLE:8080/replies/7?x=1"] {
+            assert!(client.at(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "/replies",
+            "https://h.example:8080/replies",
+            "http://h.example/replies",
+            "http://h.example.org:8080/replies",
+            "http://h.example:8080@10.0.0.1/replies",
+            "http://user@h.example:8080/replies",
+            "http://h.example:8080/repliesx",
+            "http://h.example:8080/replies/../admin",
+            "http://h.example:8080/",
+        ] {
+            assert!(client.at(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! ways, and an answer checked before anybody reads it. ITI TF-2 Appendix V.
 
 mod answer;
+pub mod elsewhere;
 
 use std::error::Error as StdError;
 use std::io;
@@ -25,10 +26,11 @@ use crate::wire::ebxml::response::ResponseStatus;
 use crate::wire::ebxml::retrieve::Content;
 use crate::wire::ebxml::{response, submit};
 use crate::wire::mtom::cid::{self, Reference};
-use crate::wire::mtom::write::Multipart;
+use crate::wire::mtom::write::{Multipart, soap_type};
 use crate::wire::soap::{SoapResponse, read_response, write_request};
 use crate::wire::xml::{XmlWriter, tree};
 
+pub use crate::wire::mtom::write::SOAP_TYPE;
 pub use answer::{AnswerEvent, AnswerFault, AnswerReader, DocumentHead};
 
 pub type BoxError = Box<dyn StdError + Send + Sync>;
@@ -153,19 +155,21 @@ impl Call {
     /// answer too: [`SoapAnswer::body`] tells.
     pub async fn send(self, client: &Client, sink: &mut impl DocumentSink) -> Result<SoapAnswer, SoapError> {
         let (transaction, sent) = (self.transaction, self.message_id.clone());
-        let (content_type, length, body) = self.pack();
+        let (content_type, length, body) = self.pack(transaction.row().request_action);
         let mut answer = post(client, &content_type, length, body, sink).await?;
         answer.expected = Some((transaction, sent));
         Ok(answer)
     }
 
     /// Content-Type, length and bytes of the message. MTOM transactions are multipart even
-    /// without documents.
-    fn pack(self) -> (String, u64, ByteStream) {
+    /// without documents. `action` stands in Content-Type where the transaction wants it there.
+    fn pack(self, action: &str) -> (String, u64, ByteStream) {
         let envelope = Bytes::from(self.envelope);
-        if self.transaction.row().packaging == Packaging::Simple && self.documents.is_empty() {
+        let row = self.transaction.row();
+        if row.packaging == Packaging::Simple && self.documents.is_empty() {
             let length = envelope.len() as u64;
-            return (SOAP_TYPE.to_owned(), length, stream::iter([Ok(envelope)]).boxed());
+            let action = row.action_in_content_type.then_some(action);
+            return (soap_type(action), length, stream::iter([Ok(envelope)]).boxed());
         }
         let multipart = Multipart::fresh();
         let fixed = |pieces: Vec<Bytes>| stream::iter(pieces.into_iter().map(Ok)).boxed();
@@ -186,9 +190,6 @@ impl Call {
         (multipart.content_type(None), length + sizes, stream::iter(streams).flatten().boxed())
     }
 }
-
-/// Content-Type of a message that is an envelope.
-pub const SOAP_TYPE: &str = "application/soap+xml; charset=UTF-8";
 
 /// Sends a message as it is and reads the answer, its documents into `sink`.
 pub async fn post(

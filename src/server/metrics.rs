@@ -6,6 +6,9 @@
 //! | `chiren_request_duration_seconds` | transaction | s, histogram |
 //! | `chiren_request_bytes_total`, `chiren_response_bytes_total` | transaction | bytes |
 //! | `chiren_requests_in_flight` | | |
+//! | `chiren_answers_elsewhere_total` | transaction, outcome | |
+//! | `chiren_outbox_waiting`, `chiren_outbox_parked` | | |
+//! | `chiren_outbox_delivered_total`, `chiren_outbox_failed_total` | | |
 //! | `chiren_connections` | listener | |
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
@@ -18,6 +21,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::service::outbox::OutboxStatus;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
@@ -28,6 +32,11 @@ const DURATION: &str = "chiren_request_duration_seconds";
 const BYTES_IN: &str = "chiren_request_bytes_total";
 const BYTES_OUT: &str = "chiren_response_bytes_total";
 const IN_FLIGHT: &str = "chiren_requests_in_flight";
+const ELSEWHERE: &str = "chiren_answers_elsewhere_total";
+const OUTBOX_WAITING: &str = "chiren_outbox_waiting";
+const OUTBOX_PARKED: &str = "chiren_outbox_parked";
+const OUTBOX_DELIVERED: &str = "chiren_outbox_delivered_total";
+const OUTBOX_FAILED: &str = "chiren_outbox_failed_total";
 const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
@@ -51,6 +60,8 @@ pub enum Outcome {
     Warning,
     /// PartialSuccess.
     Partial,
+    /// 202: its answer goes elsewhere.
+    Accepted,
     /// A registry response with status Failure.
     Failure,
     /// A SOAP fault of the sender's making.
@@ -73,6 +84,7 @@ impl Outcome {
             Outcome::Success => "success",
             Outcome::Warning => "warning",
             Outcome::Partial => "partial",
+            Outcome::Accepted => "accepted",
             Outcome::Failure => "failure",
             Outcome::Fault => "fault",
             Outcome::Refused => "refused",
@@ -99,6 +111,7 @@ impl Outcome {
 pub struct Metrics {
     handle: PrometheusHandle,
     database: Option<Arc<dyn Fn() -> Database + Send + Sync>>,
+    outbox: Option<Arc<dyn Fn() -> OutboxStatus + Send + Sync>>,
 }
 
 /// What the database says of itself when it is asked.
@@ -123,7 +136,7 @@ impl Metrics {
     pub fn install() -> Option<Metrics> {
         let handle = builder()?.install_recorder().ok()?;
         describe();
-        Some(Metrics { handle, database: None })
+        Some(Metrics { handle, database: None, outbox: None })
     }
 
     /// With the figures of the database, asked for at each scrape.
@@ -131,10 +144,22 @@ impl Metrics {
         Self { database: Some(Arc::new(figures)), ..self }
     }
 
+    /// With the figures of the outbox.
+    pub fn with_outbox(self, figures: impl Fn() -> OutboxStatus + Send + Sync + 'static) -> Self {
+        Self { outbox: Some(Arc::new(figures)), ..self }
+    }
+
     /// Prometheus text, version 0.0.4.
     pub fn render(&self) -> String {
         if let Some(figures) = &self.database {
             tell(figures());
+        }
+        if let Some(figures) = &self.outbox {
+            let OutboxStatus { delivered, failed, waiting, parked } = figures();
+            gauge!(OUTBOX_WAITING).set(waiting as f64);
+            gauge!(OUTBOX_PARKED).set(parked as f64);
+            counter!(OUTBOX_DELIVERED).absolute(delivered);
+            counter!(OUTBOX_FAILED).absolute(failed);
         }
         self.handle.render()
     }
@@ -152,6 +177,11 @@ fn describe() {
     describe_counter!(BYTES_IN, Unit::Bytes, "Bytes of request bodies");
     describe_counter!(BYTES_OUT, Unit::Bytes, "Bytes of answer bodies");
     describe_gauge!(IN_FLIGHT, "Requests under way");
+    describe_counter!(ELSEWHERE, "Accepted requests done, by transaction and outcome");
+    describe_gauge!(OUTBOX_WAITING, "Rows of the outbox to be delivered");
+    describe_gauge!(OUTBOX_PARKED, "Rows of the outbox given up");
+    describe_counter!(OUTBOX_DELIVERED, "Rows of the outbox delivered");
+    describe_counter!(OUTBOX_FAILED, "Attempts to deliver a row of the outbox that failed");
     describe_gauge!(CONNECTIONS, "Connections open");
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
@@ -184,6 +214,11 @@ pub fn record(
     histogram!(DURATION, "transaction" => transaction).record(duration);
     counter!(BYTES_IN, "transaction" => transaction).increment(bytes_in);
     counter!(BYTES_OUT, "transaction" => transaction).increment(bytes_out);
+}
+
+/// An accepted request, done: its answer is in the outbox.
+pub fn answered_elsewhere(transaction: &'static str, outcome: Outcome) {
+    counter!(ELSEWHERE, "transaction" => transaction, "outcome" => outcome.as_str()).increment(1);
 }
 
 pub fn connection_refused(listener: &Arc<str>, limit: &'static str) {
@@ -233,11 +268,14 @@ mod tests {
     #[test]
     fn a_request_shows_in_every_metric_of_its_transaction() {
         let recorder = builder().unwrap().build_recorder();
+        let outbox = || OutboxStatus { delivered: 5, failed: 6, waiting: 7, parked: 1 };
         let figures = || Database { writes_waiting: 3, writes: 40, commits: 10, connections: 4, idle: 2 };
-        let metrics = Metrics { handle: recorder.handle(), database: None }.with_database(figures);
+        let metrics = Metrics { handle: recorder.handle(), database: None, outbox: None };
+        let metrics = metrics.with_database(figures).with_outbox(outbox);
         metrics::with_local_recorder(&recorder, || {
             describe();
             let _under_way = InFlight::begin();
+            answered_elsewhere("iti42", Outcome::Failure);
             record("iti18", Outcome::Success, Duration::from_millis(3), 700, 9000);
             metrics.run_upkeep();
             let text = metrics.render();
@@ -248,6 +286,11 @@ mod tests {
                 "chiren_request_bytes_total{transaction=\"iti18\"} 700",
                 "chiren_response_bytes_total{transaction=\"iti18\"} 9000",
                 "chiren_requests_in_flight 1",
+                "chiren_answers_elsewhere_total{transaction=\"iti42\",outcome=\"failure\"} 1",
+                "chiren_outbox_waiting 7",
+                "chiren_outbox_parked 1",
+                "chiren_outbox_delivered_total 5",
+                "chiren_outbox_failed_total 6",
                 "chiren_database_writes_waiting 3",
                 "chiren_database_writes_total 40",
                 "chiren_database_commits_total 10",

@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = &[
     ("iti57.wsdl", include_str!("../../wsdl/iti57.wsdl")),
     ("iti61.wsdl", include_str!("../../wsdl/iti61.wsdl")),
     ("iti62.wsdl", include_str!("../../wsdl/iti62.wsdl")),
+    ("iti86.wsdl", include_str!("../../wsdl/iti86.wsdl")),
     ("iti92.wsdl", include_str!("../../wsdl/iti92.wsdl")),
     ("rim.xsd", include_str!("../../wsdl/rim.xsd")),
     ("rs.xsd", include_str!("../../wsdl/rs.xsd")),
@@ -31,6 +32,7 @@ const FILES: &[(&str, &str)] = &[
     ("query.xsd", include_str!("../../wsdl/query.xsd")),
     ("xml.xsd", include_str!("../../wsdl/xml.xsd")),
     ("XDS.b_DocumentRepository.xsd", include_str!("../../wsdl/XDS.b_DocumentRepository.xsd")),
+    ("rmd.xsd", include_str!("../../wsdl/rmd.xsd")),
 ];
 
 /// The text of a file of `wsdl/` as it stands in the folder.

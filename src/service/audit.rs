@@ -12,8 +12,10 @@ use tokio::time::timeout;
 use crate::model::audit::AuditEvent;
 use crate::model::error::Error;
 use crate::service::database;
-use crate::store::audit::{self, AuditRow};
+use crate::service::traces::Traces;
+use crate::store::audit;
 use crate::store::db::{Db, DbError};
+use crate::store::outbox::OutboxRow;
 use faults::{Due, Faults};
 
 pub use faults::Faulted;
@@ -52,8 +54,19 @@ impl Audit {
 
     /// Writes a record that is due; it is on disk when this returns.
     pub async fn settle(&self, audited: Audited) -> Result<(), Error> {
-        let Audited::Due(event) = audited else { return Ok(()) };
-        self.append(vec![*event]).await
+        self.settle_with(audited, None).await
+    }
+
+    /// The same, and with it the answer that it records.
+    pub async fn settle_with(&self, audited: Audited, answer: Option<OutboxRow>) -> Result<(), Error> {
+        let events = match audited {
+            Audited::Due(event) => vec![*event],
+            Audited::Written | Audited::NotKept => vec![],
+        };
+        if events.is_empty() && answer.is_none() {
+            return Ok(());
+        }
+        self.append(events, answer).await
     }
 
     /// Records that a request ended as a SOAP fault, or counts it for a later record. A record that
@@ -82,7 +95,7 @@ impl Audit {
         if due.is_empty() {
             return;
         }
-        if let Err(e) = self.append(due.iter().map(|d| d.event.clone()).collect()).await {
+        if let Err(e) = self.append(due.iter().map(|d| d.event.clone()).collect(), None).await {
             let request_id = due.first().map(|d| d.event.request_id.as_str());
             tracing::warn!(request_id, cause = format!("{e:?}"), "a fault could not be recorded yet");
             due.into_iter().for_each(|d| self.faults().unwritten(d));
@@ -93,18 +106,12 @@ impl Audit {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn append(&self, events: Vec<AuditEvent>) -> Result<(), Error> {
-        let rows: Result<Vec<_>, _> = events.into_iter().map(AuditRow::new).collect();
-        let rows: Arc<[AuditRow]> = rows.map_err(database)?.into();
+    async fn append(&self, events: Vec<AuditEvent>, answer: Option<OutboxRow>) -> Result<(), Error> {
+        let traces = Arc::new(Traces::new(events, answer).map_err(database)?);
         self.db
             .write(move |tx| {
-                let rows = rows.clone();
-                Box::pin(async move {
-                    for row in rows.iter() {
-                        audit::append(tx, row).await?;
-                    }
-                    Ok(())
-                })
+                let traces = traces.clone();
+                Box::pin(async move { traces.leave(tx).await })
             })
             .await
             .map_err(|e: DbError| database(e))

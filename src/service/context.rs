@@ -1,8 +1,11 @@
 //! What every decision knows of the request behind it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::model::addressing::Elsewhere;
 use crate::model::audit::{AuditEvent, Outcome};
 use crate::model::caller::Caller;
 use crate::model::error::{Error, RegistryError};
@@ -17,6 +20,8 @@ pub struct Context {
     pub caller: Caller,
     pub request_id: String,
     pub received_at: Timestamp,
+    /// Where the answer goes, if not back on the connection: a change then leaves its answer in the outbox.
+    pub elsewhere: Option<Arc<Elsewhere>>,
 }
 
 impl Context {
@@ -32,6 +37,7 @@ impl Context {
             },
             request_id: time_uuid(now).to_string(),
             received_at: now,
+            elsewhere: None,
         }
     }
 

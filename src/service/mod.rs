@@ -1,14 +1,17 @@
 //! Decisions; the only room that opens transactions.
 //!
-//! Services call each other downward only: repository → registry → access → audit.
+//! Services call each other downward only: outbox → answers → repository → registry → access → audit.
 
 pub mod access;
+pub mod answers;
 pub mod audit;
 pub mod backup;
 pub mod context;
+pub mod outbox;
 pub mod patients;
 pub mod registry;
 pub mod repository;
+pub mod traces;
 pub mod verify;
 
 use crate::model::error::Error;

@@ -1,7 +1,9 @@
 //! The repository's own index: which bytes stand behind a uniqueId.
 
 use crate::model::consent::Permit;
+use crate::model::metadata::EntryType;
 use crate::store::db::{DbError, Row, Tx, Val};
+use crate::store::registry::put::entry_type_column;
 use crate::store::tables::{self, Kind, TableError};
 
 /// One stored document.
@@ -40,22 +42,28 @@ pub async fn put(tx: &mut Tx<'_>, d: &StoredDocument, at: i64) -> Result<Put, Db
     if new == 0 && is_condemned(tx, &d.blob_key).await? {
         return Ok(Put::Condemned);
     }
-    let done = tx
-        .exec(
-            "INSERT INTO repository_document (unique_id, blob_key, mime_type, size, hash, patient_pid, stored_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-            &[
-                Val::Text(&d.unique_id),
-                Val::Text(&d.blob_key),
-                Val::Text(&d.mime_type),
-                Val::I64(d.size),
-                Val::Text(&d.hash),
-                Val::Text(&d.patient_id),
-                Val::I64(at),
-            ],
-        )
-        .await?;
-    Ok(if done == 1 { Put::New } else { Put::Taken })
+    for _ in 0..ROUNDS {
+        let done = tx
+            .exec(
+                "INSERT INTO repository_document (unique_id, blob_key, mime_type, size, hash, patient_pid, stored_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+                &[
+                    Val::Text(&d.unique_id),
+                    Val::Text(&d.blob_key),
+                    Val::Text(&d.mime_type),
+                    Val::I64(d.size),
+                    Val::Text(&d.hash),
+                    Val::Text(&d.patient_id),
+                    Val::I64(at),
+                ],
+            )
+            .await?;
+        // What is there must still be there when this commits: a removal under way would take it.
+        if done == 1 || hold(tx, &d.unique_id, Hold::Keep).await? {
+            return Ok(if done == 1 { Put::New } else { Put::Taken });
+        }
+    }
+    Err(DbError::Conflict)
 }
 
 /// Holds the row of known octets against the sweeper; registrations do not wait for each other.
@@ -67,6 +75,44 @@ async fn is_condemned(tx: &mut Tx<'_>, key: &str) -> Result<bool, DbError> {
     let found = tx.fetch_opt(sql, &[Val::Text(key)], |row| row.get::<Option<i64>>(0)).await?;
     // A row that fell meanwhile is the sweeper's forgetting; the next attempt makes it anew.
     Ok(found.ok_or(DbError::Conflict)?.is_some())
+}
+
+/// How often a removal may come between finding a document and holding it.
+const ROUNDS: usize = 4;
+
+/// What a document's row is held for, to the end of the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// Nobody removes it; others may keep it too.
+    Keep,
+    /// Nobody else keeps or removes it.
+    Remove,
+}
+
+/// Holds a document's row; false if there is none.
+pub async fn hold(tx: &mut Tx<'_>, unique_id: &str, how: Hold) -> Result<bool, DbError> {
+    // On SQLite, where one writes at a time, the lock is there already.
+    let sql = match (tx.is_postgres(), how) {
+        (true, Hold::Keep) => "SELECT unique_id FROM repository_document WHERE unique_id = $1 FOR KEY SHARE",
+        (true, Hold::Remove) => "SELECT unique_id FROM repository_document WHERE unique_id = $1 FOR UPDATE",
+        (false, _) => "SELECT unique_id FROM repository_document WHERE unique_id = $1",
+    };
+    let found = tx.fetch_opt(sql, &[Val::Text(unique_id)], |row| row.get::<String>(0)).await?;
+    Ok(found.is_some())
+}
+
+/// The entryUUID of a registered DocumentEntry, of any status or version, whose document this is.
+pub async fn entry_of(
+    tx: &mut Tx<'_>,
+    unique_id: &str,
+    repository_unique_id: &str,
+) -> Result<Option<String>, DbError> {
+    tx.fetch_opt(
+        "SELECT id FROM document_entry WHERE unique_id = $1 AND repository_unique_id = $2 LIMIT 1",
+        &[Val::Text(unique_id), Val::Text(repository_unique_id)],
+        |row| row.get(0),
+    )
+    .await
 }
 
 /// Hash and size behind a uniqueId: what a submission must agree with.
@@ -83,6 +129,24 @@ pub async fn content(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<(String,
 pub async fn forget(tx: &mut Tx<'_>, unique_id: &str) -> Result<bool, DbError> {
     let sql = "DELETE FROM repository_document WHERE unique_id = $1";
     Ok(tx.exec(sql, &[Val::Text(unique_id)]).await? == 1)
+}
+
+/// Whether our registry says that a document cannot be retrieved at present: documentAvailability is Offline
+/// in the latest version of every entry that names it (ITI Metadata Update 4.2.3.2.30).
+pub async fn is_offline(
+    tx: &mut Tx<'_>,
+    unique_id: &str,
+    repository_unique_id: &str,
+) -> Result<bool, DbError> {
+    let least: Option<i64> = tx
+        .fetch_one(
+            "SELECT CAST(MIN(entry_type) AS BIGINT) FROM document_entry \
+             WHERE unique_id = $1 AND repository_unique_id = $2 AND status <> 3",
+            &[Val::Text(unique_id), Val::Text(repository_unique_id)],
+            |row| row.get(0),
+        )
+        .await?;
+    Ok(least.is_some_and(|least| least >= entry_type_column(EntryType::Stable, true)))
 }
 
 pub async fn get(

@@ -30,6 +30,7 @@ const STEPS: &[Step] = steps! {
     1 "0001_registry",
     2 "0002_history",
     3 "0003_documents",
+    4 "0004_outbox",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

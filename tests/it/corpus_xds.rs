@@ -155,6 +155,15 @@ async fn prepare(gateway: &Gateway, file: &str, values: &mut HashMap<&'static st
                 soap.register(&related(AssociationType::Append, &document)).await.assert_success();
             }
         }
+        // NIST's test leaves the metadata registered; this network removes it first (ITI-62).
+        "rd-single-document.xml" | "rd-wrong-repository.xml" => {
+            let provided = body("good/ITI-41/pnr-single-document.xml", values);
+            soap.send(Transaction::Iti41, &provided, &[]).await.assert_success();
+            values.insert("$docuid1$", entry_of(gateway).await.1);
+            let all = gateway.all(PATIENT).await;
+            let ids: Vec<&str> = all.iter().map(MetadataObject::id).collect();
+            soap.remove(&ids).await.assert_success();
+        }
         _ if file.contains("ITI-18") => {
             register("good/ITI-42/reg-single-document.xml", values).await;
             let (uuid, unique_id) = entry_of(gateway).await;
@@ -181,6 +190,7 @@ const PLAYED: [&str; 7] = [
     "Document Registry",
     "Document Registry (On-Demand)",
     "Document Repository",
+    "Document Repository (RMD)",
     "Document Registry (MPQ)",
     "Document Registry (Metadata Update)",
     "Document Registry (RMD)",

@@ -93,6 +93,7 @@ const SCENARIOS: &[(ErrorCode, Scenario)] = scenarios! {
     XDSRegistryMetadataError => registering(|s| s.document_entries[0].class_code = None),
     XDSRegistryNotAvailable => registry_gone(),
     XDSRegistryOutOfResources => disk_full(Transaction::Iti42),
+    XDSRemoveDocumentsError => removing_documents(),
     XDSRepositoryBusy => busy(Transaction::Iti43),
     XDSRepositoryDuplicateUniqueIdInMessage => providing(&[("DE", b"test")], |s| {
         s.submission_set.unique_id = s.document_entries[0].unique_id.clone();
@@ -140,6 +141,15 @@ async fn removing(which: impl Fn(&MetadataObject) -> bool) -> (Gateway, Answer) 
     let all = gateway.all(PATIENT).await;
     let ids: Vec<&str> = all.iter().filter(|o| which(o)).map(MetadataObject::id).collect();
     let answer = gateway.soap().remove(&ids).await;
+    (gateway, answer)
+}
+
+/// ITI-86 of a document that is still registered.
+async fn removing_documents() -> (Gateway, Answer) {
+    let gateway = Gateway::start().await;
+    let s = submission();
+    gateway.soap().provide(&s, &[("DE", b"test")]).await.assert_success();
+    let answer = gateway.soap().remove_documents(REPOSITORY, &[&s.document_entries[0].unique_id]).await;
     (gateway, answer)
 }
 

@@ -26,6 +26,7 @@ fn context(gateway: &Gateway) -> Context {
         caller: Caller { listener: "test".into(), ..Caller::default() },
         request_id: "test".into(),
         received_at: gateway.clock.now(),
+        elsewhere: None,
     }
 }
 

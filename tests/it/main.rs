@@ -4,6 +4,7 @@
 
 mod support;
 
+mod asynchronous;
 mod backup;
 mod catalogue;
 mod chaos;
@@ -30,6 +31,7 @@ mod races;
 mod register;
 mod relate;
 mod remove;
+mod remove_documents;
 mod retrieve;
 #[cfg(feature = "s3")]
 mod s3;

@@ -2,12 +2,13 @@
 
 use chiren::model::audit::Outcome;
 use chiren::model::query::QUERIES;
-use chiren::model::uuids::status;
+use chiren::model::uuids::{document_availability, status};
 use chiren::wire::ebxml::query::AdhocQueryRequest;
 
 use crate::stored_query::World;
 use crate::support::Gateway;
 use crate::support::samples::*;
+use crate::support::updates::*;
 
 const FIND_DOCUMENTS_FOR_MANY: &str = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f";
 const FIND_FOLDERS_FOR_MANY: &str = "urn:uuid:50d3f5ac-39a2-11de-a1ca-b366239e58df";
@@ -117,4 +118,71 @@ async fn every_patient_shown_is_in_the_audit_record() {
     assert_eq!(records.len(), 3);
     assert_eq!((&*records[2].transaction, records[2].outcome), ("ITI-51", Outcome::Success));
     assert_eq!(records[2].patients, [PATIENT, OTHER_PATIENT]);
+}
+
+/// These queries know no `$MetadataLevel`: they show current information only (ITI Metadata Update 3.51.4.1.2).
+#[tokio::test]
+async fn only_what_is_current() {
+    let gateway = two_patients().await;
+    let soap = gateway.soap();
+    let v1 = gateway.entry(PATIENT).await;
+    let mut offline = next_entry(update(), "DE", &v1);
+    offline.submission.document_entries[0].document_availability =
+        Some(document_availability::OFFLINE.into());
+    soap.update(&offline).await.assert_success();
+    let theirs = gateway.entry(OTHER_PATIENT).await;
+    let mut next = next_entry(update(), "DE", &theirs);
+    next.submission.submission_set.patient_id = OTHER_PATIENT.into();
+    next.submission.document_entries[0].title = text("第2版");
+    soap.update(&next).await.assert_success();
+    let mut request = documents(vec![list("$XDSDocumentEntryClassCode", &[CODE])]);
+    let all = list("$XDSDocumentEntryStatus", &[status::APPROVED, status::DEPRECATED]);
+    request.slots.retain(|s| s.name != all.name);
+    request.slots.push(all);
+    for request in [request.clone(), everything(request)] {
+        let found = soap.query_multi_patient(&request).await.entries();
+        let shown: Vec<_> = found.iter().map(|e| (e.patient_id.as_str(), e.version)).collect();
+        assert_eq!(shown, [(OTHER_PATIENT, 2)]);
+    }
+}
+
+/// Folders as a catalogue of the domain: classified by codeList, found by it for one patient and for all, and
+/// what they hold found by them.
+#[tokio::test]
+async fn folders_as_a_catalogue() {
+    let gateway = Gateway::start().await;
+    gateway.add_patient(OTHER_PATIENT).await;
+    let soap = gateway.soap();
+    let stroke = code("I63", "1.2.392.200119.4.101.6", "脳梗塞");
+    let path = code("path", "2.999.392.1.7", "地域連携パス");
+    for (patient, codes) in [
+        (PATIENT, vec![stroke.clone(), path.clone()]),
+        (PATIENT, vec![path.clone()]),
+        (OTHER_PATIENT, vec![stroke.clone()]),
+    ] {
+        let mut s = of_patient(submission_with_folder(), patient);
+        s.folders[0].code_list = codes;
+        soap.register(&s).await.assert_success();
+    }
+    let by = |codes: &[&str]| codes.iter().map(|c| list("$XDSFolderCodeList", &[*c])).collect::<Vec<_>>();
+    let (stroke, path) = ("I63^^1.2.392.200119.4.101.6", "path^^2.999.392.1.7");
+    // Repeated, codes are ANDed; in one list, ORed.
+    for (codes, count) in [(vec![stroke], 2), (vec![path], 2), (vec![stroke, path], 1)] {
+        let found = soap.query_multi_patient(&folders(by(&codes))).await;
+        assert_eq!(found.folders().len(), count, "{codes:?}");
+    }
+    let either = folders(vec![list("$XDSFolderCodeList", &[stroke, path])]);
+    assert_eq!(soap.query_multi_patient(&either).await.folders().len(), 3);
+    let mut of_one = query(
+        "urn:uuid:958f3006-baad-4929-a4de-ff1114824431",
+        vec![single("$XDSFolderPatientId", PATIENT), list("$XDSFolderStatus", &[status::APPROVED])],
+    );
+    of_one.slots.extend(by(&[stroke]));
+    let found = soap.query(&of_one).await.folders();
+    assert_eq!(found.len(), 1);
+    let contents = query(
+        "urn:uuid:b909a503-523d-4517-8acf-8e5834dfc4c7",
+        vec![single("$XDSFolderEntryUUID", &found[0].entry_uuid)],
+    );
+    assert_eq!(soap.query(&contents).await.entries().len(), 1);
 }

@@ -462,3 +462,31 @@ async fn an_unknown_patient_is_accepted_where_so_configured() {
     gateway.soap().provide(&s, &[("DE", b"test")]).await.assert_success();
     assert_eq!(stored(&gateway, &s, 0).await, b"test");
 }
+
+/// Metadata-Limited Document Source (ITI TF-3 4.3.1.1): the repository adds what a registry is owed of a document.
+#[tokio::test]
+async fn limited_metadata_is_taken_where_the_network_says_so() {
+    let mut s = submission_with_folder();
+    let e = &mut s.document_entries[0];
+    (e.class_code, e.type_code, e.format_code, e.creation_time) = (None, None, None, None);
+    (e.healthcare_facility_type_code, e.practice_setting_code, e.language_code) = (None, None, None);
+    (e.author, e.confidentiality_code, e.source_patient_id) = (vec![], vec![], None);
+    (e.hash, e.size, e.repository_unique_id) = (None, None, None);
+    e.limited_metadata = true;
+    s.submission_set.limited_metadata = true;
+    s.submission_set.content_type_code = None;
+    let f = &mut s.folders[0];
+    (f.limited_metadata, f.code_list, f.title) = (true, vec![], vec![]);
+    let strict = Gateway::start().await;
+    let refused = strict.soap().provide(&s, &[("DE", b"test")]).await;
+    assert_eq!(refused.registry().0, ResponseStatus::Failure);
+    let lenient = Gateway::start_with(|c| c.registry.limited_metadata = true).await;
+    lenient.soap().provide(&s, &[("DE", b"test")]).await.assert_success();
+    let found = lenient.soap().query(&find_documents(PATIENT)).await.entries();
+    assert!(found[0].limited_metadata && found[0].class_code.is_none());
+    assert_eq!(found[0].size.as_deref(), Some("4"));
+    let folders = lenient.soap().query(&get_all(PATIENT)).await.folders();
+    assert!(folders[0].limited_metadata);
+    let id = found[0].unique_id.as_str();
+    assert_eq!(&lenient.soap().retrieve(REPOSITORY, &[id]).await.documents()[0].1[..], b"test");
+}

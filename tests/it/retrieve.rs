@@ -3,12 +3,14 @@
 use chiren::model::audit::Outcome;
 use chiren::model::metadata::Submission;
 use chiren::model::transaction::Transaction;
+use chiren::model::uuids::document_availability;
 use chiren::wire::ebxml::response::ResponseStatus;
 use chiren::wire::ebxml::retrieve::{self, DocumentRequest};
 use chiren::wire::xml::XmlWriter;
 
 use crate::support::samples::*;
 use crate::support::soap::{SIMPLE, envelope};
+use crate::support::updates::*;
 use crate::support::{Answer, Gateway};
 
 const ACTION: &str = "urn:ihe:iti:2007:RetrieveDocumentSet";
@@ -209,4 +211,25 @@ async fn each_retrieval_is_audited_once() {
         assert_eq!(record.documents, documents);
         assert_eq!(record.errors, errors);
     }
+}
+
+/// documentAvailability Offline: the document is kept, hidden from level 1, and not given out.
+#[tokio::test]
+async fn an_offline_document_is_not_given_out() {
+    let gateway = Gateway::start().await;
+    let soap = gateway.soap();
+    let s = submission();
+    soap.provide(&s, &[("DE", b"test")]).await.assert_success();
+    let id = s.document_entries[0].unique_id.as_str();
+    let mut offline = next_entry(update(), "DE", &gateway.entry(PATIENT).await);
+    offline.submission.document_entries[0].document_availability =
+        Some(document_availability::OFFLINE.into());
+    soap.update(&offline).await.assert_success();
+    soap.retrieve(REPOSITORY, &[id]).await.assert_failure(&["XDSDocumentUniqueIdError"]);
+    let shown = soap.query(&everything(find_documents(PATIENT))).await.entries();
+    let latest = shown.iter().find(|e| e.is_offline()).expect("the latest version");
+    let mut online = next_entry(update(), "DE", latest);
+    online.submission.document_entries[0].document_availability = Some(document_availability::ONLINE.into());
+    soap.update(&online).await.assert_success();
+    assert_eq!(&soap.retrieve(REPOSITORY, &[id]).await.documents()[0].1[..], b"test");
 }

@@ -790,6 +790,7 @@ async fn earlier_moments_keep_their_answers() {
             caller: Caller { listener: "test".into(), ..Caller::default() },
             request_id: "test".into(),
             received_at: gateway.clock.now(),
+            elsewhere: None,
         };
         let answer = registry.query_as_of(&context, request, Some(moment)).await.expect("an answer");
         match answer.found.read().expect("objects") {

@@ -32,8 +32,8 @@ pub struct Example {
     patients: Vec<(String, String, usize)>,
     /// A registered document of the first patient: uniqueId and the ending of a file name.
     document: Option<(String, &'static str)>,
-    /// uniqueId of a SubmissionSet that can go without anybody missing it.
-    removable: Option<String>,
+    /// uniqueIds of a SubmissionSet that can go without anybody missing it, and of its document.
+    removable: Option<(String, String)>,
     /// A letter to provide or register, with its size and SHA-1.
     letter: Option<(PathBuf, usize, String)>,
     /// An ITI-18 request.
@@ -62,7 +62,7 @@ impl Example {
         let query = folder.write("iti18.xml", find_documents(patient))?;
         let removable = seed::removable(network, documents)
             .and_then(|number| seed::document(network, number))
-            .map(|d| synthetic_objects(&d).1.unique_id);
+            .map(|d| (synthetic_objects(&d).1.unique_id, d.unique_id));
         let document = document.map(|d| (d.unique_id, ending(d.mime_type)));
         Ok(Self { patients, document, removable, letter, query })
     }
@@ -278,8 +278,10 @@ impl Guide<'_> {
         }
         let announce = ["--patient", second, "--repository", REPOSITORY_OID, "--document-list", "fhir"];
         list.push((Transaction::Iti61, words(&announce)));
-        if let Some(set) = &self.example.removable {
+        if let Some((set, document)) = &self.example.removable {
             list.push((Transaction::Iti62, words(&["--submission-set", set])));
+            let remove = ["--repository", REPOSITORY_OID, "--document", document];
+            list.push((Transaction::Iti86, words(&remove)));
         }
         list
     }

@@ -4,7 +4,7 @@ use roxmltree::Node;
 
 use super::intake::Documents;
 use super::reply::Reply;
-use super::{SoapFace, iti18, iti41, iti42, iti43, iti57, iti61, iti62};
+use super::{SoapFace, iti18, iti41, iti42, iti43, iti57, iti61, iti62, iti86};
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
@@ -17,6 +17,7 @@ pub enum Asked {
     Retrieve(iti43::Asked),
     Update(iti57::Asked),
     Remove(iti62::Asked),
+    RemoveDocuments(iti86::Asked),
 }
 
 /// Reads the body of a transaction. What breaks a rule is kept for the answer; what cannot be a
@@ -36,6 +37,7 @@ pub fn read(
         Transaction::Iti57 => Asked::Update(iti57::read(face, body, false)),
         Transaction::Iti61 => Asked::Register(iti61::read(face, body)),
         Transaction::Iti62 => Asked::Remove(iti62::read(body)),
+        Transaction::Iti86 => Asked::RemoveDocuments(iti86::read(face, body)),
         Transaction::Iti92 => Asked::Update(iti57::read(face, body, true)),
     })
 }
@@ -55,5 +57,6 @@ pub async fn answer(
         Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
         Asked::Update(asked) => iti57::answer(face, context, asked, message_id).await,
         Asked::Remove(asked) => iti62::answer(face, context, asked, message_id).await,
+        Asked::RemoveDocuments(asked) => iti86::answer(face, context, asked, message_id).await,
     }
 }

@@ -11,7 +11,7 @@ use crate::model::query::{Found, QueryRequest, QueryResult};
 use crate::server::metrics::Outcome;
 use crate::service::context::{Context, Subject};
 use crate::wire::ebxml::query;
-use crate::wire::soap::write_response;
+use crate::wire::soap::write_answer;
 
 /// A query as read, and its text for the audit record (security of the record, not of the answer:
 /// what was asked is kept, what was found is not).
@@ -58,7 +58,7 @@ pub async fn answer(
             Found::Refs(r) => r.len() * REF,
         };
         let mut written = Ok(());
-        let envelope = write_response(action, message_id, capacity, |w| {
+        let envelope = write_answer(action, message_id, context.elsewhere.as_deref(), capacity, |w| {
             written = query::write_found(w, &answer.found);
         });
         written.map(|()| envelope).map_err(|e| Error::Internal(e.into()))
@@ -70,9 +70,10 @@ pub async fn answer(
             let (errors, outcome) = failure(error, context.transaction, &context.request_id)?;
             let event = context.audit(AuditOutcome::SeriousFailure, subject);
             let nothing = QueryResult::Objects(vec![]);
-            let envelope = write_response(action, message_id, REF * errors.len(), |w| {
-                query::write_response(w, &nothing, &errors);
-            });
+            let envelope =
+                write_answer(action, message_id, context.elsewhere.as_deref(), REF * errors.len(), |w| {
+                    query::write_response(w, &nothing, &errors);
+                });
             (envelope, outcome, event)
         }
     };

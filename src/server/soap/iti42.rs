@@ -14,7 +14,7 @@ use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
 use crate::wire::ebxml::response::{self, ResponseStatus};
 use crate::wire::ebxml::submit::{self, Draft};
-use crate::wire::soap::write_response;
+use crate::wire::soap::write_answer;
 
 /// A submission as read.
 pub struct Asked {
@@ -63,7 +63,8 @@ pub fn subject_of(submission: &crate::model::metadata::Submission) -> Subject {
     }
 }
 
-/// `rs:RegistryResponse` of a submission (ITI TF-3 4.2.4).
+/// `rs:RegistryResponse` (ITI TF-3 4.2.4) of what was done, and what is said of it: warnings, or errors of
+/// the part that was not done.
 pub fn registry_response(
     context: &Context,
     done: Result<(Vec<RegistryError>, Audited), Error>,
@@ -71,9 +72,14 @@ pub fn registry_response(
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
     let (status, errors, audited, outcome) = match done {
-        Ok((warnings, audited)) => {
-            let outcome = if warnings.is_empty() { Outcome::Success } else { Outcome::Warning };
-            (ResponseStatus::Success, warnings, audited, outcome)
+        Ok((said, audited)) => {
+            let status = response::status(&said, true);
+            let outcome = match status {
+                ResponseStatus::PartialSuccess => Outcome::Partial,
+                _ if said.is_empty() => Outcome::Success,
+                _ => Outcome::Warning,
+            };
+            (status, said, audited, outcome)
         }
         Err(error) => {
             let subject = subject.with_failure(&error);
@@ -84,6 +90,8 @@ pub fn registry_response(
     };
     let action = context.transaction.row().response_action;
     let envelope =
-        write_response(action, message_id, 512 * (errors.len() + 1), |w| response::write(w, status, &errors));
+        write_answer(action, message_id, context.elsewhere.as_deref(), 512 * (errors.len() + 1), |w| {
+            response::write(w, status, &errors)
+        });
     Ok(Reply { body: Body::Envelope(envelope), audited, outcome })
 }

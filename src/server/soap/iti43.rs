@@ -14,23 +14,24 @@ use crate::service::repository::{DocumentRequest, Retrieval};
 use crate::wire::ebxml::response::{ResponseStatus, status};
 use crate::wire::ebxml::retrieve::{self, Content, DocumentResponse};
 use crate::wire::mtom::write::Multipart;
-use crate::wire::soap::write_response;
+use crate::wire::soap::write_answer;
 
 pub struct Asked {
     requests: Result<Vec<DocumentRequest>, Vec<RegistryError>>,
 }
 
 pub fn read(face: &SoapFace, body: Node<'_, '_>) -> Asked {
-    let requests = retrieve::read_request(body, face.limits.retrieve_documents).map(|list| {
-        list.into_iter()
-            .map(|r| DocumentRequest {
-                home_community_id: r.home_community_id,
-                repository_unique_id: r.repository_unique_id,
-                document_unique_id: r.document_unique_id,
-            })
-            .collect()
-    });
-    Asked { requests }
+    Asked { requests: retrieve::read_request(body, face.limits.retrieve_documents).map(asked_for) }
+}
+
+/// The documents of a list, in the service's terms.
+pub fn asked_for(list: Vec<retrieve::DocumentRequest>) -> Vec<DocumentRequest> {
+    let item = |r: retrieve::DocumentRequest| DocumentRequest {
+        home_community_id: r.home_community_id,
+        repository_unique_id: r.repository_unique_id,
+        document_unique_id: r.document_unique_id,
+    };
+    list.into_iter().map(item).collect()
 }
 
 pub async fn answer(
@@ -95,7 +96,7 @@ pub async fn answer(
         .collect();
     let action = context.transaction.row().response_action;
     let capacity = 700 * (responses.len() + errors.len());
-    let envelope = write_response(action, message_id, capacity, |w| {
+    let envelope = write_answer(action, message_id, context.elsewhere.as_deref(), capacity, |w| {
         retrieve::write_response(w, status, &errors, &responses);
     });
     let documents = documents.into_iter().map(|d| (d.mime_type, d.content)).collect();

@@ -2,6 +2,7 @@
 //!
 //! [`pipeline`] tells the whole story of a request; a transaction's own part is in `itiNN.rs`.
 
+mod asynchronous;
 mod dispatch;
 mod fault;
 mod intake;
@@ -12,8 +13,11 @@ mod iti43;
 mod iti57;
 mod iti61;
 mod iti62;
+mod iti86;
 mod pipeline;
 mod reply;
+
+pub use asynchronous::Asynchronous;
 
 use std::sync::Arc;
 
@@ -33,12 +37,15 @@ pub const REGISTRY_PATH: &str = "/xds/registry";
 pub const REPOSITORY_PATH: &str = "/xds/repository";
 
 /// What the face hands requests to. A role that is switched off is `None`.
+#[derive(Clone)]
 pub struct SoapFace {
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
     pub audit: Audit,
     pub limits: Arc<LimitsConfig>,
     pub soap: SoapConfig,
+    /// `None`: answers go back on their connections only.
+    pub asynchronous: Option<Asynchronous>,
 }
 
 /// Which transactions an address takes.

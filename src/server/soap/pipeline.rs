@@ -1,5 +1,7 @@
 //! The life of a SOAP request, from its head to its answer.
 
+use std::sync::Arc;
+
 use http::{Response, header};
 use jiff::Timestamp;
 use roxmltree::Node;
@@ -9,6 +11,7 @@ use super::intake::{self, Intake};
 use super::reply::{self, Reply};
 use super::{Endpoint, SoapFace, fault};
 use crate::config::SecurityHeader;
+use crate::model::addressing::Elsewhere;
 use crate::model::audit::Outcome;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, Fault, FaultKind, clip};
@@ -21,6 +24,14 @@ use crate::service::context::Context;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::soap;
 use crate::wire::xml::tree::{self, TreeFault};
+
+/// A request as read.
+struct Read {
+    transaction: Transaction,
+    message_id: Option<String>,
+    elsewhere: Option<Elsewhere>,
+    asked: dispatch::Asked,
+}
 
 /// Why there is no reply; with what is known of the message by then.
 struct Refused {
@@ -46,7 +57,8 @@ impl Refused {
 }
 
 impl SoapFace {
-    /// Read with limits → envelope and WS-Addressing → catalogue row → handler → audit → encode.
+    /// Read with limits → envelope and WS-Addressing → catalogue row → handler → audit → encode. What is to be
+    /// answered elsewhere is accepted after the catalogue row.
     pub(super) async fn transact(&self, endpoint: Endpoint, request: Request) -> Response<RespBody> {
         let (request_id, conn, received_at) = (request.id.clone(), request.conn.clone(), request.received_at);
         match self.run(endpoint, request).await {
@@ -84,11 +96,21 @@ impl SoapFace {
             .await
             .map_err(|e| Refused::early(e, &id))?;
         let mtom = intake.multipart;
-        let (transaction, message_id, asked) = self.read(endpoint, intake)?;
+        let Read { transaction, message_id, elsewhere, asked } = self.read(endpoint, intake)?;
         let row = transaction.row();
-        let context = Context { transaction, caller, request_id: id.clone(), received_at };
+        let elsewhere = elsewhere.map(Arc::new);
+        let context = Context {
+            transaction,
+            caller,
+            request_id: id.clone(),
+            received_at,
+            elsewhere: elsewhere.clone(),
+        };
         let refused =
             |fault| Refused { fault, relates_to: message_id.clone(), transaction: Some(transaction) };
+        if let (Some(asynchronous), Some(to)) = (&self.asynchronous, elsewhere) {
+            return self.accept(asynchronous, context, to, asked).await.map_err(refused);
+        }
         let Reply { body, audited, outcome } =
             dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await.map_err(refused)?;
         if let Err(e) = self.audit.settle(audited).await {
@@ -100,7 +122,7 @@ impl SoapFace {
             }
         }
         let audited = crate::service::audit::Audited::Written;
-        Ok(reply::encode(Reply { body, audited, outcome }, mtom, row.response_action, row.code))
+        Ok(reply::encode(Reply { body, audited, outcome }, mtom, row))
     }
 
     async fn intake(
@@ -117,11 +139,7 @@ impl SoapFace {
     }
 
     /// Everything about the envelope that needs no waiting.
-    fn read(
-        &self,
-        endpoint: Endpoint,
-        intake: Intake,
-    ) -> Result<(Transaction, Option<String>, dispatch::Asked), Refused> {
+    fn read(&self, endpoint: Endpoint, intake: Intake) -> Result<Read, Refused> {
         let malformed = |e: TreeFault| Refused {
             fault: Fault::sender(e.to_string()).kind(FaultKind::Xml),
             relates_to: None,
@@ -136,6 +154,7 @@ impl SoapFace {
         })?;
         let relates_to = envelope.message_id.clone();
         let refused = |fault, transaction| Refused { fault, relates_to: relates_to.clone(), transaction };
+        let elsewhere = self.destination(&envelope).map_err(|f| refused(f, None))?;
         let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
         let row = transaction.row();
         let (ns, name) = row.request_element;
@@ -156,7 +175,7 @@ impl SoapFace {
         }
         let asked = dispatch::read(self, transaction, envelope.body, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
-        Ok((transaction, relates_to, asked))
+        Ok(Read { transaction, message_id: relates_to, elsewhere, asked })
     }
 
     fn transaction(&self, endpoint: Endpoint, action: &str) -> Result<Transaction, Fault> {
@@ -194,7 +213,7 @@ fn refuse_multipart(transaction: Transaction) -> Result<(), Fault> {
     Ok(())
 }
 
-fn unrecorded(error: Error, request_id: &str) -> Fault {
+pub(super) fn unrecorded(error: Error, request_id: &str) -> Fault {
     tracing::error!(request_id, cause = format!("{error:?}"), "the audit record could not be written");
     Fault::busy(format!(
         "the audit record could not be written, so nothing is shown (reference {request_id})"

@@ -6,12 +6,12 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use http::{HeaderValue, Response, header};
 
-use super::fault;
+use crate::model::transaction::TransactionRow;
 use crate::server::http::{RespBody, Transacted, full, stream as streamed};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audited;
 use crate::service::repository::{BlobError, BlobReader};
-use crate::wire::mtom::write::Multipart;
+use crate::wire::mtom::write::{Multipart, SOAP_TYPE, soap_type};
 
 /// An answer ready to be sent. It cannot be made without the state of its audit record, so an
 /// unaudited answer does not compile.
@@ -42,15 +42,24 @@ const WHOLE: u64 = 512 * 1024;
 /// An envelope as one simple message.
 pub fn simple(envelope: String) -> Response<RespBody> {
     let mut response = Response::new(full(envelope));
-    let kind = HeaderValue::from_static("application/soap+xml; charset=UTF-8");
+    let kind = HeaderValue::from_static(SOAP_TYPE);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
 /// Encodes a reply as its request was packed.
-pub fn encode(reply: Reply, mtom: bool, action: &str, transaction: &'static str) -> Response<RespBody> {
+pub fn encode(reply: Reply, mtom: bool, row: &'static TransactionRow) -> Response<RespBody> {
+    let action = row.response_action;
     let mut response = match (reply.body, mtom) {
-        (Body::Envelope(envelope), false) => simple(envelope),
+        (Body::Envelope(envelope), false) => {
+            let mut response = simple(envelope);
+            if row.action_in_content_type
+                && let Ok(kind) = HeaderValue::from_str(&soap_type(Some(action)))
+            {
+                response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+            response
+        }
         (Body::Envelope(envelope), true) => {
             let included = Included { envelope, multipart: Multipart::fresh(), documents: vec![] };
             multipart(included, action)
@@ -58,7 +67,7 @@ pub fn encode(reply: Reply, mtom: bool, action: &str, transaction: &'static str)
         (Body::WithDocuments(included), true) => multipart(included, action),
         (Body::WithDocuments(included), false) => inline(included),
     };
-    response.extensions_mut().insert(Transacted { transaction, outcome: reply.outcome });
+    response.extensions_mut().insert(Transacted { transaction: row.code, outcome: reply.outcome });
     response
 }
 
@@ -98,7 +107,7 @@ fn inline(included: Included) -> Response<RespBody> {
         rest = after;
     }
     pieces.push(Piece::Bytes(Bytes::copy_from_slice(rest.as_bytes())));
-    respond(pieces, "application/soap+xml; charset=UTF-8")
+    respond(pieces, SOAP_TYPE)
 }
 
 /// Text that stands for document `n` in a simple answer; random, so no content repeats it.

@@ -8,7 +8,7 @@ use crate::model::ids::EntryUuid;
 use crate::model::metadata::{AvailabilityStatus, EntryType, Submission};
 use crate::service::context::Context;
 use crate::service::patients;
-use crate::store::audit::AuditRow;
+use crate::service::traces::Traces;
 use crate::store::db::DbError;
 use crate::store::documents::StoredDocument;
 use crate::store::registry::change::Cause;
@@ -28,7 +28,7 @@ pub struct Plan {
     pub documents: Vec<StoredDocument>,
     /// The id each object was submitted under, for messages, by its UUID.
     pub submitted_ids: HashMap<String, String>,
-    pub audit: AuditRow,
+    pub traces: Traces,
     pub cause: Cause,
     /// Microseconds since 1970.
     pub at: i64,
@@ -42,7 +42,7 @@ impl Plan {
         context: &Context,
         mut submission: Submission,
         documents: Vec<StoredDocument>,
-        audit: AuditRow,
+        traces: Traces,
     ) -> Result<Self, DbError> {
         let time = Dtm::from_timestamp(context.received_at).to_string();
         let submitted_ids = assign_uuids(context, &mut submission);
@@ -78,7 +78,7 @@ impl Plan {
                 .collect::<Result<_, _>>()?,
             documents,
             submitted_ids,
-            audit,
+            traces,
             at: context.micros(),
             context: context.clone(),
             time,

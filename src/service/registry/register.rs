@@ -13,7 +13,7 @@ use crate::service::database;
 use crate::service::registry::judge::{Claim, Effects, judge};
 use crate::service::registry::plan::Plan;
 use crate::service::registry::{Registry, Settings};
-use crate::store::audit::{self, AuditRow};
+use crate::service::traces::Traces;
 use crate::store::db::{DbError, Tx};
 use crate::store::documents::{Put, StoredDocument};
 use crate::store::patient::{self, Held};
@@ -65,7 +65,8 @@ const ATTEMPTS: usize = 3;
 impl Registry {
     /// Registers a submission whole or not at all. `problems` is what reading it already found;
     /// with an error among them the registry is still consulted, so that one answer names
-    /// everything that is wrong. The audit record of a success commits with it.
+    /// everything that is wrong. The audit record of a success commits with it, and so does
+    /// an answer that goes elsewhere.
     pub async fn register(
         &self,
         context: &Context,
@@ -91,8 +92,9 @@ impl Registry {
             documents: submission.document_entries.iter().map(|d| d.unique_id.clone()).collect(),
             ..Subject::default()
         };
-        let audit = AuditRow::new(context.audit(Outcome::Success, subject)).map_err(database)?;
-        let plan = Arc::new(Plan::new(context, submission, documents, audit).map_err(database)?);
+        let event = context.audit(Outcome::Success, subject);
+        let traces = Traces::of(context, vec![event], &problems).map_err(database)?;
+        let plan = Arc::new(Plan::new(context, submission, documents, traces).map_err(database)?);
         let settings = self.settings.clone();
         if problems.iter().any(RegistryError::is_error) {
             let found = self
@@ -162,7 +164,7 @@ pub(super) async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> 
     let mut change = Change::begin(tx, held, (settings.now)()).await?;
     apply(tx, plan, &mut change, &verdict.effects).await?;
     change.finish(tx, &plan.cause).await?;
-    audit::append(tx, &plan.audit).await?;
+    plan.traces.leave(tx).await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::service::database;
 use crate::service::registry::changes::{Changes, HeldPatients, ROUNDS};
 use crate::service::registry::register::{Stop, swept};
 use crate::service::registry::{Registry, Settings};
-use crate::store::audit::{self, AuditRow};
+use crate::service::traces::Traces;
 use crate::store::db::{DbError, Tx};
 use crate::store::patient;
 use crate::store::registry::change::Cause;
@@ -100,7 +100,7 @@ async fn remove(tx: &mut Tx<'_>, request: &Request) -> Result<(), Stop> {
     }
     changes.finish(tx, &request.cause).await?;
     let event = request.context.audit(Outcome::Success, subject(&facts, &request.ids));
-    audit::append(tx, &AuditRow::new(event)?).await?;
+    Traces::of(&request.context, vec![event], &[])?.leave(tx).await?;
     Ok(())
 }
 

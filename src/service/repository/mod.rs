@@ -2,11 +2,13 @@
 
 mod on_demand;
 mod provide;
+mod remove;
 mod retrieve;
 mod sweep;
 
 pub use crate::store::blob::{BlobError, BlobReader, Spool, Spooled, meter};
 pub use provide::{Provided, ProvidedDocument};
+pub use remove::Removed;
 pub use retrieve::{DocumentRequest, MadeAs, Retrieval, Retrieved};
 pub use sweep::{LEASE as SWEEP_LEASE, SweepReport};
 
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use crate::config::OnDemandConfig;
 use crate::peer::http::Client;
 use crate::service::registry::Registry;
-use crate::store::blob::Blobs;
+use crate::store::blob::{BlobKey, Blobs};
 use crate::store::db::Db;
 
 /// Where submissions are registered.
@@ -36,6 +38,7 @@ pub struct Repository {
     settings: Arc<Settings>,
     /// Who this gateway is among those of one database: new at each start.
     instance: Arc<str>,
+    now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
 /// What the repository was configured to.
@@ -48,12 +51,21 @@ pub struct Settings {
     /// `network.name`: who answers for documents made here.
     pub network: String,
     pub on_demand: OnDemandConfig,
+    /// `repository.remove_registered`.
+    pub remove_registered: bool,
 }
 
 impl Repository {
-    pub fn new(db: Db, blobs: Blobs, register_at: RegisterAt, settings: Settings) -> Self {
+    /// `now`: the present in microseconds since 1970, asked inside a transaction that changes something.
+    pub fn new(
+        db: Db,
+        blobs: Blobs,
+        register_at: RegisterAt,
+        settings: Settings,
+        now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    ) -> Self {
         let instance = uuid::Uuid::now_v7().to_string().into();
-        Self { db, blobs, register_at, settings: Arc::new(settings), instance }
+        Self { db, blobs, register_at, settings: Arc::new(settings), instance, now }
     }
 
     /// A sink for one incoming document.
@@ -64,6 +76,15 @@ impl Repository {
     /// Is the place of the documents there?
     pub async fn reach(&self) -> Result<(), BlobError> {
         self.blobs.reach().await
+    }
+
+    /// Bytes by their key, for an answer that somebody was permitted to have.
+    pub async fn open(&self, key: &str) -> Result<BlobReader, BlobError> {
+        let key = BlobKey::parse(key).ok_or(BlobError::Io {
+            what: "open a document",
+            source: std::io::ErrorKind::InvalidInput.into(),
+        })?;
+        self.blobs.read(&key).await
     }
 
     /// The registry in the same program, whose rules an incoming submission is read by.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use crate::model::consent::Purpose;
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::service::context::Context;
-use crate::service::repository::Repository;
+use crate::service::repository::{RegisterAt, Repository};
 use crate::service::{access, database, storage};
 use crate::store::blob::{BlobKey, BlobReader};
 use crate::store::db::DbError;
 use crate::store::documents::{self, StoredDocument};
+
+const CLAUSE: &str = "ITI TF-2 3.43.4.1.3";
 
 /// One document asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +54,7 @@ impl Repository {
         let mut errors = vec![];
         let mut ours = vec![];
         for request in requests {
-            match self.is_ours(&request) {
+            match self.is_ours(&request, CLAUSE) {
                 Ok(()) => ours.push(request),
                 Err(e) => errors.push(e),
             }
@@ -61,23 +63,24 @@ impl Repository {
             self.look_up(context, ours.iter().map(|r| r.document_unique_id.clone()).collect()).await?;
         let mut documents = vec![];
         for (request, stored) in ours.into_iter().zip(found) {
-            let Some(stored) = stored else {
-                match self.make(context, &request).await {
-                    Ok(Some(made)) => documents.push(made),
-                    Ok(None) => errors.push(
-                        RegistryError::new(
-                            ErrorCode::XDSDocumentUniqueIdError,
-                            format!(
-                                "DocumentUniqueId '{}': this repository holds no such document (ITI TF-2 3.43.4.1.3)",
-                                clip(&request.document_unique_id)
-                            ),
-                        )
-                        .at(request.document_unique_id),
-                    ),
-                    Err(Error::Rejected(found)) => errors.extend(found),
-                    Err(e) => return Err(e),
+            let stored = match stored {
+                Looked::There(stored) => stored,
+                Looked::Offline => {
+                    errors.push(absent(
+                        request,
+                        "is Offline: it cannot be retrieved at present (documentAvailability)",
+                    ));
+                    continue;
                 }
-                continue;
+                Looked::Missing => {
+                    match self.make(context, &request).await {
+                        Ok(Some(made)) => documents.push(made),
+                        Ok(None) => errors.push(absent(request, "this repository holds no such document")),
+                        Err(Error::Rejected(found)) => errors.extend(found),
+                        Err(e) => return Err(e),
+                    }
+                    continue;
+                }
             };
             let key = BlobKey::parse(&stored.blob_key)
                 .ok_or_else(|| Error::Internal(anyhow::anyhow!("the index names an impossible blob key")))?;
@@ -93,14 +96,16 @@ impl Repository {
         Ok(Retrieval { documents, errors })
     }
 
-    fn is_ours(&self, request: &DocumentRequest) -> Result<(), RegistryError> {
+    /// Whether a document would be here; `clause` demands the look.
+    pub(super) fn is_ours(&self, request: &DocumentRequest, clause: &str) -> Result<(), RegistryError> {
+        let document = clip(&request.document_unique_id);
         if let Some(home) = &request.home_community_id
             && home != &self.settings.home_community_id
         {
             return Err(RegistryError::new(
                 ErrorCode::XDSUnknownCommunity,
                 format!(
-                    "HomeCommunityId '{}' is not this community, which is '{}' (ITI TF-2 3.43.4.1.3)",
+                    "HomeCommunityId '{}' of DocumentUniqueId '{document}' is not this community, which is '{}' ({clause})",
                     clip(home),
                     self.settings.home_community_id
                 ),
@@ -111,7 +116,7 @@ impl Repository {
             return Err(RegistryError::new(
                 ErrorCode::XDSUnknownRepositoryId,
                 format!(
-                    "RepositoryUniqueId '{}' is not this repository, which is '{}' (ITI TF-2 3.43.4.1.3)",
+                    "RepositoryUniqueId '{}' of DocumentUniqueId '{document}' is not this repository, which is '{}' ({clause})",
                     clip(&request.repository_unique_id),
                     self.settings.unique_id
                 ),
@@ -121,20 +126,24 @@ impl Repository {
         Ok(())
     }
 
-    async fn look_up(
-        &self,
-        context: &Context,
-        unique_ids: Vec<String>,
-    ) -> Result<Vec<Option<StoredDocument>>, Error> {
-        let question = Arc::new((unique_ids, access::permit(&context.caller, Purpose::Retrieve)));
+    async fn look_up(&self, context: &Context, unique_ids: Vec<String>) -> Result<Vec<Looked>, Error> {
+        let registered_here = matches!(self.register_at, RegisterAt::Here(_));
+        let ours = registered_here.then(|| self.settings.unique_id.clone());
+        let question = Arc::new((unique_ids, access::permit(&context.caller, Purpose::Retrieve), ours));
         self.db
             .read(move |tx| {
                 let question = question.clone();
                 Box::pin(async move {
-                    let (unique_ids, permit) = &*question;
+                    let (unique_ids, permit, ours) = &*question;
                     let mut found = vec![];
                     for id in unique_ids {
-                        found.push(documents::get(tx, id, permit).await?);
+                        found.push(match (documents::get(tx, id, permit).await?, ours) {
+                            (None, _) => Looked::Missing,
+                            (Some(_), Some(ours)) if documents::is_offline(tx, id, ours).await? => {
+                                Looked::Offline
+                            }
+                            (Some(stored), _) => Looked::There(stored),
+                        });
                     }
                     Ok(found)
                 })
@@ -142,4 +151,16 @@ impl Repository {
             .await
             .map_err(|e: DbError| database(e))
     }
+}
+
+fn absent(request: DocumentRequest, why: &str) -> RegistryError {
+    let context = format!("DocumentUniqueId '{}': {why} ({CLAUSE})", clip(&request.document_unique_id));
+    RegistryError::new(ErrorCode::XDSDocumentUniqueIdError, context).at(request.document_unique_id)
+}
+
+/// What the index has of a document, and our registry of its availability.
+enum Looked {
+    There(StoredDocument),
+    Offline,
+    Missing,
 }

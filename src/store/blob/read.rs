@@ -137,6 +137,10 @@ impl BlobReader {
         Self { size: bytes.len() as u64, key, state: State::Ready(bytes, None) }
     }
 
+    pub fn key(&self) -> &BlobKey {
+        &self.key
+    }
+
     pub fn size(&self) -> u64 {
         self.size
     }

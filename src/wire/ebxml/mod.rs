@@ -7,6 +7,7 @@ mod folder;
 mod object;
 pub mod query;
 pub mod remove;
+pub mod remove_documents;
 pub mod response;
 pub mod retrieve;
 mod submission_set;

@@ -45,51 +45,73 @@ impl Default for Content {
     }
 }
 
+/// A request that is a list of `xds:DocumentRequest`s, and the clause that says so.
+pub(super) struct DocumentList {
+    pub element: &'static str,
+    pub clause: &'static str,
+}
+
+const RETRIEVE: DocumentList =
+    DocumentList { element: "RetrieveDocumentSetRequest", clause: "ITI TF-2 3.43.4.1.2" };
+
 /// Reads the request; more than `most` documents in one are refused.
 pub fn read_request(node: Node<'_, '_>, most: usize) -> Result<Vec<DocumentRequest>, Vec<RegistryError>> {
-    let mut problems = vec![];
-    let mut requests = vec![];
-    for (i, item) in tree::children(node, NS_XDS, "DocumentRequest").enumerate() {
-        let text = |name: &str| {
-            tree::child(item, NS_XDS, name)
-                .map(|n| tree::text_of(n).trim().to_owned())
-                .filter(|t| !t.is_empty())
-        };
-        let required = |name: &str, problems: &mut Vec<RegistryError>| {
-            text(name).unwrap_or_else(|| {
-                problems.push(
-                    RegistryError::new(
-                        ErrorCode::XDSRepositoryError,
-                        format!("DocumentRequest {}: {name} is required (ITI TF-2 3.43.4.1.2)", i + 1),
-                    )
-                    .at(format!("DocumentRequest[{}]/{name}", i + 1)),
-                );
-                String::new()
-            })
-        };
-        requests.push(DocumentRequest {
-            repository_unique_id: required("RepositoryUniqueId", &mut problems),
-            document_unique_id: required("DocumentUniqueId", &mut problems),
-            home_community_id: text("HomeCommunityId"),
-        });
+    RETRIEVE.read(node, most)
+}
+
+impl DocumentList {
+    pub fn read(&self, node: Node<'_, '_>, most: usize) -> Result<Vec<DocumentRequest>, Vec<RegistryError>> {
+        let Self { element, clause } = self;
+        let mut problems = vec![];
+        let mut requests = vec![];
+        for (i, item) in tree::children(node, NS_XDS, "DocumentRequest").enumerate() {
+            let text = |name: &str| {
+                tree::child(item, NS_XDS, name)
+                    .map(|n| tree::text_of(n).trim().to_owned())
+                    .filter(|t| !t.is_empty())
+            };
+            let required = |name: &str, problems: &mut Vec<RegistryError>| {
+                text(name).unwrap_or_else(|| {
+                    problems.push(
+                        RegistryError::new(
+                            ErrorCode::XDSRepositoryError,
+                            format!("DocumentRequest {}: {name} is required ({clause})", i + 1),
+                        )
+                        .at(format!("DocumentRequest[{}]/{name}", i + 1)),
+                    );
+                    String::new()
+                })
+            };
+            requests.push(DocumentRequest {
+                repository_unique_id: required("RepositoryUniqueId", &mut problems),
+                document_unique_id: required("DocumentUniqueId", &mut problems),
+                home_community_id: text("HomeCommunityId"),
+            });
+        }
+        if requests.is_empty() || requests.len() > most {
+            problems.push(
+                RegistryError::new(
+                    ErrorCode::XDSRepositoryError,
+                    format!(
+                        "{element} holds {} DocumentRequests; 1 to {most} are answered ({clause})",
+                        requests.len()
+                    ),
+                )
+                .at("DocumentRequest"),
+            );
+        }
+        if problems.is_empty() { Ok(requests) } else { Err(problems) }
     }
-    if requests.is_empty() || requests.len() > most {
-        problems.push(
-            RegistryError::new(
-                ErrorCode::XDSRepositoryError,
-                format!(
-                    "RetrieveDocumentSetRequest holds {} DocumentRequests; 1 to {most} are answered (ITI TF-2 3.43.4.1.2)",
-                    requests.len()
-                ),
-            )
-            .at("DocumentRequest"),
-        );
-    }
-    if problems.is_empty() { Ok(requests) } else { Err(problems) }
 }
 
 pub fn write_request(w: &mut XmlWriter<'static>, requests: &[DocumentRequest]) {
     w.open("xds:RetrieveDocumentSetRequest").attr("xmlns:xds", NS_XDS);
+    write_list(w, requests);
+    w.close();
+}
+
+/// The items of a [`DocumentList`].
+pub(super) fn write_list(w: &mut XmlWriter<'static>, requests: &[DocumentRequest]) {
     for r in requests {
         w.open("xds:DocumentRequest");
         if let Some(home) = &r.home_community_id {
@@ -99,7 +121,6 @@ pub fn write_request(w: &mut XmlWriter<'static>, requests: &[DocumentRequest]) {
         w.leaf("xds:DocumentUniqueId", &r.document_unique_id);
         w.close();
     }
-    w.close();
 }
 
 pub fn write_response(

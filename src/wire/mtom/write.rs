@@ -42,11 +42,7 @@ impl Multipart {
             "multipart/related; boundary=\"{boundary}\"; type=\"application/xop+xml\"; \
              start=\"<{root}>\"; start-info=\"application/soap+xml\""
         );
-        if let Some(action) = action {
-            header.push_str("; action=\"");
-            header.push_str(&visible(action).replace('\\', "\\\\").replace('"', "\\\""));
-            header.push('"');
-        }
+        push_action(&mut header, action);
         header
     }
 
@@ -90,6 +86,24 @@ impl Multipart {
     #[cfg(test)]
     pub fn with_token(token: &str) -> Self {
         Self { token: token.to_owned() }
+    }
+}
+
+/// Content-Type of a message that is an envelope alone, without action.
+pub const SOAP_TYPE: &str = "application/soap+xml; charset=UTF-8";
+
+/// Content-Type of a message that is an envelope alone. `action` as in [`Multipart::content_type`].
+pub fn soap_type(action: Option<&str>) -> String {
+    let mut header = SOAP_TYPE.to_owned();
+    push_action(&mut header, action);
+    header
+}
+
+fn push_action(header: &mut String, action: Option<&str>) {
+    if let Some(action) = action {
+        header.push_str("; action=\"");
+        header.push_str(&visible(action).replace('\\', "\\\\").replace('"', "\\\""));
+        header.push('"');
     }
 }
 

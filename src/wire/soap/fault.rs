@@ -1,6 +1,6 @@
 //! SOAP 1.2 faults with their WS-Addressing action. SOAP 1.2 Part 1, 5.4.
 
-use super::response::open;
+use super::response::{open, related};
 use crate::model::error::{Fault, FaultCode};
 use crate::model::namespace::{NS_WSSE, NS_XML, SOAP_FAULT_ACTION, WSA_FAULT_ACTION};
 use crate::wire::xml::XmlWriter;
@@ -8,12 +8,20 @@ use crate::wire::xml::XmlWriter;
 /// Writes the fault. `request_id` stands in Detail, so that a vendor can quote it and an operator
 /// can find it in the log.
 pub fn write_fault(fault: &Fault, relates_to: Option<&str>, request_id: &str) -> String {
+    write_fault_to(fault, relates_to, None, request_id)
+}
+
+/// The same, sent by itself: `own` are its MessageID and the address it goes to.
+pub fn write_fault_to(
+    fault: &Fault,
+    relates_to: Option<&str>,
+    own: Option<(&str, &str)>,
+    request_id: &str,
+) -> String {
     let mut w = XmlWriter::with_capacity(1500);
     let addressing = fault.subcode.is_some_and(|s| s.starts_with("wsa:"));
     open(&mut w, if addressing { WSA_FAULT_ACTION } else { SOAP_FAULT_ACTION });
-    if let Some(id) = relates_to {
-        w.leaf("wsa:RelatesTo", id);
-    }
+    related(&mut w, relates_to, own);
     for (ns, name) in &fault.not_understood {
         // No prefix can stand for no namespace, and only `xml` for its own (Namespaces in XML 1.0, 3).
         match ns.as_str() {

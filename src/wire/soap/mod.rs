@@ -4,6 +4,6 @@ mod fault;
 mod request;
 mod response;
 
-pub use fault::write_fault;
-pub use request::{SoapRequest, read};
-pub use response::{SoapResponse, read_response, write_request, write_response};
+pub use fault::{write_fault, write_fault_to};
+pub use request::{Address, SoapRequest, read};
+pub use response::{SoapResponse, read_response, write_answer, write_request, write_response};

@@ -3,7 +3,7 @@
 use roxmltree::{Document, Node};
 
 use crate::model::error::{Fault, FaultCode, clip};
-use crate::model::namespace::{NS_SOAP11, NS_SOAP12, NS_WSA, WSA_ANONYMOUS};
+use crate::model::namespace::{NS_SOAP11, NS_SOAP12, NS_WSA, WSA_ANONYMOUS, WSA_NONE};
 use crate::wire::xml::tree;
 
 /// Roles this node plays (SOAP 1.2 Part 1, 2.2); headers for other roles are not ours.
@@ -20,8 +20,22 @@ const ADDRESSING: [&str; 7] = ["Action", "MessageID", "RelatesTo", "To", "From",
 pub struct SoapRequest<'a, 'i> {
     pub action: String,
     pub message_id: Option<String>,
+    /// `wsa:ReplyTo`; absent means anonymous.
+    pub reply_to: Address,
+    /// `wsa:FaultTo`, if it is there.
+    pub fault_to: Option<Address>,
     /// The one child of Body.
     pub body: Node<'a, 'i>,
+}
+
+/// The address of a `wsa:ReplyTo` or `wsa:FaultTo` (WS-Addressing 1.0 Core, 2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// The way the request came.
+    Anonymous,
+    /// Messages for it are thrown away.
+    None,
+    Elsewhere(String),
 }
 
 /// What went wrong, with the MessageID to relate the fault to, if it could be read.
@@ -41,7 +55,9 @@ pub fn read<'a, 'i>(
         .map(|m| tree::text_of(m).trim().to_owned())
         .filter(|m| !m.is_empty());
     match parts(root, header, understood) {
-        Ok((action, body)) => Ok(SoapRequest { action, message_id, body }),
+        Ok((Addressing { action, reply_to, fault_to }, body)) => {
+            Ok(SoapRequest { action, message_id, reply_to, fault_to, body })
+        }
         Err(fault) => Err(Box::new((fault, message_id))),
     }
 }
@@ -72,13 +88,13 @@ fn parts<'a, 'i>(
     root: Node<'a, 'i>,
     header: Option<Node<'a, 'i>>,
     understood: &dyn Fn(Node<'_, '_>) -> bool,
-) -> Result<(String, Node<'a, 'i>), Fault> {
+) -> Result<(Addressing, Node<'a, 'i>), Fault> {
     let mut bodies = tree::children(root, NS_SOAP12, "Body");
     let body = bodies.next().ok_or_else(|| Fault::sender("the envelope has no soap:Body"))?;
     if bodies.next().is_some() || tree::children(root, NS_SOAP12, "Header").count() > 1 {
         return Err(Fault::sender("the envelope has more than one soap:Header or soap:Body"));
     }
-    let action = match header {
+    let addressing = match header {
         Some(header) => {
             must_understand(header, understood)?;
             addressing(header)?
@@ -87,7 +103,7 @@ fn parts<'a, 'i>(
     };
     let mut payload = tree::elements(body);
     match (payload.next(), payload.next()) {
-        (Some(only), None) => Ok((action, only)),
+        (Some(only), None) => Ok((addressing, only)),
         (None, _) => Err(Fault::sender("soap:Body is empty; it holds the request element")),
         (Some(_), Some(second)) => Err(Fault::sender(format!(
             "soap:Body holds more than one element ('{}' is the second); exactly one is required",
@@ -101,8 +117,15 @@ fn action_missing() -> Fault {
         .subcode("wsa:MessageAddressingHeaderRequired")
 }
 
-/// Action exactly once, the others at most once, replies on the same connection.
-fn addressing(header: Node<'_, '_>) -> Result<String, Fault> {
+/// The addressing headers that say how a request is answered.
+struct Addressing {
+    action: String,
+    reply_to: Address,
+    fault_to: Option<Address>,
+}
+
+/// Action exactly once, the others at most once.
+fn addressing(header: Node<'_, '_>) -> Result<Addressing, Fault> {
     for name in ADDRESSING {
         let count = tree::children(header, NS_WSA, name).count();
         // RelatesTo may repeat (WS-Addressing 1.0 Core 3.1).
@@ -113,28 +136,32 @@ fn addressing(header: Node<'_, '_>) -> Result<String, Fault> {
             .subcode("wsa:InvalidAddressingHeader"));
         }
     }
-    for name in ["ReplyTo", "FaultTo"] {
-        let Some(endpoint) = tree::child(header, NS_WSA, name) else { continue };
-        let address = tree::child(endpoint, NS_WSA, "Address").map(|a| tree::text_of(a).trim().to_owned());
-        match address.as_deref() {
-            Some(WSA_ANONYMOUS) => {}
-            // An address to call back is a way to make us call anybody; nothing here is asynchronous.
-            Some(other) => {
-                return Err(Fault::sender(format!(
-                    "wsa:{name} asks for an answer to '{}'; only {WSA_ANONYMOUS} is supported",
-                    clip(other)
-                ))
-                .subcode("wsa:OnlyAnonymousAddressSupported"));
-            }
-            None => {
-                return Err(Fault::sender(format!("wsa:{name} holds no wsa:Address"))
-                    .subcode("wsa:InvalidAddressingHeader"));
-            }
-        }
-    }
+    let reply_to = endpoint(header, "ReplyTo")?.unwrap_or(Address::Anonymous);
+    let fault_to = endpoint(header, "FaultTo")?;
     let action = tree::child(header, NS_WSA, "Action").ok_or_else(action_missing)?;
     let action = tree::text_of(action).trim().to_owned();
-    if action.is_empty() { Err(action_missing()) } else { Ok(action) }
+    if action.is_empty() { Err(action_missing()) } else { Ok(Addressing { action, reply_to, fault_to }) }
+}
+
+/// An endpoint reference. What it wants repeated in the answer (ReferenceParameters) is not supported away
+/// from the connection, and an answer without it would not be understood.
+fn endpoint(header: Node<'_, '_>, name: &str) -> Result<Option<Address>, Fault> {
+    let Some(endpoint) = tree::child(header, NS_WSA, name) else { return Ok(None) };
+    let invalid =
+        |what: &str| Fault::sender(format!("wsa:{name} {what}")).subcode("wsa:InvalidAddressingHeader");
+    let address = tree::child(endpoint, NS_WSA, "Address").ok_or_else(|| invalid("holds no wsa:Address"))?;
+    let address = match tree::text_of(address).trim() {
+        WSA_ANONYMOUS => Address::Anonymous,
+        WSA_NONE => Address::None,
+        other => Address::Elsewhere(other.to_owned()),
+    };
+    let parameters = tree::child(endpoint, NS_WSA, "ReferenceParameters");
+    if parameters.is_some_and(|p| tree::elements(p).next().is_some())
+        && matches!(address, Address::Elsewhere(_))
+    {
+        return Err(invalid("has wsa:ReferenceParameters, which are not supported"));
+    }
+    Ok(Some(address))
 }
 
 /// A header we must understand and do not stops the message (SOAP 1.2 Part 1, 2.4).
@@ -233,9 +260,29 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_elsewhere() {
-        let f = spoiled(WSA_ANONYMOUS, "http://10.0.0.1/hook");
-        assert_eq!(f.subcode, Some("wsa:OnlyAnonymousAddressSupported"));
+    fn where_the_answer_goes() {
+        for (address, read_as) in [
+            (WSA_ANONYMOUS, Address::Anonymous),
+            (WSA_NONE, Address::None),
+            (" http://10.0.0.1/hook ", Address::Elsewhere("http://10.0.0.1/hook".into())),
+        ] {
+            let xml = GOOD.replace(WSA_ANONYMOUS, address);
+            assert_eq!(read(&tree::parse(&xml).unwrap(), &|_| false).unwrap().reply_to, read_as);
+            let xml = GOOD.replace("a:ReplyTo>", "a:FaultTo>").replace(WSA_ANONYMOUS, address);
+            let doc = tree::parse(&xml).unwrap();
+            let r = read(&doc, &|_| false).unwrap();
+            assert_eq!((r.reply_to, r.fault_to), (Address::Anonymous, Some(read_as)));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_none() {
+        let address = format!("<a:Address>{WSA_ANONYMOUS}</a:Address>");
+        let parameters =
+            "<a:Address>http://x/</a:Address><a:ReferenceParameters><z/></a:ReferenceParameters>";
+        for other in ["", parameters] {
+            assert_eq!(spoiled(&address, other).subcode, Some("wsa:InvalidAddressingHeader"));
+        }
     }
 
     #[test]

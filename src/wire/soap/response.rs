@@ -2,6 +2,7 @@
 
 use roxmltree::{Document, Node};
 
+use crate::model::addressing::Elsewhere;
 use crate::model::namespace::{NS_SOAP12, NS_WSA, WSA_ANONYMOUS};
 use crate::wire::xml::{XmlWriter, tree};
 
@@ -13,14 +14,36 @@ pub fn write_response(
     capacity: usize,
     body: impl FnOnce(&mut XmlWriter<'static>),
 ) -> String {
+    write_answer(action, relates_to, None, capacity, body)
+}
+
+/// The same; an answer that goes elsewhere has a MessageID of its own and says where it goes.
+pub fn write_answer(
+    action: &str,
+    relates_to: Option<&str>,
+    elsewhere: Option<&Elsewhere>,
+    capacity: usize,
+    body: impl FnOnce(&mut XmlWriter<'static>),
+) -> String {
     let mut w = XmlWriter::with_capacity(capacity + 600);
     open(&mut w, action);
-    if let Some(id) = relates_to {
-        w.leaf("wsa:RelatesTo", id);
-    }
+    related(&mut w, relates_to, elsewhere.map(|e| (e.message_id.as_str(), e.to.as_str())));
     w.close().open("soap:Body");
     body(&mut w);
     w.finish()
+}
+
+/// What of addressing follows the Action of an answer; `own` its MessageID and To, if it goes by itself.
+pub(super) fn related(w: &mut XmlWriter<'static>, relates_to: Option<&str>, own: Option<(&str, &str)>) {
+    if let Some((message_id, _)) = own {
+        w.leaf("wsa:MessageID", message_id);
+    }
+    if let Some(id) = relates_to {
+        w.leaf("wsa:RelatesTo", id);
+    }
+    if let Some((_, to)) = own {
+        w.leaf("wsa:To", to);
+    }
 }
 
 /// An initiating message: Action, MessageID, ReplyTo anonymous, To.

@@ -9,6 +9,7 @@ pub mod raw;
 pub mod s3;
 pub mod samples;
 pub mod schema;
+pub mod sink;
 pub mod soap;
 pub mod tls;
 pub mod updates;

@@ -10,10 +10,10 @@ use chiren::model::transaction::{Packaging, Transaction};
 use chiren::wire::ebxml::query::{self, AdhocQueryRequest};
 use chiren::wire::ebxml::response::{self, ResponseStatus};
 use chiren::wire::ebxml::retrieve::{self, Content, DocumentRequest, DocumentResponse};
-use chiren::wire::ebxml::{remove, submit, update};
+use chiren::wire::ebxml::{remove, remove_documents, submit, update};
 use chiren::wire::mtom::content_type::{ContentType, Packaging as Packed};
 use chiren::wire::mtom::split::{MtomLimits, PartEvent, Splitter};
-use chiren::wire::mtom::write::Multipart;
+use chiren::wire::mtom::write::{Multipart, soap_type};
 use chiren::wire::soap::{SoapResponse, read_response};
 use chiren::wire::xml::{XmlWriter, tree};
 use http::{HeaderMap, Request, StatusCode, header};
@@ -29,8 +29,15 @@ pub struct Soap {
     pub address: SocketAddr,
 }
 
-/// An answer, its envelope valid.
+/// A request that wants its answer elsewhere, and what came back at once.
 #[derive(Debug)]
+pub struct Sent {
+    pub message_id: String,
+    pub answer: Answer,
+}
+
+/// An answer, its envelope valid.
+#[derive(Debug, Clone)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
@@ -65,10 +72,35 @@ impl Soap {
     /// Sends a body element in an envelope, packed as the transaction wants it, with documents as
     /// parts `(Content-ID, bytes)`.
     pub async fn send(&self, t: Transaction, body: &str, parts: &[(&str, &[u8])]) -> Answer {
+        self.send_with_headers(t, body, parts, &synchronous()).await
+    }
+
+    /// The same, its answer wanted at `reply_to`.
+    pub async fn send_to(&self, t: Transaction, body: &str, parts: &[(&str, &[u8])], reply_to: &str) -> Sent {
+        let message_id = format!("urn:uuid:{}", uuid::Uuid::new_v4());
+        let headers = format!(
+            "<a:MessageID>{message_id}</a:MessageID>\
+             <a:ReplyTo><a:Address>{reply_to}</a:Address></a:ReplyTo>"
+        );
+        let answer = self.send_with_headers(t, body, parts, &headers).await;
+        Sent { message_id, answer }
+    }
+
+    /// The same with these headers beside the Action.
+    pub async fn send_with_headers(
+        &self,
+        t: Transaction,
+        body: &str,
+        parts: &[(&str, &[u8])],
+        headers: &str,
+    ) -> Answer {
         let row = t.row();
-        let envelope = envelope(row.request_action, body);
+        let envelope = envelope_with(row.request_action, headers, body);
         match row.packaging {
-            Packaging::Simple => self.post(row.path, SIMPLE, envelope).await,
+            Packaging::Simple => {
+                let action = row.action_in_content_type.then_some(row.request_action);
+                self.post(row.path, &soap_type(action), envelope).await
+            }
             Packaging::Mtom => {
                 let (content_type, message) = mtom(&envelope, parts);
                 self.post(row.path, &content_type, message).await
@@ -128,19 +160,46 @@ impl Soap {
     pub async fn retrieve(&self, repository: &str, unique_ids: &[&str]) -> Answer {
         self.send(Transaction::Iti43, &retrieve_documents(repository, unique_ids), &[]).await
     }
+
+    /// ITI-86 of documents of one repository.
+    pub async fn remove_documents(&self, repository: &str, unique_ids: &[&str]) -> Answer {
+        let mut w = XmlWriter::new();
+        remove_documents::write(&mut w, &documents(repository, unique_ids));
+        self.send(Transaction::Iti86, &w.finish(), &[]).await
+    }
+}
+
+/// `xds:DocumentRequest`s for documents of one repository.
+pub fn documents(repository: &str, unique_ids: &[&str]) -> Vec<DocumentRequest> {
+    let request = |id: &&str| DocumentRequest {
+        home_community_id: None,
+        repository_unique_id: repository.into(),
+        document_unique_id: (*id).into(),
+    };
+    unique_ids.iter().map(request).collect()
 }
 
 pub const SIMPLE: &str = "application/soap+xml; charset=UTF-8";
 
 pub fn envelope(action: &str, body: &str) -> String {
+    envelope_with(action, &synchronous(), body)
+}
+
+/// The headers of a request that is answered on its connection.
+fn synchronous() -> String {
+    format!(
+        "<a:MessageID>urn:uuid:{}</a:MessageID>\
+         <a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>",
+        uuid::Uuid::new_v4()
+    )
+}
+
+fn envelope_with(action: &str, headers: &str, body: &str) -> String {
     format!(
         "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
          xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header>\
-         <a:Action s:mustUnderstand=\"1\">{action}</a:Action>\
-         <a:MessageID>urn:uuid:{}</a:MessageID>\
-         <a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo>\
-         </s:Header><s:Body>{body}</s:Body></s:Envelope>",
-        uuid::Uuid::new_v4()
+         <a:Action s:mustUnderstand=\"1\">{action}</a:Action>{headers}\
+         </s:Header><s:Body>{body}</s:Body></s:Envelope>"
     )
 }
 

@@ -26,7 +26,7 @@ use crate::service::database;
 use crate::service::registry::judge::Claim;
 use crate::service::registry::register::{Registered, Stop, merge, swept};
 use crate::service::registry::{Registry, Settings};
-use crate::store::audit::{self, AuditRow};
+use crate::service::traces::Traces;
 use crate::store::db::{DbError, Tx};
 
 use decide::decide;
@@ -47,7 +47,8 @@ impl Registry {
             self.addressed_to_us(&update, &mut problems);
         }
         let subject = subject_of(&update);
-        let audit = AuditRow::new(context.audit(Outcome::Success, subject)).map_err(database)?;
+        let event = context.audit(Outcome::Success, subject);
+        let traces = Traces::of(context, vec![event], &problems).map_err(database)?;
         let Some(plan) = decode(context, update, restricted, &mut problems).map_err(database)? else {
             return Err(Error::Rejected(problems));
         };
@@ -65,18 +66,18 @@ impl Registry {
             merge(&mut problems, found);
             return Err(Error::Rejected(problems));
         }
-        let audit = Arc::new(audit);
+        let traces = Arc::new(traces);
         // A conflict is another writer that made the same patient known, or moved what we were about to hold.
         let mut attempts = 0;
         let done = loop {
-            let (plan, settings, audit) = (plan.clone(), settings.clone(), audit.clone());
+            let (plan, settings, traces) = (plan.clone(), settings.clone(), traces.clone());
             let done = self
                 .db
                 .write(move |tx| {
-                    let (plan, settings, audit) = (plan.clone(), settings.clone(), audit.clone());
+                    let (plan, settings, traces) = (plan.clone(), settings.clone(), traces.clone());
                     Box::pin(async move {
                         make(tx, &plan, &settings).await?;
-                        audit::append(tx, &audit).await?;
+                        traces.leave(tx).await?;
                         Ok(())
                     })
                 })

@@ -1,0 +1,61 @@
+//! What the outbox delivers, and who does it. A new effect is a variant here and its courier.
+
+use crate::service::answers::Answers;
+use crate::store::outbox::Claimed;
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An asynchronous answer.
+    Answer,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 1] = [Self::Answer];
+
+    /// `outbox.kind`
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Answer => "answer",
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    Done,
+    /// To be tried again. `why` is kept and logged: nobody's data. `away`: nobody was there, which the rest
+    /// of the stream need not find out one by one.
+    Later {
+        why: String,
+        away: bool,
+    },
+    /// It will never go; somebody must look at it.
+    Never(String),
+}
+
+impl Delivery {
+    /// To be tried again for a reason of its own.
+    pub fn later(why: impl Into<String>) -> Self {
+        Delivery::Later { why: why.into(), away: false }
+    }
+}
+
+/// Those who deliver, as configured.
+#[derive(Clone, Default)]
+pub struct Couriers {
+    pub answers: Option<Answers>,
+}
+
+impl Couriers {
+    pub(super) async fn deliver(&self, row: &Claimed) -> Delivery {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
+        match (kind, &self.answers) {
+            (Some(Kind::Answer), Some(answers)) => answers.deliver(&row.payload).await,
+            (Some(Kind::Answer), None) => Delivery::Never("no address is allowed (any more)".into()),
+            // A newer gateway on the same database may know it.
+            (None, _) => Delivery::later("this version knows no such kind"),
+        }
+    }
+}
