@@ -797,6 +797,21 @@ async fn two_lists_of_one_patient_do_not_list_each_other() {
     assert!(of_type(&gateway, EntryType::Stable).await.iter().all(|e| e.availability_status == Approved));
 }
 
+/// Another system's snapshot of our entry is its document: listed, and left alone.
+#[tokio::test]
+async fn a_snapshot_that_another_system_made() {
+    let (gateway, unique_id) = with(on_demand(), persisting).await;
+    let of = in_force(&gateway).await.entry_uuid;
+    let mut theirs = relating(submission(), AssociationType::IsSnapshotOf, &of);
+    theirs.document_entries[0].repository_unique_id = Some("2.999.404".into());
+    gateway.soap().register(&theirs).await.assert_success();
+    let (_, document) = retrieved(&gateway, &unique_id).await;
+    assert!(document.contains(&format!("<td>{}</td>", theirs.document_entries[0].unique_id)));
+    let entries = of_type(&gateway, EntryType::Stable).await;
+    assert_eq!(entries.len(), 2);
+    assert!(entries.iter().all(|e| e.availability_status == Approved));
+}
+
 /// A snapshot goes where the one before it lay, as every replacement does.
 #[tokio::test]
 async fn a_snapshot_inherits_the_folder() {
@@ -969,6 +984,25 @@ async fn retrievals_while_others_register() {
         .map(|e| e.unique_id.clone())
         .collect();
     assert_eq!(approved, [last]);
+    everything_verified(&gateway).await;
+}
+
+/// The documents' folder cannot be written: nothing is given out, nothing registered, and the next try works.
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_stored_is_not_given_out() {
+    let (gateway, unique_id) = with(on_demand(), persisting).await;
+    let objects = gateway.config.repository.documents.join("objects");
+    let away = objects.with_file_name("away");
+    std::fs::rename(&objects, &away).unwrap();
+    std::fs::write(&objects, b"in the way").unwrap();
+    let answer = gateway.soap().retrieve(REPOSITORY, &[&unique_id]).await;
+    answer.assert_failure(&["XDSRepositoryError"]);
+    assert!(answer.parts.is_empty());
+    assert_eq!(of_type(&gateway, EntryType::Stable).await, []);
+    std::fs::remove_file(&objects).unwrap();
+    std::fs::rename(&away, &objects).unwrap();
+    let made = made_id(&gateway, &unique_id).await;
+    gateway.soap().retrieve(REPOSITORY, &[&made]).await.assert_success();
     everything_verified(&gateway).await;
 }
 

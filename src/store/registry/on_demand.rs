@@ -42,8 +42,8 @@ pub struct Snapshot {
     pub kept: bool,
 }
 
-/// The snapshots of a patient's on-demand entries at a repository, whatever version of either end the
-/// association names.
+/// A repository's own snapshots of a patient's on-demand entries there, whatever version of either end the
+/// association names. What others register as a snapshot is their document.
 pub async fn snapshots(
     tx: &mut Tx<'_>,
     patient_key: i64,
@@ -56,7 +56,8 @@ pub async fn snapshots(
          WHERE a.patient_key = $1 AND a.assoc_type = $2 \
          AND t.patient_key = a.patient_key AND t.id = a.target_id AND t.repository_unique_id = $3 \
          AND s.patient_key = a.patient_key AND s.id = a.source_id \
-         AND d.lid = s.lid AND d.patient_key = a.patient_key AND d.status <> 3 ORDER BY d.id",
+         AND d.lid = s.lid AND d.patient_key = a.patient_key AND d.status <> 3 \
+         AND d.repository_unique_id = $3 ORDER BY d.id",
         &[Val::I64(patient_key), Val::Text(AssociationType::IsSnapshotOf.urn()), Val::Text(repository)],
         |row| {
             Ok(Snapshot {
