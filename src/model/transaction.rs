@@ -157,6 +157,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_element: (NS_LCM, "SubmitObjectsRequest"),
         actor: Actor::DocumentRegistry,
         clause: "ITI TF-2 3.61",
+        asynchronous: ASYNCHRONOUS,
+        action_in_content_type: false,
     },
     TransactionRow {
         transaction: Transaction::Iti62,
@@ -204,7 +206,7 @@ pub const CATALOGUE: &[TransactionRow] = &[
 ];
 
 impl Transaction {
-    pub const ALL: [Transaction; 9] = [
+    pub const ALL: [Transaction; 10] = [
         Self::Iti18,
         Self::Iti41,
         Self::Iti42,
@@ -229,7 +231,7 @@ impl Transaction {
             Self::Iti61 => 6,
             Self::Iti62 => 7,
             Self::Iti86 => 8,
-            Self::Iti92 => 8,
+            Self::Iti92 => 9,
         };
         &CATALOGUE[index]
     }

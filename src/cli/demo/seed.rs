@@ -160,6 +160,7 @@ impl Seed {
             caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
             request_id,
             received_at: self.clock.now(),
+            elsewhere: None,
         }
     }
 

@@ -12,10 +12,10 @@ use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::registry::Registry;
 use crate::service::registry::changes::{Changes, HeldPatients};
-use crate::service::registry::register::Stop;
+use crate::service::registry::register::{Stop, swept};
 use crate::store::audit::{self, AuditRow};
 use crate::store::db::{DbError, Tx};
-use crate::store::documents::StoredDocument;
+use crate::store::documents::{Put, StoredDocument};
 use crate::store::patient;
 use crate::store::registry::change::Cause;
 use crate::store::registry::put::{self, AssociationRow, EntryRow, FolderRow, SetRow};
@@ -67,6 +67,7 @@ impl Registry {
             .await;
         done.map_err(|stop| match stop {
             Stop::Rejected(errors) => Error::Rejected(errors),
+            Stop::Condemned => swept(),
             Stop::Database(e) => database(e),
         })
     }
@@ -144,7 +145,9 @@ async fn take_in(tx: &mut Tx<'_>, rows: &Rows) -> Result<Arrival, Stop> {
     }
     associations(tx, &mut changes, rows).await?;
     for document in &rows.documents {
-        changes.of(tx, set_key).await?.store_document(tx, document).await?;
+        if changes.of(tx, set_key).await?.store_document(tx, document).await? == Put::Condemned {
+            return Err(Stop::Condemned);
+        }
     }
     changes.finish(tx, &rows.cause).await?;
     audit::append(tx, &rows.audit).await?;

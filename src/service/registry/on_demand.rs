@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::query::failure;
-use super::register::{Stop, store};
+use super::register::{Stop, store, swept};
 use crate::model::audit::Outcome;
 use crate::model::consent::{Permit, Purpose};
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
@@ -19,8 +19,8 @@ use crate::model::transaction::Transaction;
 use crate::service::context::{Context, Subject};
 use crate::service::registry::Registry;
 use crate::service::registry::plan::Plan;
+use crate::service::traces::Traces;
 use crate::service::{access, database};
-use crate::store::audit::AuditRow;
 use crate::store::db::{DbError, Tx};
 use crate::store::documents::StoredDocument;
 use crate::store::patient;
@@ -151,8 +151,9 @@ impl Registry {
             documents: vec![document.unique_id.clone()],
             ..Subject::default()
         };
-        let audit = AuditRow::new(context.audit(Outcome::Success, subject)).map_err(database)?;
-        let plan = Plan::new(context, submission, vec![document], audit).map_err(database)?;
+        // What is answered, wherever to, is the retrieval's.
+        let traces = Traces::new(vec![context.audit(Outcome::Success, subject)], None).map_err(database)?;
+        let plan = Plan::new(context, submission, vec![document], traces).map_err(database)?;
         let given =
             Arc::new((plan, repository.to_owned(), lineage(&seen.entry).to_owned(), seen.snapshots.clone()));
         let settings = self.settings.clone();
@@ -176,6 +177,7 @@ impl Registry {
         match done {
             Ok(snapped) => Ok(snapped),
             Err(Stop::Rejected(errors)) => Err(Error::Rejected(errors)),
+            Err(Stop::Condemned) => Err(swept()),
             Err(Stop::Database(e)) => Err(database(e)),
         }
     }

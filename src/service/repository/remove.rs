@@ -35,7 +35,7 @@ struct Request {
     /// What is wrong with the rest of the message.
     refused: Vec<RegistryError>,
     /// repositoryUniqueId, if our own registry's entries keep their documents.
-    kept_by: Option<Arc<str>>,
+    kept_by: Option<String>,
 }
 
 enum Stop {
@@ -67,7 +67,7 @@ impl Repository {
             context: context.clone(),
             unique_ids,
             refused,
-            kept_by: (registered_here && !self.remove_registered).then(|| self.unique_id.clone()),
+            kept_by: (registered_here && !self.settings.remove_registered).then(|| self.settings.unique_id.clone()),
         });
         let now = self.now.clone();
         let done = self
