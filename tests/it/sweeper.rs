@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chiren::config::Config;
 use chiren::model::metadata::Submission;
 use chiren::service::repository::{Repository, SWEEP_LEASE};
-use chiren::store::blob::{BlobKey, Blobs};
+use chiren::store::blob::{BlobKey, Blobs, SweepAges};
 use chiren::store::db::{Db, DbError};
 use chiren::store::documents::{self, Found};
 use chiren::store::lease;
@@ -182,7 +182,9 @@ async fn what_is_acknowledged_is_never_swept_away() {
         let sweeper = tokio::spawn(async move {
             let mut removed = 0;
             while !stopped.is_cancelled() {
-                match sweeping.sweep(later(), Duration::ZERO).await {
+                // What is still arriving is left to arrive.
+                let ages = SweepAges { object: Duration::ZERO, ..SweepAges::default() };
+                match sweeping.sweep_older(later(), ages).await {
                     Ok(report) => removed += report.objects,
                     // SQLite: two programs write to one file.
                     Err(chiren::model::error::Error::Busy(_)) => {}

@@ -180,8 +180,13 @@ impl Repository {
     /// One sweep as of `now`; younger leftovers than `age` are left alone, they may be in use. Where
     /// another gateway sweeps the store, only our own spool is looked through.
     pub async fn sweep(&self, now: SystemTime, age: Duration) -> Result<SweepReport, Error> {
+        self.sweep_older(now, SweepAges { spool: age, object: age }).await
+    }
+
+    /// The same with an age for each.
+    pub async fn sweep_older(&self, now: SystemTime, ages: SweepAges) -> Result<SweepReport, Error> {
         let mut report = SweepReport::default();
-        if let Some(cutoff) = now.checked_sub(age) {
+        if let Some(cutoff) = now.checked_sub(ages.spool) {
             report.spool_files = self.blobs.sweep_spool(cutoff).await.map_err(storage)?;
         }
         let micros_now = Timestamp::try_from(now).map_or(i64::MAX, Timestamp::as_microsecond);
@@ -191,7 +196,7 @@ impl Repository {
         if leader.lead().await.map_err(database)?.is_none() {
             return Ok(report);
         }
-        let done = self.lead_sweep(&mut leader, now, age).await;
+        let done = self.lead_sweep(&mut leader, now, ages).await;
         let released = leader.release().await;
         let swept = done.map_err(Stop::error)?;
         released.map_err(database)?;
@@ -204,14 +209,15 @@ impl Repository {
         })
     }
 
-    async fn lead_sweep(&self, leader: &mut Leader, now: SystemTime, age: Duration) -> Result<Swept, Stop> {
+    async fn lead_sweep(&self, leader: &mut Leader, now: SystemTime, ages: SweepAges) -> Result<Swept, Stop> {
+        let age = ages.object;
         self.finish_condemned(leader, now, age).await?;
         let forgotten = leader.now.saturating_sub(micros(age.max(MEMORY)));
         self.db
             .write(move |tx| Box::pin(async move { documents::forget_gone(tx, forgotten).await }))
             .await
             .map_err(|e: DbError| Stop::Database(e))?;
-        self.blobs.sweep(now, SweepAges { spool: age, object: age }, leader).await
+        self.blobs.sweep(now, ages, leader).await
     }
 
     /// Removes what a sweeper condemned that then died or lost its lease. Those whose last removal may

@@ -482,6 +482,8 @@ fn client(config: &S3Config) -> Result<AmazonS3, String> {
         .with_allow_http(true)
         .with_checksum_algorithm(Checksum::SHA256)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // One object at a time is what every store can remove.
+        .with_disable_bulk_delete(true)
         .with_retry(retry)
         .with_http_connector(Ours(http(config)?));
     if let Some(session) = credentials.session {

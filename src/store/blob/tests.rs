@@ -35,6 +35,7 @@ fn in_bucket(place: &s3_server::Place, dir: &TempDir, keys: Option<KeyRing>) -> 
         prefix: place.prefix.clone(),
         credentials: Some(place.credentials(dir.path())),
         part_mib: 5,
+        region: "us-east-1".into(),
         answer_seconds: 30,
         ..Default::default()
     };
@@ -91,7 +92,7 @@ async fn content(blobs: &Blobs, key: &BlobKey) -> Vec<u8> {
     let reader = blobs.read(key).await.unwrap();
     let size = reader.size();
     let chunks: Vec<Bytes> = reader.try_collect().await.unwrap();
-    assert!(chunks.iter().all(|c| c.len() <= 256 * 1024 && !c.is_empty()));
+    assert!(chunks.iter().all(|c| c.len() <= 1 << 20 && !c.is_empty()));
     let all = chunks.concat();
     assert_eq!(all.len() as u64, size);
     all

@@ -55,7 +55,7 @@ impl Server {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(dir.path().join(BUCKET)).expect("a bucket");
-        let server = Self {
+        let mut server = Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             dir,
             fault: watch::channel(Fault::None).0,
@@ -63,8 +63,8 @@ impl Server {
             thread: Mutex::default(),
             requests: Arc::default(),
         };
-        let address = server.serve();
-        Self { address, ..server }
+        server.address = server.serve();
+        server
     }
 
     fn serve(&self) -> SocketAddr {
@@ -77,6 +77,7 @@ impl Server {
             service: builder.build(),
             fault: self.fault.subscribe(),
             requests: self.requests.clone(),
+            root: self.dir.path().to_owned(),
         };
         let (stop, stopped) = watch::channel(false);
         *self.stop.lock().expect("stop") = Some(stop);
@@ -192,6 +193,7 @@ struct State {
     service: S3Service,
     fault: watch::Receiver<Fault>,
     requests: Arc<Mutex<Vec<String>>>,
+    root: PathBuf,
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
@@ -220,7 +222,12 @@ async fn answer(mut state: State, request: Request<Incoming>) -> Result<Answer, 
     let encrypted = encrypted.and_then(|v| v.to_str().ok()).unwrap_or_default();
     let seen = format!("{} {} {encrypted}", request.method(), request.uri());
     state.requests.lock().expect("requests").push(seen.trim_end().to_owned());
-    let fault = *state.fault.borrow();
+    let mut fault = *state.fault.borrow();
+    // The server would make a bucket with its first object.
+    let bucket = request.uri().path().split('/').nth(1).unwrap_or_default();
+    if fault == Fault::None && !state.root.join(bucket).is_dir() {
+        fault = Fault::Status(404, "NoSuchBucket");
+    }
     let is_get = request.method() == http::Method::GET && request.uri().query().is_none();
     match fault {
         Fault::Status(status, code) => {
@@ -245,7 +252,7 @@ async fn answer(mut state: State, request: Request<Incoming>) -> Result<Answer, 
         let body = body.map_err(|e| std::io::Error::other(e.to_string())).boxed_unsync();
         return Ok(Response::from_parts(parts, body));
     }
-    let mut whole = match body.collect().await {
+    let mut whole = match http_body_util::BodyExt::collect(body).await {
         Ok(body) => body.to_bytes().to_vec(),
         Err(_) => vec![],
     };
