@@ -21,7 +21,7 @@ use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
-use crate::service::outbox::{Couriers, Outbox};
+use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{self, RegisterAt, Repository};
@@ -252,7 +252,7 @@ impl Running {
             postman.abort();
         } else if self.asynchronous.is_some() {
             // What the last requests left is tried once; the rest waits for the next start.
-            let now = || self.clock.now().as_microsecond();
+            let now = micros(&self.clock);
             let stop = CancellationToken::new();
             let last = self.rooms.outbox.run(&self.rooms.couriers, &now, &stop);
             let _ = tokio::time::timeout(self.drain, last).await;
@@ -307,9 +307,14 @@ async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
     }
 }
 
+fn micros(clock: &Clock) -> Now {
+    let clock = clock.clone();
+    Arc::new(move || clock.now().as_microsecond())
+}
+
 /// Delivers what the outbox holds, until it is told to stop.
 async fn deliver(rooms: Rooms, clock: Clock, stop: CancellationToken) {
-    let now = move || clock.now().as_microsecond();
+    let now = micros(&clock);
     while !stop.is_cancelled() {
         if let Err(e) = rooms.outbox.run(&rooms.couriers, &now, &stop).await {
             warn!(cause = format!("{e:?}"), "the outbox cannot be read; the next look will try again");

@@ -98,13 +98,16 @@ pub async fn claim(
     lease_until: i64,
     most: i64,
 ) -> Result<Vec<Claimed>, DbError> {
+    let skip = skip_locked(tx, "o");
     let mut claimed = tx
         .fetch(
-            "UPDATE outbox SET leased_by = $1, lease_until = $2, attempts = attempts + 1 WHERE id IN \
-             (SELECT o.id FROM outbox o WHERE o.not_before <= $3 AND o.lease_until <= $3 AND NOT EXISTS \
-             (SELECT 1 FROM outbox e WHERE e.stream = o.stream AND e.ordinal > 0 AND e.ordinal < o.ordinal) \
-             ORDER BY o.not_before, o.id LIMIT $4) AND not_before <= $3 AND lease_until <= $3 \
-             RETURNING id, kind, stream, payload, created_at, attempts",
+            format!(
+                "UPDATE outbox SET leased_by = $1, lease_until = $2, attempts = attempts + 1 WHERE id IN \
+                 (SELECT o.id FROM outbox o WHERE o.not_before <= $3 AND o.lease_until <= $3 AND NOT EXISTS \
+                 (SELECT 1 FROM outbox e WHERE e.stream = o.stream AND e.ordinal > 0 AND e.ordinal < o.ordinal) \
+                 ORDER BY o.not_before, o.id LIMIT $4{skip}) AND not_before <= $3 AND lease_until <= $3 \
+                 RETURNING id, kind, stream, payload, created_at, attempts"
+            ),
             &[by.into(), lease_until.into(), now.into(), most.into()],
             |row| {
                 Ok(Claimed {
@@ -148,11 +151,24 @@ pub async fn postpone(
 
 /// Nobody is there: what else waits for the same stream waits too.
 pub async fn postpone_stream(tx: &mut Tx<'_>, stream: &str, not_before: i64) -> Result<u64, DbError> {
+    let skip = skip_locked(tx, "o");
     tx.exec(
-        "UPDATE outbox SET not_before = $2 WHERE stream = $1 AND not_before < $2 AND leased_by IS NULL",
+        format!(
+            "UPDATE outbox SET not_before = $2 WHERE id IN (SELECT o.id FROM outbox o WHERE o.stream = $1 \
+             AND o.not_before < $2 AND o.leased_by IS NULL{skip})"
+        ),
         &[stream.into(), not_before.into()],
     )
     .await
+}
+
+/// On PostgreSQL, where several write at once: rows that somebody has in hand are passed over, so that nobody
+/// waits for whoever waits for him.
+fn skip_locked(tx: &Tx<'_>, alias: &str) -> String {
+    match tx.is_postgres() {
+        true => format!(" FOR UPDATE OF {alias} SKIP LOCKED"),
+        false => String::new(),
+    }
 }
 
 /// Given up: it stays, for people to see.

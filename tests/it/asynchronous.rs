@@ -10,7 +10,7 @@ use chiren::model::metadata::AvailabilityStatus;
 use chiren::model::namespace::{WSA_ANONYMOUS, WSA_NONE};
 use chiren::model::transaction::{Packaging, Transaction};
 use chiren::server::clock::Clock;
-use chiren::service::outbox::Waiting;
+use chiren::service::outbox::{Now, Waiting};
 use chiren::store::db::DbError;
 use chiren::wire::ebxml::{remove, remove_documents, retrieve};
 use chiren::wire::xml::XmlWriter;
@@ -44,8 +44,8 @@ impl Gateway {
 }
 
 async fn run_outbox(running: &Running, clock: &Clock) {
-    let rooms = &running.rooms;
-    let now = || clock.now().as_microsecond();
+    let (rooms, clock) = (&running.rooms, clock.clone());
+    let now: Now = Arc::new(move || clock.now().as_microsecond());
     rooms.outbox.run(&rooms.couriers, &now, &CancellationToken::new()).await.expect("the outbox runs");
 }
 

@@ -66,7 +66,7 @@ async fn a_document_goes_and_its_history_stays() {
     let ours: Vec<_> = records.iter().filter(|r| r.transaction == "ITI-86").collect();
     assert_eq!(ours.len(), 2);
     assert_eq!((ours[0].outcome, &ours[0].patients[..]), (Outcome::Success, &[PATIENT.to_owned()][..]));
-    assert_eq!(ours[0].documents, [unique_id.clone()]);
+    assert_eq!(ours[0].documents, std::slice::from_ref(&unique_id));
     assert_eq!(ours[1].outcome, Outcome::SeriousFailure);
 
     let context = Context::of_operator("history", None, gateway.clock.now());

@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -30,6 +29,9 @@ const SECOND: i64 = 1_000_000;
 /// The second attempt comes about so long after the first, each further one twice as long after the last.
 const FIRST_DELAY: i64 = 2 * SECOND;
 const LONGEST_DELAY: i64 = 600 * SECOND;
+
+/// The present in microseconds since 1970.
+pub type Now = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The outbox of a database. Clones share it.
 #[derive(Clone)]
@@ -111,29 +113,35 @@ impl Outbox {
     pub async fn run(
         &self,
         couriers: &Couriers,
-        now: &(dyn Fn() -> i64 + Send + Sync),
+        now: &Now,
         stop: &CancellationToken,
     ) -> Result<Report, Error> {
         let _turn = self.0.turn.lock().await;
         let mut report = Report::default();
-        let mut under_way = FuturesUnordered::new();
+        // Tasks, not futures beside this one: what is not polled while a claim waits must hold no connection.
+        let mut under_way = JoinSet::new();
         let mut trouble = None;
         loop {
             let room = self.0.settings.workers.max(1).saturating_sub(under_way.len());
             if room > 0 && trouble.is_none() && !stop.is_cancelled() {
                 match self.claim(now(), room).await {
                     Ok(claimed) => {
-                        under_way.extend(claimed.into_iter().map(|row| self.attempt(row, couriers, now)));
+                        for row in claimed {
+                            let (outbox, couriers, now) = (self.clone(), couriers.clone(), now.clone());
+                            under_way.spawn(async move { outbox.attempt(row, &couriers, &now).await });
+                        }
                     }
                     // What is under way is seen to its end first.
                     Err(e) => trouble = Some(e),
                 }
             }
-            match under_way.next().await {
+            match under_way.join_next().await {
                 None => break,
-                Some(Settled::Delivered) => report.delivered += 1,
-                Some(Settled::Postponed) => report.postponed += 1,
-                Some(Settled::Parked) => report.parked += 1,
+                Some(Ok(Settled::Delivered)) => report.delivered += 1,
+                Some(Ok(Settled::Postponed)) => report.postponed += 1,
+                Some(Ok(Settled::Parked)) => report.parked += 1,
+                // It panicked; its lease runs out, and it is tried again.
+                Some(Err(e)) => tracing::error!(cause = %e, "a delivery ended early"),
             }
         }
         self.0.delivered.fetch_add(report.delivered, Ordering::Relaxed);
@@ -159,12 +167,7 @@ impl Outbox {
     }
 
     /// Delivers a row in hand and writes down how that went.
-    async fn attempt(
-        &self,
-        row: Claimed,
-        couriers: &Couriers,
-        now: &(dyn Fn() -> i64 + Send + Sync),
-    ) -> Settled {
+    async fn attempt(&self, row: Claimed, couriers: &Couriers, now: &Now) -> Settled {
         let patience = Duration::from_secs(self.0.settings.delivery_seconds);
         let delivery = match timeout(patience, couriers.deliver(&row)).await {
             Ok(delivery) => delivery,
