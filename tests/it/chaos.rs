@@ -127,12 +127,16 @@ impl World {
         let later = Duration::from_micros(self.random.below(20_000));
         let (answered, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let kill = Arc::new(Notify::new());
+        // All are connected before the first of them may bring death about.
+        let mut connections = vec![];
+        for _ in &self.desks {
+            connections.push(connect(address).await);
+        }
         let mut clients = vec![];
-        for mut desk in self.desks.drain(..) {
+        for (mut desk, mut connection) in self.desks.drain(..).zip(connections) {
             let (answered, stop, kill) = (answered.clone(), stop.clone(), kill.clone());
             let mut random = SplitMix64::new(self.random.next_u64());
             clients.push(tokio::spawn(async move {
-                let mut connection = connect(address).await;
                 let mut refused = 0;
                 while !stop.load(Ordering::Acquire) {
                     let deed = acts::next(&desk, &mut random);

@@ -58,7 +58,8 @@ fn urn(random: &mut SplitMix64) -> String {
 /// A new lineage, alone or in the place of another.
 fn publish(desk: &Desk, random: &mut SplitMix64, provided: bool, replaces: Option<usize>) -> Deed {
     let mut s = of_patient(submission(), &desk.patient);
-    let octets = Octets { seed: random.next_u64(), size: 1 + random.skewed(100_000) as usize };
+    // Long enough that no two are the same: those would share one object.
+    let octets = Octets { seed: random.next_u64(), size: 16 + random.skewed(100_000) as usize };
     let bytes = octets.bytes();
     let entry = &mut s.document_entries[0];
     entry.hash = Some(sha1::Sha1::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect());
