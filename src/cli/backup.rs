@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::keep::{FAULTS, documents, ended, hear, origin, unhurried};
+use super::keep::{FAULTS, documents, ended, hear, origin};
 use super::{ConfigFile, print, runtime};
 use crate::config::{Config, Language};
 use crate::service::backup::{self, Place, Refusal, Taken};
@@ -69,7 +69,7 @@ async fn take(config: &Config, arguments: &Arguments, language: Language) -> any
         return Err(Refusal::OwnDocuments(arguments.to.clone()).into());
     }
     let blobs = documents(config)?;
-    let db = Db::open(&unhurried(&config.database)).await.context("the database cannot be opened")?;
+    let db = Db::open(&config.database.unhurried()).await.context("the database cannot be opened")?;
     let origin = origin(config, &db);
     let keep = arguments.keep.map(|n| n as usize);
     let hear = hear(language);

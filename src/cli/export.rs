@@ -12,7 +12,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use self::folder::{Book, Writer};
-use super::keep::{FAULTS, documents, ended, hear, unhurried_config};
+use super::keep::{FAULTS, documents, ended, hear, unhurried};
 use super::operator::{Operator, failure};
 use super::{ConfigFile, print, runtime};
 use crate::config::{Config, Language};
@@ -94,7 +94,7 @@ async fn export(
             Language::Ja => bail!("{} は空ではありません。何も書き出していません", arguments.to.display()),
         }
     }
-    let config = &unhurried_config(config);
+    let config = &unhurried(config);
     let operator = Operator::open(config, "export").await?;
     let done = write(config, arguments, &operator, language).await;
     operator.close().await;

@@ -8,32 +8,25 @@ use anyhow::Context as _;
 
 use super::failed;
 use crate::config::database::Engine;
-use crate::config::{Config, DatabaseConfig, Language};
+use crate::config::{Config, Language};
 use crate::service::backup::{Hear, Origin, Progress, Refusal};
-use crate::store::blob::{BlobOptions, Blobs};
+use crate::store::blob::Blobs;
 use crate::store::db::Db;
 
 /// Exit status of a command that was done and found faults, as of `chiren verify`.
 pub const FAULTS: u8 = 4;
 
-/// The database as a command wants it that reads everything: one statement may take hours.
-pub fn unhurried(database: &DatabaseConfig) -> DatabaseConfig {
-    database.clone()
-}
-
-/// The whole configuration so.
-pub fn unhurried_config(config: &Config) -> Config {
-    Config { database: unhurried(&config.database), ..config.clone() }
+/// The configuration as a command wants it that reads everything: one statement may take hours.
+pub fn unhurried(config: &Config) -> Config {
+    Config { database: config.database.unhurried(), ..config.clone() }
 }
 
 /// The configured store of documents, if there is a repository.
 pub fn documents(config: &Config) -> anyhow::Result<Option<Blobs>> {
-    if !config.repository.enabled {
-        return Ok(None);
+    match config.repository.enabled {
+        true => Blobs::of(&config.repository).map(Some).context("the document store cannot be opened"),
+        false => Ok(None),
     }
-    let folder = &config.repository.documents;
-    let blobs = Blobs::open(folder, BlobOptions::default());
-    blobs.map(Some).with_context(|| format!("repository.documents: {} cannot be used", folder.display()))
 }
 
 /// Whose rows the configured database has.

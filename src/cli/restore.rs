@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::keep::{FAULTS, documents, ended, hear, unhurried};
+use super::keep::{FAULTS, documents, ended, hear};
 use super::{ConfigFile, print, runtime};
 use crate::config::{Config, Language};
 use crate::service::backup::{self, Place, Refusal, Restored};
@@ -69,7 +69,7 @@ async fn restore(config: &Config, arguments: &Arguments, language: Language) -> 
     }
     let blobs = documents(config)?;
     let (from, generation) = (&arguments.from, arguments.generation.as_deref());
-    let (database, now) = (unhurried(&config.database), Timestamp::now());
+    let (database, now) = (config.database.unhurried(), Timestamp::now());
     backup::restore(from, generation, &database, blobs.as_ref(), now, &hear(language)).await
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::keep::{documents, ended, hear, unhurried};
+use super::keep::{documents, ended, hear};
 use super::{print, runtime};
 use crate::config::{Config, DatabaseConfig, Language};
 use crate::service::backup::{self, Transferred};
@@ -70,10 +70,10 @@ impl End {
     }
 
     fn database(&self) -> DatabaseConfig {
-        unhurried(match self {
-            Self::Url(config) => config,
-            Self::File(config) => &config.database,
-        })
+        match self {
+            Self::Url(config) => config.unhurried(),
+            Self::File(config) => config.database.unhurried(),
+        }
     }
 
     fn documents(&self) -> anyhow::Result<crate::store::blob::Blobs> {

@@ -18,6 +18,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
+use crate::on_demand::on_demand;
 use crate::support::process::{Process, run, write_config};
 use crate::support::samples::*;
 use crate::support::sink::{Arrived, Sink, allowed, url};
@@ -106,6 +107,14 @@ async fn every_transaction_is_answered_elsewhere() {
     let mut next = next_entry(update(), "DE", other);
     next.submission.document_entries[0].title = text("訂正");
     ask(Transaction::Iti92, update_objects(&next), &[]).await.assert_success();
+
+    // Made when it is asked for, and kept nowhere but for this answer.
+    let listed = on_demand();
+    ask(Transaction::Iti61, submit_objects(&listed), &[]).await.assert_success();
+    let mut w = XmlWriter::new();
+    retrieve::write_request(&mut w, &documents(REPOSITORY, &[&listed.document_entries[0].unique_id]));
+    let made = ask(Transaction::Iti43, w.finish(), &[]).await.documents();
+    assert!(made[0].1.starts_with(b"<?xml"));
 
     let ids: Vec<String> = gateway.all(PATIENT).await.iter().map(|o| o.id().to_owned()).collect();
     let mut w = XmlWriter::new();

@@ -363,9 +363,9 @@ async fn what_is_not_empty_is_not_restored_into() {
     // Cut short after the documents, with the tables made: the same command ends it.
     chiren::store::migrate::apply(&config.database, 1).await.unwrap();
     let source = Blobs::open(&gateway.config.repository.documents, BlobOptions::default()).unwrap();
-    let first = (0..=255).map(|n| source.keys(n));
-    let first =
-        futures_util::future::join_all(first).await.into_iter().flat_map(Result::unwrap).next().unwrap();
+    let first = (0..=255).map(|n| source.list(n));
+    let first = futures_util::future::join_all(first).await.into_iter().flat_map(Result::unwrap);
+    let first = first.map(|stored| stored.key).next().unwrap();
     chiren::service::backup::bring(&source, &blobs, &first).await.unwrap().unwrap();
     let (code, out, said) = restore(&target, &[]);
     assert!(code == 0 && out.contains("0 of them copied now"), "{out}{said}");

@@ -186,7 +186,7 @@ async fn entry_of(gateway: &Gateway) -> (String, String) {
 
 /// Actors of the index that this program plays in these transactions. Gateways, the XDR recipient
 /// and the options of other transactions are not among them.
-const PLAYED: [&str; 7] = [
+const PLAYED: [&str; 8] = [
     "Document Registry",
     "Document Registry (On-Demand)",
     "Document Repository",

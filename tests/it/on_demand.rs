@@ -33,7 +33,7 @@ use crate::support::{Answer, Gateway};
 const LOCAL: &str = "jp:formatcode";
 
 /// An on-demand entry of the patient's document list as ITI-61 wants it.
-fn on_demand() -> Submission {
+pub fn on_demand() -> Submission {
     in_format("jp:chiren:document-list:cda", "text/xml")
 }
 

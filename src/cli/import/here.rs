@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Arguments, Report};
 use crate::cli::export::folder::{self, Book, Listed};
-use crate::cli::keep::{documents, hear};
+use crate::cli::keep::{documents, hear, unhurried};
 use crate::cli::operator::{Operator, failure};
 use crate::config::{Config, Language};
 use crate::model::error::{Error, ErrorCode, RegistryError};
@@ -28,6 +28,7 @@ use crate::wire::xml::tree;
 const PATIENTS: usize = 500;
 
 pub async fn import(config: &Config, arguments: &Arguments, language: Language) -> anyhow::Result<Report> {
+    let config = &unhurried(config);
     let operator = Operator::open(config, "import").await?;
     let done = match Book::read(&arguments.from)? {
         Some(book) => of_ours(config, arguments, &book, &operator, language).await,

@@ -1,4 +1,4 @@
-//! To any registry by address: what ITI-42 can carry as ITI-42, the rest as ITI-57.
+//! To any registry by address: what ITI-42 and ITI-61 can carry by them, the rest as ITI-57.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::config::Language;
 use crate::model::ebrim::{ObjectKind, Slot};
 use crate::model::error::RegistryError;
 use crate::model::metadata::{
-    Association, AvailabilityStatus, MetadataObject, Submission, SubmissionSet, Trigger, TriggerAssociation,
-    Update,
+    Association, AvailabilityStatus, DocumentEntry, EntryType, MetadataObject, Submission, SubmissionSet,
+    Trigger, TriggerAssociation, Update,
 };
 use crate::model::query::QueryId;
 use crate::model::transaction::Transaction;
@@ -30,6 +30,8 @@ use crate::wire::ebxml::{submit, update};
 /// What is sent of one message of an export.
 enum Message {
     Register(Box<Submission>),
+    /// On-demand entries alone.
+    RegisterOnDemand(Box<Submission>),
     Update(Box<Update>),
     /// A SubmissionSet that brought nothing but changes of what was there.
     Nothing,
@@ -48,7 +50,8 @@ pub async fn import(
         );
     }
     let client = |transaction| Client::new(&endpoint.peer(transaction)).map_err(|e| anyhow!("{e}"));
-    let (register, change) = (client(Transaction::Iti42)?, client(Transaction::Iti57)?);
+    let (register, announce) = (client(Transaction::Iti42)?, client(Transaction::Iti61)?);
+    let change = client(Transaction::Iti57)?;
     let provide = match arguments.provide {
         true => Some((client(Transaction::Iti41)?, Place::at(dir).documents()?)),
         false => None,
@@ -86,6 +89,9 @@ pub async fn import(
                     }
                     _ => send(&register, Transaction::Iti42, |w| submit::write(w, &s)).await?,
                 }
+            }
+            Message::RegisterOnDemand(s) => {
+                send(&announce, Transaction::Iti61, |w| submit::write(w, &s)).await?
             }
             Message::Update(u) => send(&change, Transaction::Iti57, |w| update::write(w, &u)).await?,
         };
@@ -204,7 +210,11 @@ fn message(mut s: Submission) -> Message {
             return Message::Nothing;
         }
         provide::as_submitted(&mut s);
-        return Message::Register(Box::new(s));
+        let on_demand = |e: &DocumentEntry| e.object_type == EntryType::OnDemand;
+        return match s.document_entries.iter().any(on_demand) {
+            true => Message::RegisterOnDemand(Box::new(s)),
+            false => Message::Register(Box::new(s)),
+        };
     }
     let mut triggers = vec![];
     let others: Vec<String> =

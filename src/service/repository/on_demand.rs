@@ -68,6 +68,11 @@ impl Repository {
                     Err(e) => return Err(e),
                 }
             }
+            if !kept && context.elsewhere.is_some() {
+                // An answer elsewhere is sent later, from the store; the sweeper takes what nothing refers to.
+                let spooled = self.spooled(&made).await?;
+                self.blobs.commit_all(vec![spooled]).await.map_err(storage)?;
+            }
             return Ok(Some(Retrieved {
                 request: request.clone(),
                 mime_type: found.entry.mime_type,

@@ -67,7 +67,8 @@ impl Repository {
             context: context.clone(),
             unique_ids,
             refused,
-            kept_by: (registered_here && !self.settings.remove_registered).then(|| self.settings.unique_id.clone()),
+            kept_by: (registered_here && !self.settings.remove_registered)
+                .then(|| self.settings.unique_id.clone()),
         });
         let now = self.now.clone();
         let done = self

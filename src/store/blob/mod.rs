@@ -252,8 +252,7 @@ impl Blobs {
         let read = async {
             match &self.objects {
                 Objects::Fs(fs) => {
-                    let opened =
-                        BlobReader::open(fs.object(key), key.clone(), self.spool.keys.clone()).await;
+                    let opened = BlobReader::open(fs.object(key), key.clone(), self.spool.keys.clone()).await;
                     match opened {
                         // One document missing is another fault than all of them.
                         Err(BlobError::NotFound(key)) => {

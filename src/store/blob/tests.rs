@@ -472,12 +472,12 @@ async fn an_altered_encrypted_document_never_looks_whole() {
         let key = blobs.commit(spooled(&blobs, &bytes, 65_536).await).await.unwrap();
         let path = object(&dir, &key);
         let good = fs::read(&path).unwrap();
-        let spoilt: [Box<dyn Fn(&mut Vec<u8>)>; 5] = [
-            Box::new(|f| f[20] ^= 1),
-            Box::new(|f| f[1024] ^= 1),
-            Box::new(|f| *f.last_mut().unwrap() ^= 1),
-            Box::new(|f| f.truncate(f.len() - 1)),
-            Box::new(|f| f.push(0)),
+        let spoilt: [fn(&mut Vec<u8>); 5] = [
+            |f| f[20] ^= 1,
+            |f| f[1024] ^= 1,
+            |f| *f.last_mut().unwrap() ^= 1,
+            |f| f.truncate(f.len() - 1),
+            |f| f.push(0),
         ];
         for (n, spoil) in spoilt.iter().enumerate() {
             let mut file = good.clone();
