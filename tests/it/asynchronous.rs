@@ -108,14 +108,6 @@ async fn every_transaction_is_answered_elsewhere() {
     next.submission.document_entries[0].title = text("訂正");
     ask(Transaction::Iti92, update_objects(&next), &[]).await.assert_success();
 
-    // Made when it is asked for, and kept nowhere but for this answer.
-    let listed = on_demand();
-    ask(Transaction::Iti61, submit_objects(&listed), &[]).await.assert_success();
-    let mut w = XmlWriter::new();
-    retrieve::write_request(&mut w, &documents(REPOSITORY, &[&listed.document_entries[0].unique_id]));
-    let made = ask(Transaction::Iti43, w.finish(), &[]).await.documents();
-    assert!(made[0].1.starts_with(b"<?xml"));
-
     let ids: Vec<String> = gateway.all(PATIENT).await.iter().map(|o| o.id().to_owned()).collect();
     let mut w = XmlWriter::new();
     remove::write(&mut w, &ids);
@@ -123,6 +115,14 @@ async fn every_transaction_is_answered_elsewhere() {
     let mut w = XmlWriter::new();
     remove_documents::write(&mut w, &documents(REPOSITORY, &[id]));
     ask(Transaction::Iti86, w.finish(), &[]).await.assert_success();
+
+    // Made when it is asked for, and kept nowhere but for this answer.
+    let listed = on_demand();
+    ask(Transaction::Iti61, submit_objects(&listed), &[]).await.assert_success();
+    let mut w = XmlWriter::new();
+    retrieve::write_request(&mut w, &documents(REPOSITORY, &[&listed.document_entries[0].unique_id]));
+    let made = ask(Transaction::Iti43, w.finish(), &[]).await.documents();
+    assert!(made[0].1.starts_with(b"<?xml"));
 
     for t in Transaction::ALL {
         assert!(played.contains(&t), "{t:?}: answer it elsewhere too");
@@ -442,7 +442,7 @@ async fn a_document_gone_meanwhile() {
     accepted(&gateway.soap().send_to(Transaction::Iti43, &w.finish(), &[], &url(address)).await);
     until_enqueued(&gateway, 1).await;
     gateway.post().await;
-    std::fs::remove_dir_all(gateway.config.repository.documents.join("objects")).expect("removed");
+    gateway.lose_documents();
     let mut sink = Sink::at(address).await;
     gateway.clock.advance(SignedDuration::from_secs(10));
     gateway.post().await;

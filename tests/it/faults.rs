@@ -121,10 +121,7 @@ async fn a_document_that_is_gone() {
     let gateway = Gateway::start().await;
     let s = bare();
     gateway.soap().provide(&s, &[("DE", b"octets")]).await.assert_success();
-    let objects = std::fs::read_dir(gateway.config.repository.documents.join("objects")).expect("objects");
-    for part in objects {
-        std::fs::remove_dir_all(part.expect("a folder").path()).expect("gone");
-    }
+    gateway.lose_documents();
     let answer = gateway.soap().retrieve(REPOSITORY, &[&s.document_entries[0].unique_id]).await;
     answer.assert_failure(&["XDSRepositoryError"]);
     assert!(!answer.headers.contains_key(header::RETRY_AFTER));

@@ -996,7 +996,7 @@ async fn a_snapshot_that_cannot_be_stored_is_not_given_out() {
     std::fs::rename(&objects, &away).unwrap();
     std::fs::write(&objects, b"in the way").unwrap();
     let answer = gateway.soap().retrieve(REPOSITORY, &[&unique_id]).await;
-    answer.assert_failure(&["XDSRepositoryError"]);
+    answer.assert_failure(&["XDSRepositoryBusy"]);
     assert!(answer.parts.is_empty());
     assert_eq!(of_type(&gateway, EntryType::Stable).await, []);
     std::fs::remove_file(&objects).unwrap();

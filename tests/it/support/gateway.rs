@@ -178,6 +178,14 @@ impl Gateway {
         (self.dir, self.config)
     }
 
+    /// Removes every document from the store, which itself stays.
+    pub fn lose_documents(&self) {
+        let objects = self.config.repository.documents.join("objects");
+        for part in std::fs::read_dir(objects).expect("the objects") {
+            std::fs::remove_dir_all(part.expect("a folder").path()).expect("gone");
+        }
+    }
+
     /// Files in the document store: objects, and what is still in the spool.
     pub fn files(&self) -> (usize, usize) {
         let root = &self.config.repository.documents;
