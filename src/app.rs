@@ -323,6 +323,9 @@ async fn deliver(rooms: Rooms, clock: Clock, stop: CancellationToken) {
     }
 }
 
+/// What a crash left can wait until the gateway has come up.
+const FIRST_SWEEP: Duration = Duration::from_secs(60);
+
 async fn sweep(
     repository: Repository,
     clock: Clock,
@@ -330,7 +333,8 @@ async fn sweep(
     age: Duration,
     stop: CancellationToken,
 ) {
-    loop {
+    let mut pause = FIRST_SWEEP;
+    while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
         match repository.sweep(clock.now().into(), age).await {
             Ok(swept) if swept.objects + swept.spool_files > 0 => info!(
                 objects = swept.objects,
@@ -341,9 +345,6 @@ async fn sweep(
             Ok(_) => {}
             Err(e) => warn!(cause = format!("{e:?}"), "the sweep failed; the next one will try again"),
         }
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            () = stop.cancelled() => return,
-        }
+        pause = interval;
     }
 }

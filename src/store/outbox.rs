@@ -125,6 +125,12 @@ pub async fn claim(
     Ok(claimed)
 }
 
+/// Whether a claim may find something.
+pub async fn is_due(tx: &mut Tx<'_>, now: i64) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM outbox WHERE not_before <= $1 AND lease_until <= $1 LIMIT 1";
+    Ok(tx.fetch_opt(sql, &[now.into()], |row| row.get::<String>(0)).await?.is_some())
+}
+
 /// Delivered: the row goes. False if the lease was lost meanwhile; then it may be delivered again.
 pub async fn done(tx: &mut Tx<'_>, id: &str, by: &str) -> Result<bool, DbError> {
     let sql = "DELETE FROM outbox WHERE id = $1 AND leased_by = $2";

@@ -84,7 +84,7 @@ pub fn failure(
                 "the {peer} behind this gateway does not answer; whether anything was stored must be looked up \
                  (reference {request_id})"
             );
-            Ok((vec![RegistryError::new(code, text)], Outcome::Unavailable))
+            Ok((vec![RegistryError::new(code, text)], Outcome::Internal))
         }
         Error::Internal(cause) => {
             tracing::error!(request_id, cause = format!("{cause:#}"), "internal failure");
