@@ -3,7 +3,7 @@
 use chiren::model::metadata::{AssociationType, AvailabilityStatus, DocumentEntry, Submission};
 use chiren::model::transaction::{Packaging, Transaction};
 use chiren::synthetic::SplitMix64;
-use chiren::wire::ebxml::remove;
+use chiren::wire::ebxml::{remove, remove_documents};
 use chiren::wire::xml::XmlWriter;
 use sha1::Digest as _;
 
@@ -11,7 +11,7 @@ use super::model::{Deed, Desk, Octets, State};
 use crate::support::raw::post;
 use crate::support::samples::{REPOSITORY, of_patient, submission, text};
 use crate::support::soap::{
-    SIMPLE, envelope, include, mtom, provide_and_register, submit_objects, update_objects,
+    SIMPLE, documents, envelope, include, mtom, provide_and_register, submit_objects, update_objects,
 };
 use crate::support::updates::{next_entry, propagation, status_of, update};
 
@@ -33,6 +33,7 @@ pub const ACTS: &[Act] = &[
     Act { name: "ITI-57 a version", weight: 8, prepare: revise },
     Act { name: "ITI-57 a status", weight: 4, prepare: change_status },
     Act { name: "ITI-62", weight: 3, prepare: withdraw },
+    Act { name: "ITI-86", weight: 2, prepare: discard },
 ];
 
 /// Something this client can do now.
@@ -93,7 +94,14 @@ fn publish(desk: &Desk, random: &mut SplitMix64, provided: bool, replaces: Optio
     }
     if !provided {
         let request = simple(Transaction::Iti42, &submit_objects(&s));
-        return Deed { transaction: Transaction::Iti42, request, mark: set, after, document: None };
+        return Deed {
+            transaction: Transaction::Iti42,
+            request,
+            mark: set,
+            after,
+            document: None,
+            removes: None,
+        };
     }
     s.document_entries[0].repository_unique_id = None;
     let row = Transaction::Iti41.row();
@@ -105,6 +113,7 @@ fn publish(desk: &Desk, random: &mut SplitMix64, provided: bool, replaces: Optio
         mark: set,
         after,
         document: Some((entry.unique_id, octets)),
+        removes: None,
     }
 }
 
@@ -130,7 +139,7 @@ fn revise(desk: &Desk, random: &mut SplitMix64) -> Option<Deed> {
     objects.extend(old.objects.iter().cloned());
     let request = simple(Transaction::Iti57, &update_objects(&u));
     let after = vec![(n, Some(State { entry, objects, ..old }))];
-    Some(Deed { transaction: Transaction::Iti57, request, mark, after, document: None })
+    Some(Deed { transaction: Transaction::Iti57, request, mark, after, document: None, removes: None })
 }
 
 /// Approved becomes Deprecated, or the other way round.
@@ -156,6 +165,7 @@ fn change_status(desk: &Desk, random: &mut SplitMix64) -> Option<Deed> {
         mark,
         after: vec![(n, Some(state))],
         document: None,
+        removes: None,
     })
 }
 
@@ -167,7 +177,28 @@ fn withdraw(desk: &Desk, random: &mut SplitMix64) -> Option<Deed> {
     remove::write(&mut w, &ids);
     let request = simple(Transaction::Iti62, &w.finish());
     let mark = ids.first()?.clone();
-    Some(Deed { transaction: Transaction::Iti62, request, mark, after: vec![(n, None)], document: None })
+    Some(Deed {
+        transaction: Transaction::Iti62,
+        request,
+        mark,
+        after: vec![(n, None)],
+        document: None,
+        removes: None,
+    })
+}
+
+/// A document whose entry has left goes too.
+fn discard(desk: &Desk, random: &mut SplitMix64) -> Option<Deed> {
+    let loose = desk.loose();
+    if loose.is_empty() {
+        return None;
+    }
+    let id = random.pick(&loose).to_string();
+    let mut w = XmlWriter::new();
+    remove_documents::write(&mut w, &documents(REPOSITORY, &[&id]));
+    let request = simple(Transaction::Iti86, &w.finish());
+    let removes = Some(id.clone());
+    Some(Deed { transaction: Transaction::Iti86, request, mark: id, after: vec![], document: None, removes })
 }
 
 fn pick(desk: &Desk, random: &mut SplitMix64, may: impl Fn(&State) -> bool) -> Option<usize> {

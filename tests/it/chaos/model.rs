@@ -26,12 +26,14 @@ pub struct State {
 pub struct Deed {
     pub transaction: Transaction,
     pub request: Vec<u8>,
-    /// SubmissionSet.uniqueId, or the entryUUID that stands first among those removed.
+    /// SubmissionSet.uniqueId, the entryUUID that stands first among those removed, or the document's uniqueId.
     pub mark: String,
     /// Lineages by number, and their state once it is done; `None`: gone.
     pub after: Vec<(usize, Option<State>)>,
     /// A document that is stored with it: uniqueId, and the seed and size of its octets.
     pub document: Option<(String, Octets)>,
+    /// A document that leaves with it: its uniqueId.
+    pub removes: Option<String>,
 }
 
 /// What a client knows of a deed once its connection has ended or answered.
@@ -71,6 +73,8 @@ pub struct Desk {
     pub documents: BTreeMap<String, Octets>,
     /// Those stored since the last look.
     pub fresh: Vec<String>,
+    /// Documents removed, by uniqueId.
+    pub gone: Vec<String>,
     /// Deeds that are done, by mark: for the audit trail.
     pub done: HashMap<String, Transaction>,
     /// The one deed under way when the connection ended.
@@ -107,12 +111,23 @@ impl Desk {
             self.fresh.push(unique_id.clone());
             self.documents.insert(unique_id, octets);
         }
+        if let Some(unique_id) = deed.removes {
+            self.documents.remove(&unique_id);
+            self.fresh.retain(|id| *id != unique_id);
+            self.gone.push(unique_id);
+        }
         assert_eq!(self.done.insert(deed.mark, deed.transaction), None);
     }
 
+    /// Documents that no entry names any more.
+    pub fn loose(&self) -> Vec<&String> {
+        let named: BTreeSet<&String> = self.lineages.iter().flatten().map(|s| &s.entry.unique_id).collect();
+        self.documents.keys().filter(|id| !named.contains(id)).collect()
+    }
+
     /// Holds what was found of the patient against what is known. A deed nobody was told about may be done
-    /// or not, whole: which, is decided here and stays so.
-    pub fn compare(&mut self, found: Vec<MetadataObject>, round: usize) {
+    /// or not, whole: which, is decided here and stays so. `kept`: whether the document it would remove is there.
+    pub fn compare(&mut self, found: Vec<MetadataObject>, kept: bool, round: usize) {
         let mut entries: HashMap<String, DocumentEntry> = HashMap::new();
         let mut ids = BTreeSet::new();
         for object in found {
@@ -129,7 +144,7 @@ impl Desk {
             assert!(ids.insert(id.clone()), "round {round}: {id} of {} stands twice", self.patient);
         }
         if let Some(deed) = self.open.take()
-            && self.is_done(&deed, &ids)
+            && self.is_done(&deed, &ids, kept)
         {
             self.settle(deed);
         }
@@ -157,7 +172,10 @@ impl Desk {
     }
 
     /// Whether any trace says that it is done; that the traces are whole is judged afterwards.
-    fn is_done(&self, deed: &Deed, ids: &BTreeSet<String>) -> bool {
+    fn is_done(&self, deed: &Deed, ids: &BTreeSet<String>, kept: bool) -> bool {
+        if deed.removes.is_some() {
+            return !kept;
+        }
         deed.after.iter().any(|(n, after)| {
             let before = self.lineages.get(*n).and_then(Option::as_ref).map(|s| &s.objects);
             match (before, after) {
