@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::keep::{FAULTS, documents, ended, hear, origin};
-use super::{ConfigFile, print, runtime};
+use super::ConfigFile;
+use super::keep::{documents, hear, origin, report};
 use crate::config::{Config, Language};
 use crate::service::backup::{self, Place, Refusal, Taken};
 use crate::store::db::Db;
@@ -42,25 +42,13 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(take(&config, &arguments, language)));
-    let taken = match done {
-        Ok(taken) => taken,
-        Err(error) => return ended(&error, language),
-    };
-    let text = match arguments.json {
-        true => serde_json::to_string_pretty(&taken).unwrap_or_default() + "\n",
-        false => lines(&taken, language),
-    };
-    match print(&text) {
-        ExitCode::SUCCESS if taken.lost.count > 0 => ExitCode::from(FAULTS),
-        code => code,
+    let work = async |config: &_, language| take(config, &arguments, language).await;
+    match arguments.file.work(lang, work) {
+        Ok((taken, language)) => {
+            let faults = taken.lost.count > 0;
+            report(arguments.json, &taken, || lines(&taken, language), faults)
+        }
+        Err(code) => code,
     }
 }
 

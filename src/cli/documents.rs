@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-use super::{ConfigFile, failed, print, runtime};
+use super::{ConfigFile, print};
 use crate::config::{Config, Language};
 use crate::store::blob::{BlobError, Blobs, Rekeyed};
 
@@ -58,20 +58,12 @@ struct Counts {
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
     let Command::Rekey(rekey) = arguments.command;
-    let config = match rekey.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(all(&config, rekey.encrypt, language)));
-    match done {
-        Ok(counts) => match (print(&line(&counts, language)), counts.failed) {
+    match rekey.file.work(lang, async |config: &_, language| all(config, rekey.encrypt, language).await) {
+        Ok((counts, language)) => match (print(&line(&counts, language)), counts.failed) {
             (ExitCode::SUCCESS, 1..) => ExitCode::from(LEFT),
             (code, _) => code,
         },
-        Err(error) => failed(&error),
+        Err(code) => code,
     }
 }
 

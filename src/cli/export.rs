@@ -12,9 +12,9 @@ use clap::Args;
 use jiff::Timestamp;
 
 use self::folder::{Book, Writer};
-use super::keep::{FAULTS, documents, ended, hear, unhurried};
+use super::ConfigFile;
+use super::keep::{documents, hear, report, unhurried};
 use super::operator::{Operator, failure};
-use super::{ConfigFile, print, runtime};
 use crate::config::{Config, Language};
 use crate::model::audit::Outcome;
 use crate::service::audit::Audited;
@@ -61,25 +61,13 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(export(&config, &arguments, language)));
-    let (book, lost) = match done {
-        Ok(done) => done,
-        Err(error) => return ended(&error, language),
-    };
-    let text = match arguments.json {
-        true => serde_json::to_string_pretty(&book).unwrap_or_default() + "\n",
-        false => lines(&book, &lost, language),
-    };
-    match print(&text) {
-        ExitCode::SUCCESS if !lost.is_empty() || book.counts.left_behind > 0 => ExitCode::from(FAULTS),
-        code => code,
+    let work = async |config: &_, language| export(config, &arguments, language).await;
+    match arguments.file.work(lang, work) {
+        Ok(((book, lost), language)) => {
+            let faults = !lost.is_empty() || book.counts.left_behind > 0;
+            report(arguments.json, &book, || lines(&book, &lost, language), faults)
+        }
+        Err(code) => code,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::operator::{Operator, failure};
 use super::send::table;
-use super::{ConfigFile, failed, print, runtime};
+use super::{ConfigFile, print};
 use crate::config::{Config, Language};
 use crate::service::registry::{History, Operation, Step};
 
@@ -32,17 +32,9 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(look(&config, &arguments, language)));
-    match done {
-        Ok(text) => print(&text),
-        Err(error) => failed(&error),
+    match arguments.file.work(lang, async |config: &_, language| look(config, &arguments, language).await) {
+        Ok((text, _)) => print(&text),
+        Err(code) => code,
     }
 }
 

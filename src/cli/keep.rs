@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::failed;
+use serde::Serialize;
+
+use super::{failed, print};
 use crate::config::database::Engine;
 use crate::config::{Config, Language};
 use crate::service::backup::{Hear, Origin, Progress, Refusal};
@@ -15,6 +17,18 @@ use crate::store::db::Db;
 
 /// Exit status of a command that was done and found faults, as of `chiren verify`.
 pub const FAULTS: u8 = 4;
+
+/// Prints what was done, for people or as JSON; the exit status tells whether there were faults.
+pub fn report(json: bool, done: &impl Serialize, lines: impl FnOnce() -> String, faults: bool) -> ExitCode {
+    let text = match json {
+        true => serde_json::to_string_pretty(done).unwrap_or_default() + "\n",
+        false => lines(),
+    };
+    match print(&text) {
+        ExitCode::SUCCESS if faults => ExitCode::from(FAULTS),
+        code => code,
+    }
+}
 
 /// The configuration as a command wants it that reads everything: one statement may take hours.
 pub fn unhurried(config: &Config) -> Config {

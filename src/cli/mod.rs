@@ -30,6 +30,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Fault, Language, Weight};
@@ -176,6 +177,21 @@ impl ConfigFile {
             eprintln!("{}", sentence(fault, lang.unwrap_or(config.log.language)));
         }
         if faults.iter().any(Fault::refuses) { Err(ExitCode::from(EX_CONFIG)) } else { Ok(config) }
+    }
+
+    /// Loads and does the work: what came of it, and the operator's language; or how it ended, which has been
+    /// said.
+    fn work<T>(
+        &self,
+        lang: Option<Language>,
+        work: impl AsyncFnOnce(&Config, Language) -> anyhow::Result<T>,
+    ) -> Result<(T, Language), ExitCode> {
+        let config = self.load(lang)?;
+        let language = lang.unwrap_or(config.log.language);
+        let done = runtime()
+            .context("the runtime cannot start")
+            .and_then(|runtime| runtime.block_on(work(&config, language)));
+        done.map(|done| (done, language)).map_err(|error| keep::ended(&error, language))
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::operator::{Operator, failure};
 use super::send::table;
-use super::{ConfigFile, failed, print, runtime};
+use super::{ConfigFile, print};
 use crate::config::{Config, Language};
 use crate::service::outbox::{Outbox, Waiting};
 
@@ -56,17 +56,12 @@ enum What {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(work(&config, &arguments.what, language)));
-    match done {
-        Ok(text) => print(&text),
-        Err(error) => failed(&error),
+    match arguments
+        .file
+        .work(lang, async |config: &_, language| work(config, &arguments.what, language).await)
+    {
+        Ok((text, _)) => print(&text),
+        Err(code) => code,
     }
 }
 

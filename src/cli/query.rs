@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
 use super::operator::{Operator, failure};
 use super::send::shown;
-use super::{ConfigFile, failed, print, runtime};
+use super::{ConfigFile, print};
 use crate::config::{Config, Language};
 use crate::model::query::{ReturnType, plain};
 use crate::service::registry::{AsOf, moment};
@@ -52,28 +51,20 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(ask(&config, arguments, language)));
-    match done {
-        Ok(text) => print(&text),
-        Err(error) => failed(&error),
+    match arguments.file.work(lang, async |config: &_, language| ask(config, &arguments, language).await) {
+        Ok((text, _)) => print(&text),
+        Err(code) => code,
     }
 }
 
-async fn ask(config: &Config, arguments: Arguments, language: Language) -> anyhow::Result<String> {
+async fn ask(config: &Config, arguments: &Arguments, language: Language) -> anyhow::Result<String> {
     let operator = Operator::open(config, "query").await?;
     let moment = arguments.as_of.unwrap_or(operator.context.received_at);
     let asked = AsOf {
         moment,
-        query: arguments.query,
-        patients: arguments.patient,
-        params: arguments.param,
+        query: arguments.query.clone(),
+        patients: arguments.patient.clone(),
+        params: arguments.param.clone(),
         return_type: if arguments.object_ref { ReturnType::ObjectRef } else { ReturnType::LeafClass },
     };
     let answer = operator.registry.as_of(&operator.audit, &operator.context, asked).await;

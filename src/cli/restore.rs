@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::keep::{FAULTS, documents, ended, hear};
-use super::{ConfigFile, print, runtime};
+use super::ConfigFile;
+use super::keep::{documents, hear, report};
 use crate::config::{Config, Language};
 use crate::service::backup::{self, Place, Refusal, Restored};
 
@@ -41,25 +40,13 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(restore(&config, &arguments, language)));
-    let restored = match done {
-        Ok(restored) => restored,
-        Err(error) => return ended(&error, language),
-    };
-    let text = match arguments.json {
-        true => serde_json::to_string_pretty(&restored).unwrap_or_default() + "\n",
-        false => lines(&restored, language),
-    };
-    match print(&text) {
-        ExitCode::SUCCESS if restored.lost.count > 0 => ExitCode::from(FAULTS),
-        code => code,
+    let work = async |config: &_, language| restore(config, &arguments, language).await;
+    match arguments.file.work(lang, work) {
+        Ok((restored, language)) => {
+            let faults = restored.lost.count > 0;
+            report(arguments.json, &restored, || lines(&restored, language), faults)
+        }
+        Err(code) => code,
     }
 }
 

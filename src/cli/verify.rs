@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 
+use super::ConfigFile;
+use super::keep::report;
 use super::operator::failure;
-use super::{ConfigFile, failed, print, runtime};
 use crate::app;
 use crate::config::{Config, Language};
 use crate::service::registry::moment;
@@ -26,9 +27,6 @@ Examples:
   chiren verify
   chiren verify --expect 2026-11-22T03:00:00Z/5c0a3f…
   chiren verify --no-documents --json";
-
-/// Something is not as it was written.
-const FAULTS: u8 = 4;
 
 /// What is written in this time may still be on its way into the database.
 const MARGIN: SignedDuration = SignedDuration::from_secs(60);
@@ -60,25 +58,13 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let config = match arguments.file.load(lang) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let language = lang.unwrap_or(config.log.language);
-    let done = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(verify(&config, &arguments, language)));
-    let report = match done {
-        Ok(report) => report,
-        Err(error) => return failed(&error),
-    };
-    let text = match arguments.json {
-        true => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
-        false => lines(&report, language),
-    };
-    match print(&text) {
-        ExitCode::SUCCESS if report.faults > 0 => ExitCode::from(FAULTS),
-        code => code,
+    let work = async |config: &_, language| verify(config, &arguments, language).await;
+    match arguments.file.work(lang, work) {
+        Ok((found, language)) => {
+            let faults = found.faults > 0;
+            report(arguments.json, &found, || lines(&found, language), faults)
+        }
+        Err(code) => code,
     }
 }
 
