@@ -163,8 +163,7 @@ fn is_root() -> bool {
 }
 
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("a port").port()
+    super::port::lasting().local_addr().expect("a port").port()
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -39,7 +39,9 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let listener = super::port::lasting();
+        listener.set_nonblocking(true).expect("a socket");
+        let listener = TcpListener::from_std(listener).expect("a socket");
         let mut proxy = Self {
             address: listener.local_addr().expect("an address"),
             server,

@@ -1,11 +1,16 @@
 //! An S3 server: on a real socket and a thread of its own, over a temporary folder, with faults on demand.
 //! Or, where `TEST_S3_URL` names one (with `TEST_S3_BUCKET` and the AWS_ variables), a server elsewhere.
 //!
-//! Used by unit tests too, which include this file; it must not name anything beside it.
+//! Used by unit tests too, which include this file; it must not name anything beside it but `port.rs`.
 #![allow(dead_code)]
 
+// Unit tests find it nowhere else.
+#[allow(clippy::duplicate_mod)]
+#[path = "port.rs"]
+mod port;
+
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -55,22 +60,22 @@ impl Server {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(dir.path().join(BUCKET)).expect("a bucket");
-        let mut server = Self {
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        let server = Self {
+            // It stops and comes back at the same address.
+            address: port::lasting().local_addr().expect("an address"),
             dir,
             fault: watch::channel(Fault::None).0,
             stop: Mutex::default(),
             thread: Mutex::default(),
             requests: Arc::default(),
         };
-        server.address = server.serve();
+        server.serve();
         server
     }
 
-    fn serve(&self) -> SocketAddr {
+    fn serve(&self) {
         let listener = std::net::TcpListener::bind(self.address).expect("the address");
         listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("an address");
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(self.dir.path()).expect("a folder"));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET));
         let state = State {
@@ -87,7 +92,6 @@ impl Server {
             runtime.block_on(accept(listener, state, stopped));
         };
         *self.thread.lock().expect("thread") = Some(std::thread::spawn(run));
-        address
     }
 
     /// Ends the server with all its connections; its address refuses from then on.

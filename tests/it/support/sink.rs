@@ -63,8 +63,7 @@ impl Sink {
 
     /// An address where nobody is.
     pub fn nowhere() -> SocketAddr {
-        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        nobody.local_addr().expect("an address")
+        super::port::lasting().local_addr().expect("an address")
     }
 
     /// What it answers from now on.
