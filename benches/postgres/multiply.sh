@@ -33,7 +33,7 @@ seq "$from" $((times - 1)) | xargs -r -P "$jobs" -I{} \
 trap - EXIT
 indexes
 echo "$(date +%T) vacuum"
-ask "DROP SCHEMA bench_source CASCADE"
+ask "SET client_min_messages = warning; DROP SCHEMA bench_source CASCADE"
 ask "VACUUM (ANALYZE)"
 ask "CHECKPOINT" || echo "no CHECKPOINT: not a superuser"
 echo "$(date +%T) done"

@@ -1,5 +1,6 @@
 -- The rows that are multiplied, apart; and keys and indexes away: psql "$DATABASE" -v base=4000 -f source.sql
 \set ON_ERROR_STOP on
+SET client_min_messages = warning;
 BEGIN;
 DROP SCHEMA IF EXISTS bench_source CASCADE;
 CREATE SCHEMA bench_source;
