@@ -9,6 +9,7 @@ pub mod consent;
 pub mod ebrim;
 pub mod error;
 pub mod hl7types;
+pub mod identity;
 pub mod ids;
 pub mod metadata;
 pub mod namespace;
