@@ -2,6 +2,7 @@
 //! here, durably, before the answer leaves.
 
 mod faults;
+mod together;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +14,11 @@ use crate::model::audit::AuditEvent;
 use crate::model::error::Error;
 use crate::service::database;
 use crate::service::traces::Traces;
-use crate::store::audit;
+use crate::store::audit::{self, AuditRow};
 use crate::store::db::{Db, DbError};
 use crate::store::outbox::OutboxRow;
 use faults::{Due, Faults};
+use together::Together;
 
 pub use faults::Faulted;
 
@@ -37,6 +39,7 @@ pub enum Audited {
 #[derive(Clone)]
 pub struct Audit {
     db: Db,
+    together: Together,
     /// `audit.queries`: whether queries leave a record.
     queries: bool,
     faults: Arc<Mutex<Faults>>,
@@ -44,7 +47,7 @@ pub struct Audit {
 
 impl Audit {
     pub fn new(db: Db, queries: bool) -> Self {
-        Self { db, queries, faults: Arc::default() }
+        Self { together: Together::new(db.clone()), db, queries, faults: Arc::default() }
     }
 
     /// The record of a query, unless the configuration wants none.
@@ -59,14 +62,15 @@ impl Audit {
 
     /// The same, and with it the answer that it records.
     pub async fn settle_with(&self, audited: Audited, answer: Option<OutboxRow>) -> Result<(), Error> {
-        let events = match audited {
-            Audited::Due(event) => vec![*event],
-            Audited::Written | Audited::NotKept => vec![],
-        };
-        if events.is_empty() && answer.is_none() {
-            return Ok(());
+        match (audited, answer) {
+            (Audited::Due(event), None) => {
+                let row = AuditRow::new(*event).map_err(database)?;
+                self.together.write(row).await.map_err(database)
+            }
+            (Audited::Due(event), answer) => self.append(vec![*event], answer).await,
+            (Audited::Written | Audited::NotKept, None) => Ok(()),
+            (Audited::Written | Audited::NotKept, answer) => self.append(vec![], answer).await,
         }
-        self.append(events, answer).await
     }
 
     /// Records that a request ended as a SOAP fault, or counts it for a later record. A record that

@@ -1,5 +1,7 @@
 //! The audit trail at rest: append-only rows, in the transaction of whatever they record.
 
+use std::fmt::Write as _;
+
 use crate::model::audit::AuditEvent;
 use crate::store::db::{DbError, Tx, Val};
 
@@ -18,18 +20,35 @@ impl AuditRow {
     }
 }
 
+/// Most records in one statement; each number of them is a statement of its own to prepare.
+pub const TOGETHER: usize = 16;
+
 pub async fn append(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), DbError> {
-    tx.exec(
-        "INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ($1, $2, $3, $4, $5)",
-        &[
+    insert(tx, std::slice::from_ref(row), "").await
+}
+
+/// Appends up to [`TOGETHER`] records by one statement, which may be run twice.
+pub async fn append_together(tx: &mut Tx<'_>, rows: &[AuditRow]) -> Result<(), DbError> {
+    insert(tx, rows, " ON CONFLICT (id) DO NOTHING").await
+}
+
+async fn insert(tx: &mut Tx<'_>, rows: &[AuditRow], conflict: &str) -> Result<(), DbError> {
+    let mut sql = String::from("INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ");
+    let mut args = Vec::with_capacity(rows.len() * 5);
+    for row in rows {
+        let n = args.len();
+        let comma = if n == 0 { "" } else { ", " };
+        let _ = write!(sql, "{comma}(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
+        args.extend([
             Val::Text(&row.event.id),
             Val::I64(row.event.at),
             Val::Text(&row.event.transaction),
             Val::I64(row.event.outcome as i64),
             (&row.body).into(),
-        ],
-    )
-    .await?;
+        ]);
+    }
+    sql.push_str(conflict);
+    tx.exec(sql, &args).await?;
     Ok(())
 }
 

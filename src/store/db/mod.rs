@@ -91,7 +91,7 @@ impl Db {
             #[cfg(feature = "sqlite")]
             Inner::Lite(db) => db.read(f, false).await,
             #[cfg(feature = "postgres")]
-            Inner::Pg(db) => db.read(f, false).await,
+            Inner::Pg(db) => db.read(f, pg::Reading::Plain).await,
         }
     }
 
@@ -107,7 +107,7 @@ impl Db {
             #[cfg(feature = "sqlite")]
             Inner::Lite(db) => db.read(f, true).await,
             #[cfg(feature = "postgres")]
-            Inner::Pg(db) => db.read(f, true).await,
+            Inner::Pg(db) => db.read(f, pg::Reading::Snapshot).await,
         }
     }
 
@@ -125,6 +125,22 @@ impl Db {
             Inner::Lite(db) => db.write(f).await,
             #[cfg(feature = "postgres")]
             Inner::Pg(db) => db.write(f).await,
+        }
+    }
+
+    /// Runs `f`, which is one statement that may be run twice without harm. `Ok` comes back only after its
+    /// change is durable. On PostgreSQL it costs one round trip where [`write`](Self::write) takes three.
+    pub async fn write_repeatable<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
+    {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Inner::Lite(db) => db.write(f).await,
+            #[cfg(feature = "postgres")]
+            Inner::Pg(db) => db.read(f, pg::Reading::Repeatable).await,
         }
     }
 

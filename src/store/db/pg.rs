@@ -71,7 +71,7 @@ impl Pg {
         Ok(Self { pool, max, patience: patience.map(|s| Duration::from_secs(s) + MARGIN) })
     }
 
-    pub(super) async fn read<T, E, F>(&self, f: F, snapshot: bool) -> Result<T, E>
+    pub(super) async fn read<T, E, F>(&self, f: F, how: Reading) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
@@ -80,14 +80,14 @@ impl Pg {
         let mut stale = 0;
         loop {
             let mut conn = self.acquire().await?;
-            let (done, lost) = if snapshot {
+            let (done, lost) = if how == Reading::Snapshot {
                 match self.begin(&mut conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await {
                     // Nothing was changed: dropping the transaction ends it without another wait.
                     Ok(mut txn) => attempt(&f, &mut txn, self.patience, true).await,
                     Err(e) => (Err(e.clone().into()), Some(e)),
                 }
             } else {
-                attempt(&f, &mut conn, self.patience, true).await
+                attempt(&f, &mut conn, self.patience, how != Reading::Repeatable).await
             };
             if lost.as_ref().is_some_and(DbError::is_lost_connection) {
                 throw_away(conn);
@@ -197,6 +197,17 @@ impl Pg {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// What runs outside a writing transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Statements that each see a state of their own.
+    Plain,
+    /// Statements that see one state.
+    Snapshot,
+    /// One statement that changes something, and may be run again when nobody knows whether it was.
+    Repeatable,
 }
 
 /// How one attempt of a write ended.

@@ -1,0 +1,181 @@
+//! Records of requests that changed nothing, written together. Each answer waits for its record to be
+//! durable; those that arrive while one commit is under way share the next.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::store::audit::{self, AuditRow, TOGETHER};
+use crate::store::db::{Db, DbError};
+
+/// Commits under way at a time. One waits for the disk while the next is being put together.
+const WRITERS: usize = 2;
+
+#[derive(Clone)]
+pub(super) struct Together {
+    db: Db,
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Record>,
+    writers: usize,
+}
+
+struct Record {
+    row: AuditRow,
+    written: oneshot::Sender<Result<(), DbError>>,
+}
+
+impl Together {
+    pub fn new(db: Db) -> Self {
+        Self { db, queue: Arc::default() }
+    }
+
+    /// Writes a record; it is on disk when this returns. Whoever stops waiting does not stop the record.
+    pub async fn write(&self, row: AuditRow) -> Result<(), DbError> {
+        let (written, answer) = oneshot::channel();
+        let begin = {
+            let mut queue = self.queue();
+            queue.waiting.push(Record { row, written });
+            let begin = queue.writers < WRITERS;
+            queue.writers += usize::from(begin);
+            begin
+        };
+        if begin {
+            // A task of its own: its records belong to requests whose senders may hang up.
+            tokio::spawn(self.clone().write_waiting());
+        }
+        answer.await.unwrap_or(Err(DbError::Panicked))
+    }
+
+    async fn write_waiting(self) {
+        let mut writer = Writer { queue: self.queue.clone(), ended: false };
+        while let Some(records) = writer.next() {
+            let (rows, waiting): (Vec<_>, Vec<_>) =
+                records.into_iter().map(|record| (record.row, record.written)).unzip();
+            let rows = Arc::new(rows);
+            let done = self
+                .db
+                .write_repeatable(move |tx| {
+                    let rows = rows.clone();
+                    Box::pin(async move { audit::append_together(tx, &rows).await })
+                })
+                .await;
+            for written in waiting {
+                // Whoever stopped waiting is not told.
+                let _ = written.send(done.clone());
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among the writers, given back however the task ends: a place lost would leave records waiting.
+struct Writer {
+    queue: Arc<Mutex<Queue>>,
+    ended: bool,
+}
+
+impl Writer {
+    /// The records to write next. None: the place is given back, by the same lock that saw nobody waiting.
+    fn next(&mut self) -> Option<Vec<Record>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let some = queue.waiting.len().min(TOGETHER);
+        if some == 0 {
+            queue.writers -= 1;
+            self.ended = true;
+            return None;
+        }
+        Some(queue.waiting.drain(..some).collect())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.queue.lock().unwrap_or_else(PoisonError::into_inner).writers -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::audit::{AuditEvent, Outcome};
+    use crate::model::caller::Caller;
+    use crate::store::testing;
+
+    fn row(n: usize) -> AuditRow {
+        AuditRow::new(AuditEvent {
+            id: format!("00000000-0000-7000-8000-{n:012}"),
+            at: 1,
+            transaction: "ITI-18".into(),
+            outcome: Outcome::Success,
+            request_id: "r".into(),
+            caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None },
+            patients: vec![],
+            submission_set: None,
+            documents: vec![],
+            objects: vec![],
+            query: None,
+            errors: vec![],
+            repeated: None,
+        })
+        .unwrap()
+    }
+
+    async fn count(db: &Db) -> usize {
+        db.read::<_, DbError, _>(|tx| Box::pin(audit::since(tx, 0, 1000))).await.unwrap().len()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_of_many_is_written_once_and_no_writer_stays() {
+        for t in testing::databases().await {
+            let together = Together::new(t.db.clone());
+            let tasks: Vec<_> = (0..100)
+                .map(|n| {
+                    let together = together.clone();
+                    tokio::spawn(async move { together.write(row(n)).await })
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap().unwrap();
+            }
+            assert_eq!(count(&t.db).await, 100);
+            // The same once more is no second record, and no error.
+            together.write(row(7)).await.unwrap();
+            assert_eq!(count(&t.db).await, 100);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_whose_sender_hung_up_is_written_with_the_others() {
+        for t in testing::databases().await {
+            let together = Together::new(t.db.clone());
+            // Polled once, so that it is queued, and given up.
+            let mut gone = Box::pin(together.write(row(1)));
+            let _ = futures_util::poll!(&mut gone);
+            drop(gone);
+            for n in 2..20 {
+                together.write(row(n)).await.unwrap();
+            }
+            assert_eq!(count(&t.db).await, 19);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_closed_database_fails_every_waiting_record() {
+        for t in testing::databases().await {
+            let together = Together::new(t.db.clone());
+            t.db.close().await;
+            for n in 0..3 {
+                assert!(together.write(row(n)).await.is_err());
+            }
+        }
+    }
+}
