@@ -1,5 +1,5 @@
-//! Records of requests that changed nothing, written together. Each answer waits for its record to be
-//! durable; those that arrive while one commit is under way share the next.
+//! Records of requests that changed nothing, written together on PostgreSQL. Each answer waits for its record to
+//! be durable; those that arrive while one commit is under way share the next. SQLite's writer does so by itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,6 +35,16 @@ impl Together {
 
     /// Writes a record; it is on disk when this returns. Whoever stops waiting does not stop the record.
     pub async fn write(&self, row: AuditRow) -> Result<(), DbError> {
+        if self.db.groups_commits() {
+            let row = Arc::new(row);
+            return self
+                .db
+                .write(move |tx| {
+                    let row = row.clone();
+                    Box::pin(async move { audit::append_together(tx, std::slice::from_ref(&*row)).await })
+                })
+                .await;
+        }
         let (written, answer) = oneshot::channel();
         let begin = {
             let mut queue = self.queue();

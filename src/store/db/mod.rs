@@ -128,6 +128,16 @@ impl Db {
         }
     }
 
+    /// Whether writes that wait share a commit without anybody's doing.
+    pub fn groups_commits(&self) -> bool {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Inner::Lite(_) => true,
+            #[cfg(feature = "postgres")]
+            Inner::Pg(_) => false,
+        }
+    }
+
     /// Runs `f`, which is one statement that may be run twice without harm. `Ok` comes back only after its
     /// change is durable. On PostgreSQL it costs one round trip where [`write`](Self::write) takes three.
     pub async fn write_repeatable<T, E, F>(&self, f: F) -> Result<T, E>
