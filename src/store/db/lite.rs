@@ -187,6 +187,9 @@ impl LiteOptions {
         // Each savepoint keeps the pages it changes until its release; beyond 64 KiB, which is one
         // registration, they would go to a temporary file.
         conn.pragma_update(None, "temp_store", "MEMORY")?;
+        // A commit writes the log; `lite_sync` syncs it before anybody is answered. SQLite itself goes on syncing
+        // the log before pages are copied home, and the file before the log is begun anew.
+        conn.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(conn)
     }
 
@@ -195,6 +198,13 @@ impl LiteOptions {
         self.tune(&conn, (self.cache_kib / 4).max(1024))?;
         conn.pragma_update(None, "query_only", true)?;
         Ok(conn)
+    }
+
+    /// The log (WAL). SQLite keeps the file as long as a connection is open.
+    pub(super) fn log(&self) -> PathBuf {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        log.into()
     }
 
     /// Copies pages from the log to the file; needs no cache of its own.
@@ -214,7 +224,7 @@ impl LiteOptions {
     }
 }
 
-/// Opens or makes the file in the one mode we use: WAL, synced at every commit.
+/// Opens or makes the file in the one mode we use: WAL, synced at every commit (the writer's apart).
 fn connect(path: &Path) -> Result<Connection, DbError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE

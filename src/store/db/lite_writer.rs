@@ -1,15 +1,18 @@
 //! Group commit: the one thread that writes to a SQLite file.
 //!
-//! While a commit is being synced, new closures gather in the queue; the next round takes them all
+//! While one round is at work, new closures gather in the queue; the next round takes them all
 //! (up to [`BATCH`]), runs each in its own savepoint and commits once. Callers hear nothing before
 //! that commit is durable. One sync then serves many submissions: measured about ten times the rate
 //! of a transaction each, without the long tail of connections fighting for the write lock.
+//!
+//! A commit writes the log and does not sync it; a second thread ([`super::lite_sync`]) does, and answers, while
+//! the next round is already being written.
 //!
 //! Checkpoints run on a second thread so that a commit does not wait for pages being copied home.
 //! A checkpoint beside a busy writer can never reach the end of the log, and only a log copied to its
 //! end is reused; so afterwards the writer, between two batches, copies the short rest itself.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver as StdReceiver, SyncSender, TrySendError as StdTrySend, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,6 +22,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use tokio::sync::oneshot;
 
 use super::lite::{CLOSED, LiteOptions, poll_once};
+use super::lite_sync::{Syncer, WAITING};
 use super::{DbError, Tx, TxFuture};
 
 /// Most closures in one commit: bounds how long the first of them waits.
@@ -117,10 +121,26 @@ impl Writer {
             .name("db-checkpoint".into())
             .spawn(move || checkpoint_loop(&checkpointer, &nudged, &flag))
             .map_err(spawn)?;
-        let loop_ = WriterLoop { conn, nudge: Some(nudge), near_end, counters: counters.clone() };
+        let (written, to_sync) = sync_channel(WAITING);
+        let (syncer, alone) = (Syncer::new(options.log()), Syncer::new(options.log()));
+        let unanswered = Arc::new(AtomicUsize::new(0));
+        let waiting = unanswered.clone();
+        let syncing = std::thread::Builder::new()
+            .name("db-sync".into())
+            .spawn(move || syncer.run(&to_sync, &waiting))
+            .map_err(spawn)?;
+        let loop_ = WriterLoop {
+            conn,
+            written: Some(written),
+            unanswered,
+            alone,
+            nudge: Some(nudge),
+            near_end,
+            counters: counters.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("db-writer".into())
-            .spawn(move || loop_.run(receiver, copier))
+            .spawn(move || loop_.run(receiver, copier, syncing))
             .map_err(spawn)?;
         Ok(Self { queue: sender, counters, thread: Mutex::new(Some(thread)) })
     }
@@ -151,6 +171,12 @@ impl Writer {
 
 struct WriterLoop {
     conn: Connection,
+    /// What is committed goes here to be synced and answered; `None` at the end.
+    written: Option<SyncSender<Vec<Box<dyn Job>>>>,
+    /// How many rounds are there.
+    unanswered: Arc<AtomicUsize>,
+    /// For a write that nobody else waits with.
+    alone: Syncer,
     /// Wakes the checkpoint thread; `None` once it is told to end.
     nudge: Option<SyncSender<()>>,
     /// Set by the checkpoint thread when only a short rest of the log is left to copy.
@@ -159,7 +185,7 @@ struct WriterLoop {
 }
 
 impl WriterLoop {
-    fn run(mut self, mut queue: Receiver<Message>, copier: JoinHandle<()>) {
+    fn run(mut self, mut queue: Receiver<Message>, copier: JoinHandle<()>, syncing: JoinHandle<()>) {
         let mut messages = Vec::with_capacity(BATCH);
         let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH);
         let mut open = true;
@@ -182,33 +208,48 @@ impl WriterLoop {
             }
             while !jobs.is_empty() {
                 let rest = jobs.split_off(jobs.len().min(BATCH));
-                self.batch(&mut jobs);
+                self.batch(&mut jobs, queue.is_empty());
                 jobs = rest;
             }
             self.mind_the_log();
         }
+        self.written = None;
+        let _ = syncing.join();
         self.nudge = None;
         let _ = copier.join();
         // Last connection out checkpoints and removes the log; readers may still be open, which
         // only means the next start finds a log to read.
     }
 
-    fn batch(&mut self, jobs: &mut Vec<Box<dyn Job>>) {
-        let outcome = self.transaction(jobs);
-        if let Err(e) = &outcome {
-            // Rejections too: they may have been decided on rows that were never kept.
-            for job in jobs.iter_mut() {
-                job.fail(e.clone());
+    fn batch(&mut self, jobs: &mut Vec<Box<dyn Job>>, nobody_waits: bool) {
+        match self.transaction(jobs) {
+            Ok(()) => {
+                self.counters.commits.fetch_add(1, Ordering::Relaxed);
+                self.counters.writes.fetch_add(jobs.len() as u64, Ordering::Relaxed);
             }
-            if !self.conn.is_autocommit() {
-                let _ = self.conn.execute_batch("ROLLBACK");
+            Err(e) => {
+                // Rejections too: they may have been decided on rows that were never kept.
+                for job in jobs.iter_mut() {
+                    job.fail(e.clone());
+                }
+                if !self.conn.is_autocommit() {
+                    let _ = self.conn.execute_batch("ROLLBACK");
+                }
             }
-        } else {
-            self.counters.commits.fetch_add(1, Ordering::Relaxed);
-            self.counters.writes.fetch_add(jobs.len() as u64, Ordering::Relaxed);
         }
-        for job in jobs.drain(..) {
-            job.answer();
+        // What failed goes the same way: it may have been decided on what is still to be synced.
+        let jobs = std::mem::take(jobs);
+        if jobs.len() == 1 && nobody_waits && self.unanswered.load(Ordering::Acquire) == 0 {
+            return self.alone.answer(jobs);
+        }
+        self.unanswered.fetch_add(1, Ordering::AcqRel);
+        if let Some(written) = &self.written
+            && let Err(unsent) = written.send(jobs)
+        {
+            for mut job in unsent.0 {
+                job.fail(DbError::OutcomeUnknown("nobody is left to sync the log".into()));
+                job.answer();
+            }
         }
     }
 
@@ -229,7 +270,7 @@ impl WriterLoop {
             self.statement("RELEASE job")?;
         }
         self.statement("COMMIT").map_err(|e| match e {
-            // What could not be synced may still be found in the log after a crash.
+            // What could not be written to its end may still be found in the log after a crash.
             DbError::Unavailable(cause) => DbError::OutcomeUnknown(cause),
             e => e,
         })
@@ -240,7 +281,7 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// After answering: finish a checkpoint that is nearly done, or ask for one.
+    /// Between two rounds: finish a checkpoint that is nearly done, or ask for one.
     fn mind_the_log(&self) {
         if self.near_end.swap(false, Ordering::AcqRel) {
             checkpoint(&self.conn, "PASSIVE");

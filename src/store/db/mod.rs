@@ -6,14 +6,16 @@
 //! run again after a serialization failure or deadlock. It must therefore be an `Fn` without side
 //! effects outside the database.
 //!
-//! - SQLite (`lite`): one writer thread gathers waiting closures, runs each in its own savepoint,
-//!   commits them with one synced write, then answers. Readers are a stack of connections used in
+//! - SQLite (`lite`): one writer thread gathers waiting closures, runs each in its own savepoint and
+//!   commits them together; another syncs the log and then answers. Readers are a stack of connections used in
 //!   place on the caller's thread.
 //! - PostgreSQL (`pg`): a pool; the server groups commits by itself.
 
 mod error;
 #[cfg(feature = "sqlite")]
 mod lite;
+#[cfg(feature = "sqlite")]
+mod lite_sync;
 #[cfg(feature = "sqlite")]
 mod lite_writer;
 #[cfg(feature = "postgres")]
