@@ -115,7 +115,7 @@ impl<'t> Message<'t> {
 }
 
 /// More than any message of ours has; a bound on what a hostile one makes us do.
-const MOST_SEGMENTS: usize = 10_000;
+pub const MOST_SEGMENTS: usize = 2000;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'t> {
