@@ -124,7 +124,6 @@ const fn identity(
 
 /// Every transaction, in number order. ITI TF-2 and its Appendix V.
 pub const CATALOGUE: &[TransactionRow] = &[
-
     identity(
         Transaction::Iti8,
         "ITI-8",
@@ -240,7 +239,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
     TransactionRow {
         path: "/mpi/iti44",
         request_action: "urn:hl7-org:v3:PRPA_IN201301UV02",
-        more_requests: &[("urn:hl7-org:v3:PRPA_IN201302UV02", (NS_HL7V3, "PRPA_IN201302UV02")), ("urn:hl7-org:v3:PRPA_IN201304UV02", (NS_HL7V3, "PRPA_IN201304UV02"))],
+        more_requests: &[
+            ("urn:hl7-org:v3:PRPA_IN201302UV02", (NS_HL7V3, "PRPA_IN201302UV02")),
+            ("urn:hl7-org:v3:PRPA_IN201304UV02", (NS_HL7V3, "PRPA_IN201304UV02")),
+        ],
         response_action: "urn:hl7-org:v3:MCCI_IN000002UV01",
         request_element: (NS_HL7V3, "PRPA_IN201301UV02"),
         ..identity(
@@ -285,7 +287,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
     TransactionRow {
         path: "/mpi/iti47",
         request_action: "urn:hl7-org:v3:PRPA_IN201305UV02",
-        more_requests: &[("urn:hl7-org:v3:QUQI_IN000003UV01_Continue", (NS_HL7V3, "QUQI_IN000003UV01")), ("urn:hl7-org:v3:QUQI_IN000003UV01_Cancel", (NS_HL7V3, "QUQI_IN000003UV01"))],
+        more_requests: &[
+            ("urn:hl7-org:v3:QUQI_IN000003UV01_Continue", (NS_HL7V3, "QUQI_IN000003UV01")),
+            ("urn:hl7-org:v3:QUQI_IN000003UV01_Cancel", (NS_HL7V3, "QUQI_IN000003UV01")),
+        ],
         response_action: "urn:hl7-org:v3:PRPA_IN201306UV02",
         request_element: (NS_HL7V3, "PRPA_IN201305UV02"),
         ..identity(

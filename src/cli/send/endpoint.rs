@@ -96,11 +96,8 @@ pub fn address(url: &str, transaction: Transaction) -> String {
 
 /// The same server's address for another transaction, if the naming of paths lets us guess it.
 fn sibling(url: &str, transaction: Transaction) -> String {
-    let known = Transaction::ALL
-        .into_iter()
-        .map(name)
-        .filter(|n| !n.is_empty())
-        .find_map(|n| url.strip_suffix(n));
+    let known =
+        Transaction::ALL.into_iter().map(name).filter(|n| !n.is_empty()).find_map(|n| url.strip_suffix(n));
     match known {
         Some(stem) => format!("{stem}{}", name(transaction)),
         None => url.to_owned(),

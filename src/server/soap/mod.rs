@@ -60,7 +60,10 @@ impl Endpoint {
         match path.trim_end_matches('/') {
             REGISTRY_PATH => Some(Self::All(Actor::DocumentRegistry)),
             REPOSITORY_PATH => Some(Self::All(Actor::DocumentRepository)),
-            path => CATALOGUE.iter().find(|r| r.path == path && !path.is_empty()).map(|r| Self::One(r.transaction)),
+            path => CATALOGUE
+                .iter()
+                .find(|r| r.path == path && !path.is_empty())
+                .map(|r| Self::One(r.transaction)),
         }
     }
 
