@@ -34,7 +34,7 @@ pub struct PageAsked {
 }
 
 /// The QPD of a question, and its tag, without which no answer can be given to it.
-pub fn echo(message: &Message<'_>) -> Result<(Echo, Segment<'_>), ErrorSegment> {
+pub fn echo<'t>(message: &Message<'t>) -> Result<(Echo, Segment<'t>), ErrorSegment> {
     let Some(qpd) = message.segment("QPD") else {
         let text = "segment QPD is missing";
         return Err(ErrorSegment::new(Location::segment("QPD"), Condition::SegmentSequence, text));
