@@ -29,8 +29,8 @@ mod tests;
 mod types;
 
 pub use error::{Ack, Condition, ErrorSegment, Exchange, Location, Severity};
-pub use header::{Header, Version, is_oid};
+pub use header::{Header, Version};
 pub use message::{Delimiters, Message, Segment, Value};
 pub use query::{Echo, PageAsked};
-pub use request::{Body, Refused, Request, Sender, Settings, read, too_long};
+pub use request::{Body, Refused, Request, Sender, Settings, read, text_of, too_long};
 pub use types::{Identifier, time as is_time};

@@ -174,11 +174,12 @@ impl<'a> Answer<'a> {
 
     fn error_25(&mut self, error: &ErrorSegment) {
         let d = self.delimiters;
-        let location = error.location.as_ref().map(|l| l.parts().join(&d.component.to_string()));
+        let locations = error.location.iter().chain(&error.also);
+        let location = repetitions(locations.map(|l| l.parts().join(&d.component.to_string())), d);
         let condition = components(&[error.condition.code(), error.condition.meaning(), "HL70357"], d);
         let text = escaped(&error.text.chars().take(250).collect::<String>(), d);
         let severity = error.severity.code();
-        self.line(&["ERR", "", &location.unwrap_or_default(), &condition, severity, "", "", "", &text]);
+        self.line(&["ERR", "", &location, &condition, severity, "", "", "", &text]);
     }
 
     /// QAK and the QPD asked.

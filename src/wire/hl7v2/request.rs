@@ -162,6 +162,12 @@ pub fn read(bytes: &[u8], settings: &Settings) -> Result<Request, Box<Refused>> 
     }
 }
 
+/// A message as text, for people: a segment a line ends in CR.
+pub fn text_of(bytes: &[u8]) -> String {
+    let bytes = trim(bytes);
+    charset::decode(bytes, label_of(bytes).set, false).text
+}
+
 fn headless() -> Refused {
     let text = "the message does not begin with a usable MSH segment";
     Refused {
