@@ -65,7 +65,8 @@ impl MllpClient {
         let (scheme, rest) = peer.url.split_once("://").ok_or_else(bad)?;
         let authority = rest.trim_end_matches('/').parse::<http::uri::Authority>().map_err(|_| bad())?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
+        let bare = authority.as_str() == authority.host();
+        if host.is_empty() || authority.port_u16().is_none() && !bare {
             return Err(bad());
         }
         let tls = match scheme {

@@ -269,7 +269,8 @@ fn has_components(field: Field) -> bool {
 pub fn locate(place: Place, trouble: Trouble, exchange: Exchange) -> Option<Location> {
     let (segment, sequence, field, repeats) = stands(place.field, exchange)?;
     let location = Location::field(segment, sequence, field);
-    if !repeats || trouble == Trouble::Missing && place.component.is_none() {
+    let nothing = trouble == Trouble::Missing && place.component.is_none() && has_components(place.field);
+    if !repeats || nothing {
         return Some(location);
     }
     let location = location.repetition(place.repetition.max(1));

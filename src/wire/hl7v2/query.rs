@@ -137,8 +137,8 @@ pub fn demographics(
         }
     }
     if parameters == 0 {
-        let place = Place::of(Field::QueryParameter);
-        findings.error(Trouble::Missing, place, "QPD-3 holds no parameter");
+        let text = "QPD-3 holds no parameter";
+        refused.push(ErrorSegment::new(Location::field("QPD", 1, 3), Condition::Required, text));
     }
     let returned = domains(qpd.field(8), Field::ReturnedDomain, findings);
     let query = asked.query(returned, findings);
