@@ -58,7 +58,8 @@ section! {
 impl Hl7v2Config {
     pub(super) fn check(&self, list: &mut Vec<Fault>) {
         let mut faults = Faults::of("hl7v2", list);
-        let event = |e: &String| e.len() == 3 && e.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let event =
+            |e: &String| e.len() == 3 && e.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         if let Some(bad) = self.acknowledged_events.iter().find(|e| !event(e)) {
             faults.add(
                 "acknowledged_events",

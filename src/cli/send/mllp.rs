@@ -235,7 +235,12 @@ impl Feed {
         };
         let former = self.former.as_ref().map(|family| PersonName {
             family: family.clone(),
-            given: self.name.as_ref().and_then(|n| n.split_once([' ', '　'])).map_or("", |(_, g)| g).to_owned(),
+            given: self
+                .name
+                .as_ref()
+                .and_then(|n| n.split_once([' ', '　']))
+                .map_or("", |(_, g)| g)
+                .to_owned(),
             usage: NameUse::Maiden,
             script: Some(NameScript::Ideographic),
             ..PersonName::default()
@@ -314,8 +319,10 @@ impl Demographic {
             ("@PID.11.8", &self.address),
             ("@PID.13.12", &self.phone),
         ];
-        let mut all: Vec<(String, String)> =
-            named.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.as_ref()?.clone()))).collect();
+        let mut all: Vec<(String, String)> = named
+            .iter()
+            .filter_map(|(name, value)| Some(((*name).to_owned(), value.as_ref()?.clone())))
+            .collect();
         for param in &self.param {
             let (name, value) = param
                 .split_once('=')
@@ -372,7 +379,10 @@ impl<'a> Talk<'a> {
                     label: &label,
                 });
                 if encoded.substituted > 0 {
-                    eprintln!("{} character(s) are not in the character set; see --charset", encoded.substituted);
+                    eprintln!(
+                        "{} character(s) are not in the character set; see --charset",
+                        encoded.substituted
+                    );
                 }
                 vec![encoded.bytes]
             }
