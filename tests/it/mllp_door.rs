@@ -50,8 +50,8 @@ async fn broken_framing_is_survived() {
     mllp.raw(&bare).await;
     assert_eq!(mllp.next().await.unwrap().control_id, "C");
     // A block that ends early: the message is whole only at its real end, and refused for the byte within.
-    let spoiled = refused("D").replace("|P|", "|P\u{1c}|");
-    is(&mllp.ask(&spoiled).await, "AE", "101", "MSH^1^11");
+    let spoiled = refused("D").replace("A10", "A08").replace("|P|", "|P\u{1c}|");
+    is(&mllp.ask(&spoiled).await, "AR", "202", "MSH^1^11");
     is(&mllp.ask(refused("E")).await, "AR", "201", "MSH^1^9^1^2");
 }
 

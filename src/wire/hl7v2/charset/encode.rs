@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(read("髙橋"), ("高橋".into(), 1));
         assert_eq!(read("𠮷田葛\u{e0100}子"), ("吉田葛子".into(), 2));
         assert_eq!(read("ﾜﾀﾅﾍﾞ"), ("ワタナベ".into(), 4));
-        assert_eq!(read("㈱①㎏神"), ("(株)(1)kg神".into(), 4));
+        assert_eq!(read("㈱①㎏\u{fa19}"), ("(株)(1)kg神".into(), 4));
         assert_eq!(read("𪚥"), ("〓".into(), 1));
         assert_eq!(read("－～∥"), ("−〜‖".into(), 0));
         assert_eq!(read("Nguyễn"), ("Nguyen".into(), 1));
