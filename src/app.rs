@@ -19,7 +19,7 @@ use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
 use crate::server::soap::{Asynchronous, SoapFace};
-use crate::server::{Listening, listen};
+use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
 use crate::service::mpi::{self, Domains, Mpi};
@@ -244,9 +244,9 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let messages = messages.map(Arc::new);
+        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), as_of };
         let listening =
-            listen(config, Arc::new(face), messages, readiness, metrics, as_of, clock.clone(), stop.clone()).await?;
+            listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);

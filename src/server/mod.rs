@@ -47,19 +47,27 @@ pub struct Listening {
     tasks: Vec<JoinHandle<usize>>,
 }
 
+/// What answers behind the doors.
+pub struct Faces<H> {
+    pub soap: Arc<H>,
+    /// Behind listeners of role mllp.
+    pub index: Option<Arc<mllp::MllpFace>>,
+    /// Questions as of a moment, on listeners of role ops.
+    pub as_of: Option<AsOfFace>,
+}
+
 /// Opens the configured listeners: `soap` behind those of role soap, `index` behind those of role mllp; health, metrics and questions as of a
 /// moment behind those of role ops. All are bound before the first is served, so that none serves if one fails.
 /// Cancelling `stop` makes them drain.
 pub async fn listen<H: http::Handler>(
     config: &Config,
-    soap: Arc<H>,
-    index: Option<Arc<mllp::MllpFace>>,
+    faces: Faces<H>,
     readiness: Readiness,
     metrics: Option<Metrics>,
-    as_of: Option<AsOfFace>,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
+    let Faces { soap, index, as_of } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];

@@ -480,8 +480,8 @@ mod tests {
 
     #[test]
     fn files_are_messages_or_frames() {
-        assert_eq!(split(b"MSH|".to_vec()), [b"MSH|".to_vec()]);
-        assert_eq!(split(b"\x0ba\x1c\r\x0bb\x1c".to_vec()), [b"a".to_vec(), b"b".to_vec()]);
+        assert_eq!(split(vec![b'M']), [vec![b'M']]);
+        assert_eq!(split(Vec::from(*b"\x0ba\x1c\r\x0bb\x1c")), [b"a".to_vec(), b"b".to_vec()]);
         assert_eq!((control_id(1).len(), control_id(7).ends_with("07")), (20, true));
     }
 }

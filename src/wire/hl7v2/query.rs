@@ -213,7 +213,7 @@ impl Asked {
             [7] | [7, 1] => {
                 let text = text.trim_end_matches('*');
                 if !time(text, true) {
-                    return Err((Trouble::BadValue, format!("{} is no date of the calendar", said(&text))));
+                    return Err((Trouble::BadValue, format!("{} is no date of the calendar", said(text))));
                 }
                 query.birth_date = Some(text.to_owned());
             }
