@@ -71,7 +71,10 @@ impl Rooms {
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
         let couriers = Couriers { answers: answers.context("asynchronous.reply_to")? };
         let audit = Audit::new(db.clone(), config.audit.queries);
-        let mpi = config.mpi.enabled.then(|| index(config, &db, &audit, clock));
+        let mpi = match config.mpi.enabled {
+            true => Some(index(config, &db, &audit, clock).await?),
+            false => None,
+        };
         Ok(Self {
             mpi,
             outbox: Outbox::new(db.clone(), &config.outbox),
@@ -147,14 +150,14 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
 }
 
 /// The index of patients over an open database.
-pub fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> Mpi {
+pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
     let clock = clock.clone();
     let settings = mpi::Settings {
         config: config.mpi.clone(),
         domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
         now: Arc::new(move || clock.now().as_microsecond()),
     };
-    Mpi::new(db.clone(), audit.clone(), settings)
+    Mpi::open(db.clone(), audit.clone(), settings).await
 }
 
 /// The affinity domain's codes: the configured files, or the built-in Japanese set.
