@@ -330,15 +330,11 @@ mod tests {
         let vetoed = [(1, 3), (4, 6), (2, 5)];
         let f = facts(6, &edges, &vetoed);
         let expected = partition(&f);
-        let mut rng = crate::synthetic::rng::Rng::new(7);
+        let mut dice = crate::service::mpi::tests::Dice::new(7);
         for _ in 0..200 {
             let mut g = facts(6, &edges, &vetoed);
-            for i in (1..g.members.len()).rev() {
-                g.members.swap(i, rng.below(i as u64 + 1) as usize);
-            }
-            for i in (1..g.edges.len()).rev() {
-                g.edges.swap(i, rng.below(i as u64 + 1) as usize);
-            }
+            dice.shuffle(&mut g.members);
+            dice.shuffle(&mut g.edges);
             assert_eq!(partition(&g), expected);
         }
     }
