@@ -14,7 +14,8 @@
 //! | store | model, config |
 //! | peer | model, config, wire |
 //! | content | model, wire |
-//! | service | model, config, store, peer, content |
+//! | matching | model |
+//! | service | model, config, store, peer, content, matching |
 //! | synthetic | model |
 //! | server | model, config, wire, service |
 //! | cli, app, main | all |
@@ -26,6 +27,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod content;
+pub mod matching;
 pub mod model;
 pub mod peer;
 pub mod server;

@@ -9,9 +9,11 @@ pub mod database;
 pub mod encryption;
 pub mod env;
 pub mod fault;
+pub mod hl7v2;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod mpi;
 pub mod network;
 pub mod outbox;
 pub mod peer;
@@ -33,9 +35,11 @@ pub use audit::AuditConfig;
 pub use database::DatabaseConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
+pub use hl7v2::{Hl7v2Config, ProcessingId};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
+pub use mpi::{DomainKind, MpiConfig, MpiConsumerConfig, MpiDomainConfig};
 pub use network::NetworkConfig;
 pub use outbox::OutboxConfig;
 pub use peer::PeerConfig;
@@ -53,6 +57,8 @@ pub struct Config {
     pub listener: Vec<ListenerConfig>,
     pub repository: RepositoryConfig,
     pub registry: RegistryConfig,
+    pub mpi: MpiConfig,
+    pub hl7v2: Hl7v2Config,
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub asynchronous: AsynchronousConfig,
@@ -132,7 +138,12 @@ impl Config {
         if self.registry.enabled && self.registry.as_of {
             listener::check_private(&self.listener, "registry.as_of", &mut list);
         }
-        if !self.repository.enabled && !self.registry.enabled {
+        if !self.mpi.enabled {
+            listener::check_index(&self.listener, &mut list);
+        }
+        self.hl7v2.check(&mut list);
+        self.mpi.check(&self.network.patient_id_authority, self.network.allow_example_oids, &mut list);
+        if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled {
             list.push(Fault::new(
                 "registry.enabled",
                 "neither registry nor repository is enabled",
@@ -177,6 +188,10 @@ pub fn example() -> String {
     section::print_commented::<S3Config>(&mut out, "[repository.s3]");
     section::print_commented::<EncryptionConfig>(&mut out, "[repository.encryption]");
     section::print::<RegistryConfig>(&mut out, "[registry]");
+    section::print::<MpiConfig>(&mut out, "[mpi]");
+    section::print_commented::<MpiDomainConfig>(&mut out, "[[mpi.domain]]");
+    section::print_commented::<MpiConsumerConfig>(&mut out, "[[mpi.consumer]]");
+    section::print::<Hl7v2Config>(&mut out, "[hl7v2]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
@@ -241,6 +256,7 @@ mod tests {
         assert!(all.repository.remote_registry.is_some());
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         assert_eq!(all.asynchronous.reply_to.len(), 1);
+        assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
         for key in ["network.home_community_id", "network.patient_id_authority", "repository.unique_id"] {
             assert!(keys.contains(&key.to_string()), "{keys:?}");

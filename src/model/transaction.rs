@@ -10,19 +10,46 @@ pub enum Packaging {
     Mtom,
 }
 
-/// A transaction this program answers.
+/// What the messages of a transaction are written in, and what carries them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wire {
+    /// ebRIM in SOAP.
+    Ebxml,
+    /// HL7 v3 in SOAP.
+    Hl7v3,
+    /// HL7 v2 over MLLP.
+    Hl7v2,
+    /// FHIR R4 over HTTP.
+    Fhir,
+}
+
+/// A transaction this program answers, or sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transaction {
+    Iti8,
+    Iti9,
+    Iti10,
     Iti18,
+    Iti21,
+    Iti30,
+    Iti31,
     Iti41,
     Iti42,
     Iti43,
+    Iti44,
+    Iti45,
+    Iti46,
+    Iti47,
     Iti51,
     Iti57,
     Iti61,
     Iti62,
+    Iti78,
+    Iti83,
     Iti86,
     Iti92,
+    Iti104,
+    Iti119,
 }
 
 /// What the framework says of a transaction.
@@ -31,9 +58,13 @@ pub struct TransactionRow {
     /// `ITI-18`.
     pub code: &'static str,
     pub name: &'static str,
-    /// Path it is served under, and base name of its WSDL.
+    pub wire: Wire,
+    /// Path it is served under, and base name of its WSDL. Empty where it is not SOAP, or only sent.
     pub path: &'static str,
+    /// Empty where it is not SOAP.
     pub request_action: &'static str,
+    /// Actions and body elements of requests beside [`request_action`](Self::request_action).
+    pub more_requests: &'static [(&'static str, (&'static str, &'static str))],
     pub response_action: &'static str,
     pub packaging: Packaging,
     /// Namespace and local name of the request's body element.
@@ -55,18 +86,76 @@ const ASYNCHRONOUS: Option<&str> = Some("ITI TF-1 10.2.5");
 pub enum Actor {
     DocumentRegistry,
     DocumentRepository,
+    /// With the Patient Identity Source's feeds, the index behind them.
+    PatientIdentityManager,
+    PatientDemographicsSupplier,
+    /// Ours when we send: ITI-10, ITI-46.
+    PatientIdentityConsumer,
 }
 
-use super::namespace::{NS_LCM, NS_QUERY, NS_RMD, NS_XDS};
+use super::namespace::{NS_HL7V3, NS_LCM, NS_QUERY, NS_RMD, NS_XDS};
+
+/// A row of the MPI, whose messages are not ebRIM.
+const fn identity(
+    transaction: Transaction,
+    code: &'static str,
+    name: &'static str,
+    wire: Wire,
+    actor: Actor,
+    clause: &'static str,
+) -> TransactionRow {
+    TransactionRow {
+        transaction,
+        code,
+        name,
+        wire,
+        path: "",
+        request_action: "",
+        more_requests: &[],
+        response_action: "",
+        packaging: Packaging::Simple,
+        request_element: ("", ""),
+        actor,
+        clause,
+        asynchronous: None,
+        action_in_content_type: false,
+    }
+}
 
 /// Every transaction, in number order. ITI TF-2 and its Appendix V.
 pub const CATALOGUE: &[TransactionRow] = &[
+    identity(
+        Transaction::Iti8,
+        "ITI-8",
+        "Patient Identity Feed",
+        Wire::Hl7v2,
+        Actor::PatientIdentityManager,
+        "ITI TF-2 3.8",
+    ),
+    identity(
+        Transaction::Iti9,
+        "ITI-9",
+        "PIX Query",
+        Wire::Hl7v2,
+        Actor::PatientIdentityManager,
+        "ITI TF-2 3.9",
+    ),
+    identity(
+        Transaction::Iti10,
+        "ITI-10",
+        "PIX Update Notification",
+        Wire::Hl7v2,
+        Actor::PatientIdentityConsumer,
+        "ITI TF-2 3.10",
+    ),
     TransactionRow {
         transaction: Transaction::Iti18,
         code: "ITI-18",
         name: "Registry Stored Query",
+        wire: Wire::Ebxml,
         path: "/xds/iti18",
         request_action: "urn:ihe:iti:2007:RegistryStoredQuery",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2007:RegistryStoredQueryResponse",
         packaging: Packaging::Simple,
         request_element: (NS_QUERY, "AdhocQueryRequest"),
@@ -75,12 +164,38 @@ pub const CATALOGUE: &[TransactionRow] = &[
         asynchronous: ASYNCHRONOUS,
         action_in_content_type: false,
     },
+    identity(
+        Transaction::Iti21,
+        "ITI-21",
+        "Patient Demographics Query",
+        Wire::Hl7v2,
+        Actor::PatientDemographicsSupplier,
+        "ITI TF-2 3.21",
+    ),
+    identity(
+        Transaction::Iti30,
+        "ITI-30",
+        "Patient Identity Management",
+        Wire::Hl7v2,
+        Actor::PatientIdentityManager,
+        "ITI TF-2 3.30",
+    ),
+    identity(
+        Transaction::Iti31,
+        "ITI-31",
+        "Patient Encounter Management",
+        Wire::Hl7v2,
+        Actor::PatientIdentityManager,
+        "ITI TF-2 3.31",
+    ),
     TransactionRow {
         transaction: Transaction::Iti41,
         code: "ITI-41",
         name: "Provide and Register Document Set-b",
+        wire: Wire::Ebxml,
         path: "/xds/iti41",
         request_action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
         packaging: Packaging::Mtom,
         request_element: (NS_XDS, "ProvideAndRegisterDocumentSetRequest"),
@@ -93,8 +208,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
         transaction: Transaction::Iti42,
         code: "ITI-42",
         name: "Register Document Set-b",
+        wire: Wire::Ebxml,
         path: "/xds/iti42",
         request_action: "urn:ihe:iti:2007:RegisterDocumentSet-b",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2007:RegisterDocumentSet-bResponse",
         packaging: Packaging::Simple,
         request_element: (NS_LCM, "SubmitObjectsRequest"),
@@ -107,8 +224,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
         transaction: Transaction::Iti43,
         code: "ITI-43",
         name: "Retrieve Document Set",
+        wire: Wire::Ebxml,
         path: "/xds/iti43",
         request_action: "urn:ihe:iti:2007:RetrieveDocumentSet",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2007:RetrieveDocumentSetResponse",
         packaging: Packaging::Mtom,
         request_element: (NS_XDS, "RetrieveDocumentSetRequest"),
@@ -118,11 +237,79 @@ pub const CATALOGUE: &[TransactionRow] = &[
         action_in_content_type: false,
     },
     TransactionRow {
+        path: "/mpi/iti44",
+        request_action: "urn:hl7-org:v3:PRPA_IN201301UV02",
+        more_requests: &[
+            ("urn:hl7-org:v3:PRPA_IN201302UV02", (NS_HL7V3, "PRPA_IN201302UV02")),
+            ("urn:hl7-org:v3:PRPA_IN201304UV02", (NS_HL7V3, "PRPA_IN201304UV02")),
+        ],
+        response_action: "urn:hl7-org:v3:MCCI_IN000002UV01",
+        request_element: (NS_HL7V3, "PRPA_IN201301UV02"),
+        ..identity(
+            Transaction::Iti44,
+            "ITI-44",
+            "Patient Identity Feed HL7 V3",
+            Wire::Hl7v3,
+            Actor::PatientIdentityManager,
+            "ITI TF-2 3.44",
+        )
+    },
+    TransactionRow {
+        path: "/mpi/iti45",
+        request_action: "urn:hl7-org:v3:PRPA_IN201309UV02",
+        more_requests: &[],
+        response_action: "urn:hl7-org:v3:PRPA_IN201310UV02",
+        request_element: (NS_HL7V3, "PRPA_IN201309UV02"),
+        ..identity(
+            Transaction::Iti45,
+            "ITI-45",
+            "PIXV3 Query",
+            Wire::Hl7v3,
+            Actor::PatientIdentityManager,
+            "ITI TF-2 3.45",
+        )
+    },
+    TransactionRow {
+        path: "",
+        request_action: "urn:hl7-org:v3:PRPA_IN201302UV02",
+        more_requests: &[],
+        response_action: "urn:hl7-org:v3:MCCI_IN000002UV01",
+        request_element: (NS_HL7V3, "PRPA_IN201302UV02"),
+        ..identity(
+            Transaction::Iti46,
+            "ITI-46",
+            "PIXV3 Update Notification",
+            Wire::Hl7v3,
+            Actor::PatientIdentityConsumer,
+            "ITI TF-2 3.46",
+        )
+    },
+    TransactionRow {
+        path: "/mpi/iti47",
+        request_action: "urn:hl7-org:v3:PRPA_IN201305UV02",
+        more_requests: &[
+            ("urn:hl7-org:v3:QUQI_IN000003UV01_Continue", (NS_HL7V3, "QUQI_IN000003UV01")),
+            ("urn:hl7-org:v3:QUQI_IN000003UV01_Cancel", (NS_HL7V3, "QUQI_IN000003UV01")),
+        ],
+        response_action: "urn:hl7-org:v3:PRPA_IN201306UV02",
+        request_element: (NS_HL7V3, "PRPA_IN201305UV02"),
+        ..identity(
+            Transaction::Iti47,
+            "ITI-47",
+            "Patient Demographics Query HL7 V3",
+            Wire::Hl7v3,
+            Actor::PatientDemographicsSupplier,
+            "ITI TF-2 3.47",
+        )
+    },
+    TransactionRow {
         transaction: Transaction::Iti51,
         code: "ITI-51",
         name: "Multi-Patient Stored Query",
+        wire: Wire::Ebxml,
         path: "/xds/iti51",
         request_action: "urn:ihe:iti:2009:MultiPatientStoredQuery",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2009:MultiPatientStoredQueryResponse",
         packaging: Packaging::Simple,
         request_element: (NS_QUERY, "AdhocQueryRequest"),
@@ -135,8 +322,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
         transaction: Transaction::Iti57,
         code: "ITI-57",
         name: "Update Document Set",
+        wire: Wire::Ebxml,
         path: "/xds/iti57",
         request_action: "urn:ihe:iti:2010:UpdateDocumentSet",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2010:UpdateDocumentSetResponse",
         packaging: Packaging::Simple,
         request_element: (NS_LCM, "SubmitObjectsRequest"),
@@ -149,8 +338,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
         transaction: Transaction::Iti61,
         code: "ITI-61",
         name: "Register On-Demand Document Entry",
+        wire: Wire::Ebxml,
         path: "/xds/iti61",
         request_action: "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
+        more_requests: &[],
         // Without "Entry": the framework, and every implementation, has it so.
         response_action: "urn:ihe:iti:2010:RegisterOnDemandDocumentResponse",
         packaging: Packaging::Simple,
@@ -164,9 +355,11 @@ pub const CATALOGUE: &[TransactionRow] = &[
         transaction: Transaction::Iti62,
         code: "ITI-62",
         name: "Remove Metadata",
+        wire: Wire::Ebxml,
         path: "/xds/iti62",
         // The names of the transaction's first years.
         request_action: "urn:ihe:iti:2010:DeleteDocumentSet",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2010:DeleteDocumentSetResponse",
         packaging: Packaging::Simple,
         request_element: (NS_LCM, "RemoveObjectsRequest"),
@@ -175,12 +368,30 @@ pub const CATALOGUE: &[TransactionRow] = &[
         asynchronous: None,
         action_in_content_type: false,
     },
+    identity(
+        Transaction::Iti78,
+        "ITI-78",
+        "Mobile Patient Demographics Query",
+        Wire::Fhir,
+        Actor::PatientDemographicsSupplier,
+        "ITI PDQm 3.78",
+    ),
+    identity(
+        Transaction::Iti83,
+        "ITI-83",
+        "Mobile Patient Identifier Cross-reference Query",
+        Wire::Fhir,
+        Actor::PatientIdentityManager,
+        "ITI PIXm 3.83",
+    ),
     TransactionRow {
         transaction: Transaction::Iti86,
         code: "ITI-86",
         name: "Remove Documents",
+        wire: Wire::Ebxml,
         path: "/xds/iti86",
         request_action: "urn:ihe:iti:2017:RemoveDocuments",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2017:RemoveDocumentsResponse",
         packaging: Packaging::Simple,
         request_element: (NS_RMD, "RemoveDocumentsRequest"),
@@ -193,8 +404,10 @@ pub const CATALOGUE: &[TransactionRow] = &[
         transaction: Transaction::Iti92,
         code: "ITI-92",
         name: "Restricted Update Document Set",
+        wire: Wire::Ebxml,
         path: "/xds/iti92",
         request_action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSet",
+        more_requests: &[],
         response_action: "urn:ihe:iti:2018:RestrictedUpdateDocumentSetResponse",
         packaging: Packaging::Simple,
         request_element: (NS_LCM, "SubmitObjectsRequest"),
@@ -203,41 +416,89 @@ pub const CATALOGUE: &[TransactionRow] = &[
         asynchronous: None,
         action_in_content_type: false,
     },
+    identity(
+        Transaction::Iti104,
+        "ITI-104",
+        "Patient Identity Feed FHIR",
+        Wire::Fhir,
+        Actor::PatientIdentityManager,
+        "ITI PIXm 3.104",
+    ),
+    identity(
+        Transaction::Iti119,
+        "ITI-119",
+        "Patient Demographics Match",
+        Wire::Fhir,
+        Actor::PatientDemographicsSupplier,
+        "ITI PDQm 3.119",
+    ),
 ];
 
 impl Transaction {
-    pub const ALL: [Transaction; 10] = [
+    pub const ALL: [Transaction; 24] = [
+        Self::Iti8,
+        Self::Iti9,
+        Self::Iti10,
         Self::Iti18,
+        Self::Iti21,
+        Self::Iti30,
+        Self::Iti31,
         Self::Iti41,
         Self::Iti42,
         Self::Iti43,
+        Self::Iti44,
+        Self::Iti45,
+        Self::Iti46,
+        Self::Iti47,
         Self::Iti51,
         Self::Iti57,
         Self::Iti61,
         Self::Iti62,
+        Self::Iti78,
+        Self::Iti83,
         Self::Iti86,
         Self::Iti92,
+        Self::Iti104,
+        Self::Iti119,
     ];
 
     /// The row; the catalogue is complete, as its test shows.
     pub fn row(self) -> &'static TransactionRow {
         let index = match self {
-            Self::Iti18 => 0,
-            Self::Iti41 => 1,
-            Self::Iti42 => 2,
-            Self::Iti43 => 3,
-            Self::Iti51 => 4,
-            Self::Iti57 => 5,
-            Self::Iti61 => 6,
-            Self::Iti62 => 7,
-            Self::Iti86 => 8,
-            Self::Iti92 => 9,
+            Self::Iti8 => 0,
+            Self::Iti9 => 1,
+            Self::Iti10 => 2,
+            Self::Iti18 => 3,
+            Self::Iti21 => 4,
+            Self::Iti30 => 5,
+            Self::Iti31 => 6,
+            Self::Iti41 => 7,
+            Self::Iti42 => 8,
+            Self::Iti43 => 9,
+            Self::Iti44 => 10,
+            Self::Iti45 => 11,
+            Self::Iti46 => 12,
+            Self::Iti47 => 13,
+            Self::Iti51 => 14,
+            Self::Iti57 => 15,
+            Self::Iti61 => 16,
+            Self::Iti62 => 17,
+            Self::Iti78 => 18,
+            Self::Iti83 => 19,
+            Self::Iti86 => 20,
+            Self::Iti92 => 21,
+            Self::Iti104 => 22,
+            Self::Iti119 => 23,
         };
         &CATALOGUE[index]
     }
 
+    /// The transaction we answer to this action. What we only send has no path.
     pub fn by_action(action: &str) -> Option<Self> {
-        CATALOGUE.iter().find(|r| r.request_action == action).map(|r| r.transaction)
+        let asks = |r: &&TransactionRow| {
+            r.request_action == action || r.more_requests.iter().any(|(more, _)| *more == action)
+        };
+        CATALOGUE.iter().filter(|r| !r.path.is_empty()).find(asks).map(|r| r.transaction)
     }
 
     pub fn code(self) -> &'static str {
@@ -253,8 +514,11 @@ mod tests {
     fn every_transaction_has_its_own_row() {
         for t in Transaction::ALL {
             assert_eq!(t.row().transaction, t, "add a row to CATALOGUE for {t:?}, in the order of `row()`");
-            assert_eq!(Transaction::by_action(t.row().request_action), Some(t));
+            if !t.row().path.is_empty() {
+                assert_eq!(Transaction::by_action(t.row().request_action), Some(t));
+            }
         }
         assert_eq!(CATALOGUE.len(), Transaction::ALL.len());
+        assert_eq!(Transaction::by_action(""), None);
     }
 }

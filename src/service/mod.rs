@@ -7,6 +7,7 @@ pub mod answers;
 pub mod audit;
 pub mod backup;
 pub mod context;
+pub mod mpi;
 pub mod outbox;
 pub mod patients;
 pub mod registry;

@@ -96,7 +96,8 @@ pub fn address(url: &str, transaction: Transaction) -> String {
 
 /// The same server's address for another transaction, if the naming of paths lets us guess it.
 fn sibling(url: &str, transaction: Transaction) -> String {
-    let known = Transaction::ALL.into_iter().map(name).find_map(|n| url.strip_suffix(n));
+    let known =
+        Transaction::ALL.into_iter().map(name).filter(|n| !n.is_empty()).find_map(|n| url.strip_suffix(n));
     match known {
         Some(stem) => format!("{stem}{}", name(transaction)),
         None => url.to_owned(),
@@ -141,6 +142,9 @@ pub enum Failure {
     /// There is no answer that can be used; exit status 3.
     #[error("{0}")]
     NotReached(SoapError),
+    /// The same of a peer that does not speak SOAP.
+    #[error("{0}")]
+    Unanswered(String),
 }
 
 impl Failure {
@@ -148,7 +152,7 @@ impl Failure {
         match self {
             Failure::Refused(_) => 1,
             Failure::Usage(_) => 2,
-            Failure::NotReached(_) => 3,
+            Failure::NotReached(_) | Failure::Unanswered(_) => 3,
         }
     }
 

@@ -39,6 +39,10 @@ pub fn read(
         Transaction::Iti62 => Asked::Remove(iti62::read(body)),
         Transaction::Iti86 => Asked::RemoveDocuments(iti86::read(face, body)),
         Transaction::Iti92 => Asked::Update(iti57::read(face, body, true)),
+        other => {
+            let why = format!("{} is not served at this address", other.code());
+            return Err(Fault::sender(why).subcode("wsa:ActionNotSupported"));
+        }
     })
 }
 

@@ -60,7 +60,10 @@ impl Endpoint {
         match path.trim_end_matches('/') {
             REGISTRY_PATH => Some(Self::All(Actor::DocumentRegistry)),
             REPOSITORY_PATH => Some(Self::All(Actor::DocumentRepository)),
-            path => CATALOGUE.iter().find(|r| r.path == path).map(|r| Self::One(r.transaction)),
+            path => CATALOGUE
+                .iter()
+                .find(|r| r.path == path && !path.is_empty())
+                .map(|r| Self::One(r.transaction)),
         }
     }
 
@@ -75,7 +78,7 @@ impl Endpoint {
         match self {
             Self::One(t) => format!("{}.wsdl", t.row().path.rsplit('/').next().unwrap_or_default()),
             Self::All(Actor::DocumentRegistry) => "registry.wsdl".into(),
-            Self::All(Actor::DocumentRepository) => "repository.wsdl".into(),
+            Self::All(_) => "repository.wsdl".into(),
         }
     }
 }

@@ -192,6 +192,8 @@ impl SoapFace {
         let enabled = match transaction.row().actor {
             crate::model::transaction::Actor::DocumentRegistry => self.registry.is_some(),
             crate::model::transaction::Actor::DocumentRepository => self.repository.is_some(),
+            // The faces of the MPI.
+            _ => false,
         };
         if !enabled {
             return Err(unsupported(format!("{} is switched off in this gateway", transaction.code())));
