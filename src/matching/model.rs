@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::score::{FIELDS, Field, LEVELS, Level};
-pub use frequencies::Frequencies;
+pub use frequencies::{FieldFrequencies, Frequencies};
 
 /// Where the zones begin, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
