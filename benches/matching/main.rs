@@ -56,6 +56,7 @@ impl Options {
         thresholds.margin = self.number("margin", thresholds.margin)?;
         thresholds.namesakes = self.number("namesakes", thresholds.namesakes)?;
         thresholds.namesakes_elsewhere = self.number("elsewhere", thresholds.namesakes_elsewhere)?;
+        thresholds.namesakes_all_else = self.number("all_else", thresholds.namesakes_all_else)?;
         Ok(model.with_thresholds(thresholds))
     }
 }

@@ -58,7 +58,7 @@ impl Population {
         let mut rng = SplitMix64::derived(seed, 61 + u64::from(n), u64::from(person));
         let day = self.day(&mut rng, p, n);
         let (address_at, address) = people::at(&p.addresses, day)?;
-        let facility = self.facility(&mut rng, p, n, address);
+        let facility = self.facility(&mut rng, person, p, n);
         let style = Style::of(seed, facility);
         let (family_at, family) = people::at(&p.families, day)?;
         let (card_at, card) = people::at(&p.cards, day)?;
@@ -136,21 +136,19 @@ impl Population {
         TODAY.saturating_sub(jiff::Span::new().days(back))
     }
 
-    /// Where: another for every registration, but for the few who are registered twice.
-    fn facility(&self, rng: &mut SplitMix64, p: &Person, n: u8, now: &places::Address) -> u16 {
-        let home = p.addresses.first().map_or(*now, |a| a.value);
-        let first = self.places.facility(&mut SplitMix64::derived(self.settings.seed, 67, hash(p)), &home);
-        if n == 0 || rng.below(1000) < 4 {
-            return first;
+    /// Where: another for every registration, but for the few who are registered twice by one.
+    fn facility(&self, rng: &mut SplitMix64, person: u32, p: &Person, n: u8) -> u16 {
+        let mut of_person = SplitMix64::derived(self.settings.seed, 67, u64::from(person));
+        let mut used: Vec<u16> = vec![];
+        while used.len() <= usize::from(n) {
+            let lived = of_person.pick(&p.addresses).value;
+            let facility = self.places.facility(&mut of_person, &lived);
+            if !used.contains(&facility) {
+                used.push(facility);
+            }
         }
-        let all = self.places.cities.len() as u16 * places::FACILITIES as u16;
-        let here = self.places.facility(rng, now);
-        // One step further for every registration: never the same twice.
-        let used: Vec<u16> = (0..n).map(|k| (first + u16::from(k)) % all).collect();
-        match used.contains(&here) {
-            true => (first + u16::from(n)) % all,
-            false => here,
-        }
+        let at = if n > 0 && rng.below(1000) < 4 { n - 1 } else { n };
+        used.get(usize::from(at)).copied().unwrap_or(0)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -305,11 +303,6 @@ impl Population {
         let postal_code = if rng.chance(93) { postal } else { String::new() };
         Address { text, postal_code, country: "JPN".into(), usage: "H".into() }
     }
-}
-
-fn hash(p: &Person) -> u64 {
-    let birth = (p.birth.year() as u64) << 9 | p.birth.day_of_year() as u64;
-    p.given.kanji.bytes().fold(birth, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b)))
 }
 
 impl Draft {
