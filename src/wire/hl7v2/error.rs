@@ -1,0 +1,364 @@
+//! Acknowledgement codes, error segments, and how what is wrong with a feed or a question is said in them: ERR-2
+//! and HL7 table 0357 (HL7 v2.5 2.15.5; ITI TF-2 C.2.3).
+
+use std::fmt;
+
+use crate::model::identity::{Field, IdentityError, Place, Trouble};
+
+/// MSA-1, table 0008, as we write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// Done, and on disk.
+    Accept,
+    /// The content is at fault: not to be sent again unchanged.
+    Error,
+    /// A value of MSH is not supported; or not now, and the same may be sent again.
+    Reject,
+}
+
+impl Ack {
+    pub fn code(self) -> &'static str {
+        match self {
+            Ack::Accept => "AA",
+            Ack::Error => "AE",
+            Ack::Reject => "AR",
+        }
+    }
+}
+
+/// ERR-3, table 0357.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Condition {
+    Accepted,
+    SegmentSequence,
+    Required,
+    DataType,
+    TableValue,
+    MessageType,
+    Event,
+    Processing,
+    Version,
+    UnknownKey,
+    DuplicateKey,
+    Locked,
+    Internal,
+}
+
+impl Condition {
+    pub const ALL: [Condition; 13] = [
+        Condition::Accepted,
+        Condition::SegmentSequence,
+        Condition::Required,
+        Condition::DataType,
+        Condition::TableValue,
+        Condition::MessageType,
+        Condition::Event,
+        Condition::Processing,
+        Condition::Version,
+        Condition::UnknownKey,
+        Condition::DuplicateKey,
+        Condition::Locked,
+        Condition::Internal,
+    ];
+
+    fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Condition::Accepted => ("0", "Message accepted"),
+            Condition::SegmentSequence => ("100", "Segment sequence error"),
+            Condition::Required => ("101", "Required field missing"),
+            Condition::DataType => ("102", "Data type error"),
+            Condition::TableValue => ("103", "Table value not found"),
+            Condition::MessageType => ("200", "Unsupported message type"),
+            Condition::Event => ("201", "Unsupported event code"),
+            Condition::Processing => ("202", "Unsupported processing id"),
+            Condition::Version => ("203", "Unsupported version id"),
+            Condition::UnknownKey => ("204", "Unknown key identifier"),
+            Condition::DuplicateKey => ("205", "Duplicate key identifier"),
+            Condition::Locked => ("206", "Application record locked"),
+            Condition::Internal => ("207", "Application internal error"),
+        }
+    }
+
+    pub fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    pub fn meaning(self) -> &'static str {
+        self.row().1
+    }
+}
+
+/// ERR-2 (type ERL): `segment^sequence^field^repetition^component^subcomponent`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    pub segment: String,
+    /// Absent where the whole segment is missing.
+    pub sequence: Option<u32>,
+    pub field: Option<u32>,
+    pub repetition: Option<u32>,
+    pub component: Option<u32>,
+}
+
+impl Location {
+    pub fn segment(name: impl Into<String>) -> Self {
+        Self { segment: name.into(), sequence: None, field: None, repetition: None, component: None }
+    }
+
+    pub fn line(name: impl Into<String>, sequence: u32) -> Self {
+        Self { sequence: Some(sequence), ..Self::segment(name) }
+    }
+
+    pub fn field(name: impl Into<String>, sequence: u32, field: u32) -> Self {
+        Self { field: Some(field), ..Self::line(name, sequence) }
+    }
+
+    #[must_use]
+    pub fn repetition(self, repetition: u32) -> Self {
+        Self { repetition: Some(repetition), ..self }
+    }
+
+    #[must_use]
+    pub fn component(self, component: u32) -> Self {
+        Self { component: Some(component), ..self }
+    }
+
+    /// Its parts from the segment on, as far as they are said.
+    pub fn parts(&self) -> Vec<String> {
+        let numbers = [self.sequence, self.field, self.repetition, self.component];
+        let mut parts = vec![self.segment.clone()];
+        parts.extend(numbers.iter().map_while(|n| n.map(|n| n.to_string())));
+        parts
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.parts().join("^"))
+    }
+}
+
+/// ERR-4, table 0516.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+    Information,
+}
+
+impl Severity {
+    pub fn code(self) -> &'static str {
+        match self {
+            Severity::Error => "E",
+            Severity::Warning => "W",
+            Severity::Information => "I",
+        }
+    }
+}
+
+/// One ERR. The text is for its sender and may name what they sent; `Debug`, which may reach a log, leaves it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ErrorSegment {
+    pub location: Option<Location>,
+    pub condition: Condition,
+    pub severity: Severity,
+    pub text: String,
+}
+
+impl fmt::Debug for ErrorSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.location.as_ref().map(ToString::to_string).unwrap_or_default();
+        write!(f, "ErrorSegment({} {at})", self.condition.code())
+    }
+}
+
+impl ErrorSegment {
+    pub fn new(location: Location, condition: Condition, text: impl Into<String>) -> Self {
+        Self { location: Some(location), condition, severity: Severity::Error, text: text.into() }
+    }
+
+    /// About the message as a whole.
+    pub fn whole(condition: Condition, text: impl Into<String>) -> Self {
+        Self { location: None, condition, severity: Severity::Error, text: text.into() }
+    }
+}
+
+/// What was being done: the same field stands in other places of other messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    Feed,
+    /// A24, A37: the second patient is a second PID, where other feeds have MRG.
+    Linking,
+    Pix,
+    Demographics,
+}
+
+/// Where a field stands: segment, its sequence, number, and whether answers name its repetition.
+fn stands(field: Field, exchange: Exchange) -> Option<(&'static str, u32, u32, bool)> {
+    let at = match (field, exchange) {
+        (Field::Message, _) => return None,
+        (Field::Identifier, Exchange::Pix | Exchange::Demographics) => ("QPD", 1, 3, true),
+        (Field::Identifier, _) => ("PID", 1, 3, true),
+        (Field::PriorIdentifier, Exchange::Linking) => ("PID", 2, 3, true),
+        (Field::PriorIdentifier, _) => ("MRG", 1, 1, true),
+        (Field::Name, _) => ("PID", 1, 5, false),
+        (Field::MotherName, _) => ("PID", 1, 6, false),
+        (Field::BirthDate, _) => ("PID", 1, 7, false),
+        (Field::Sex, _) => ("PID", 1, 8, false),
+        (Field::Address, _) => ("PID", 1, 11, false),
+        (Field::Phone, _) => ("PID", 1, 13, false),
+        (Field::Account, _) => ("PID", 1, 18, false),
+        (Field::MotherId, _) => ("PID", 1, 21, false),
+        (Field::BirthOrder, _) => ("PID", 1, 25, false),
+        (Field::Death, _) => ("PID", 1, 29, false),
+        (Field::Insurance, _) => ("IN1", 1, 3, false),
+        (Field::EventTime, _) => ("EVN", 1, 6, false),
+        (Field::QueriedIdentifier, _) => ("QPD", 1, 3, true),
+        (Field::WantedDomain, _) => ("QPD", 1, 4, true),
+        (Field::QueryParameter, _) => ("QPD", 1, 3, true),
+        (Field::ReturnedDomain, _) => ("QPD", 1, 8, true),
+        (Field::Continuation, _) => ("DSC", 1, 1, false),
+    };
+    Some(at)
+}
+
+/// The code of a trouble, and the component of an identifier that it is about.
+fn means(trouble: Trouble) -> (Condition, Option<u32>) {
+    match trouble {
+        Trouble::Missing => (Condition::Required, None),
+        Trouble::BadValue | Trouble::TooLong | Trouble::TooMany | Trouble::IndividualNumber => {
+            (Condition::DataType, None)
+        }
+        Trouble::BadCode | Trouble::NotSupported => (Condition::TableValue, None),
+        Trouble::UnknownAuthority | Trouble::NoAuthority | Trouble::OtherAuthority => {
+            (Condition::UnknownKey, Some(4))
+        }
+        Trouble::UnknownId | Trouble::Subsumed => (Condition::UnknownKey, Some(1)),
+        Trouble::Taken | Trouble::SameId => (Condition::DuplicateKey, Some(1)),
+        Trouble::Expired => (Condition::UnknownKey, None),
+    }
+}
+
+/// Whether a field is an identifier, of whose components answers speak. Domains asked for leave them empty
+/// (ITI TF-2 3.9.4.2.2.6 case 5, 3.21.4.2.2.8 case 3).
+fn has_components(field: Field) -> bool {
+    matches!(field, Field::Identifier | Field::PriorIdentifier | Field::QueriedIdentifier)
+}
+
+/// Where a place is in a message.
+pub fn locate(place: Place, trouble: Trouble, exchange: Exchange) -> Option<Location> {
+    let (segment, sequence, field, repeats) = stands(place.field, exchange)?;
+    let location = Location::field(segment, sequence, field);
+    if !repeats || trouble == Trouble::Missing && place.component.is_none() {
+        return Some(location);
+    }
+    let location = location.repetition(place.repetition.max(1));
+    let component = place.component.or(means(trouble).1).filter(|_| has_components(place.field));
+    Some(component.map_or(location.clone(), |component| location.component(component)))
+}
+
+/// The ERR of an error of the MPI.
+pub fn of(error: &IdentityError, exchange: Exchange) -> ErrorSegment {
+    ErrorSegment {
+        location: locate(error.place, error.trouble, exchange),
+        condition: means(error.trouble).0,
+        severity: Severity::Error,
+        text: error.text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every field and trouble; a variant that is missing here does not compile in `numbered`.
+    const FIELDS: [Field; 20] = [
+        Field::Message,
+        Field::Identifier,
+        Field::PriorIdentifier,
+        Field::Name,
+        Field::BirthDate,
+        Field::Sex,
+        Field::Address,
+        Field::Phone,
+        Field::Insurance,
+        Field::MotherId,
+        Field::MotherName,
+        Field::BirthOrder,
+        Field::Account,
+        Field::Death,
+        Field::EventTime,
+        Field::QueriedIdentifier,
+        Field::WantedDomain,
+        Field::QueryParameter,
+        Field::ReturnedDomain,
+        Field::Continuation,
+    ];
+    const TROUBLES: [Trouble; 15] = [
+        Trouble::Missing,
+        Trouble::BadValue,
+        Trouble::TooLong,
+        Trouble::BadCode,
+        Trouble::UnknownAuthority,
+        Trouble::NoAuthority,
+        Trouble::UnknownId,
+        Trouble::Taken,
+        Trouble::SameId,
+        Trouble::OtherAuthority,
+        Trouble::TooMany,
+        Trouble::Subsumed,
+        Trouble::IndividualNumber,
+        Trouble::NotSupported,
+        Trouble::Expired,
+    ];
+
+    fn said(field: Field, trouble: Trouble, exchange: Exchange) -> (String, &'static str) {
+        let error = IdentityError { trouble, place: Place::nth(field, 2), text: String::new() };
+        let segment = of(&error, exchange);
+        (segment.location.map(|l| l.to_string()).unwrap_or_default(), segment.condition.code())
+    }
+
+    #[test]
+    fn every_trouble_with_every_field_has_a_place_and_a_code() {
+        for (i, field) in FIELDS.into_iter().enumerate() {
+            assert!(!FIELDS[..i].contains(&field));
+            for trouble in TROUBLES {
+                for exchange in [Exchange::Feed, Exchange::Linking, Exchange::Pix, Exchange::Demographics] {
+                    let (location, code) = said(field, trouble, exchange);
+                    assert_eq!(location.is_empty(), field == Field::Message, "{field:?}");
+                    assert!((100..=299).contains(&code.parse::<u32>().unwrap()), "{trouble:?}");
+                    let most = if exchange == Exchange::Linking { "^2^" } else { "^1^" };
+                    assert!(location.is_empty() || location.contains(most) || location.contains("^1^"));
+                }
+            }
+        }
+        assert!(Condition::ALL.iter().all(|c| c.code().parse::<u32>().is_ok() && !c.meaning().is_empty()));
+    }
+
+    #[test]
+    fn the_cases_of_the_framework_are_said_as_it_says_them() {
+        use Exchange::{Demographics, Feed, Linking, Pix};
+        let cases = [
+            (Field::Identifier, Trouble::Missing, Feed, "PID^1^3", "101"),
+            (Field::Identifier, Trouble::UnknownAuthority, Feed, "PID^1^3^2^4", "204"),
+            (Field::Identifier, Trouble::IndividualNumber, Feed, "PID^1^3^2", "102"),
+            (Field::PriorIdentifier, Trouble::OtherAuthority, Feed, "MRG^1^1^2^4", "204"),
+            (Field::PriorIdentifier, Trouble::UnknownId, Linking, "PID^2^3^2^1", "204"),
+            (Field::Name, Trouble::BadValue, Feed, "PID^1^5", "102"),
+            (Field::QueriedIdentifier, Trouble::UnknownId, Pix, "QPD^1^3^2^1", "204"),
+            (Field::QueriedIdentifier, Trouble::UnknownAuthority, Pix, "QPD^1^3^2^4", "204"),
+            (Field::WantedDomain, Trouble::UnknownAuthority, Pix, "QPD^1^4^2", "204"),
+            (Field::ReturnedDomain, Trouble::UnknownAuthority, Demographics, "QPD^1^8^2", "204"),
+            (Field::QueryParameter, Trouble::NotSupported, Demographics, "QPD^1^3^2", "103"),
+            (Field::Continuation, Trouble::Expired, Demographics, "DSC^1^1", "204"),
+        ];
+        for (field, trouble, exchange, location, code) in cases {
+            assert_eq!(said(field, trouble, exchange), (location.to_owned(), code));
+        }
+    }
+
+    #[test]
+    fn a_location_is_written_as_far_as_it_is_said() {
+        assert_eq!(Location::segment("PID").to_string(), "PID");
+        assert_eq!(Location::field("QPD", 1, 3).repetition(1).component(4).to_string(), "QPD^1^3^1^4");
+    }
+}
