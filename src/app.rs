@@ -16,11 +16,13 @@ use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
 use crate::server::metrics::{self, Metrics};
+use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
 use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
+use crate::service::mpi::{self, Domains, Mpi};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -38,6 +40,8 @@ pub struct Rooms {
     pub patients: Patients,
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
+    /// The index of patients.
+    pub mpi: Option<Mpi>,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -66,10 +70,13 @@ impl Rooms {
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
         let couriers = Couriers { answers: answers.context("asynchronous.reply_to")? };
+        let audit = Audit::new(db.clone(), config.audit.queries);
+        let mpi = config.mpi.enabled.then(|| index(config, &db, &audit, clock));
         Ok(Self {
+            mpi,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
-            audit: Audit::new(db.clone(), config.audit.queries),
+            audit,
             patients: Patients::new(db.clone()),
             registry,
             repository,
@@ -137,6 +144,17 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Ok(Registry::new(db.clone(), settings))
+}
+
+/// The index of patients over an open database.
+pub fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> Mpi {
+    let clock = clock.clone();
+    let settings = mpi::Settings {
+        config: config.mpi.clone(),
+        domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
+        now: Arc::new(move || clock.now().as_microsecond()),
+    };
+    Mpi::new(db.clone(), audit.clone(), settings)
 }
 
 /// The affinity domain's codes: the configured files, or the built-in Japanese set.
@@ -225,8 +243,10 @@ impl Running {
             metrics.map(|m| m.with_database(figures(&rooms.db)).with_outbox(move || outbox.status()));
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
+        let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
+        let messages = messages.map(Arc::new);
         let listening =
-            listen(config, Arc::new(face), readiness, metrics, as_of, clock.clone(), stop.clone()).await?;
+            listen(config, Arc::new(face), messages, readiness, metrics, as_of, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);

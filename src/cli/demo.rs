@@ -26,12 +26,13 @@ use super::serve::Signals;
 use super::{failed, log, print, runtime};
 use crate::app::Running;
 use crate::config::{
-    CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, NetworkConfig, OnDemandConfig,
+    CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, MpiConfig, MpiDomainConfig,
+    NetworkConfig, OnDemandConfig,
     Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
 };
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
-use crate::synthetic::{NETWORK_OID, Network, PATIENT_AUTHORITY, REPOSITORY_OID};
+use crate::synthetic::{Hospital, NETWORK_OID, Network, PATIENT_AUTHORITY, REPOSITORY_OID};
 
 pub const EXAMPLES: &str = "Everything is invented: hospitals, patients, documents, and OIDs of the example arc 2.999. Only this machine
 can reach it. Ctrl-C or SIGTERM ends it.
@@ -72,12 +73,13 @@ pub struct Arguments {
 const SEED: u64 = 20_260_401;
 const TLS_PORT: u16 = 8443;
 const OPS_PORT: u16 = 9090;
+const MLLP_PORT: u16 = crate::peer::mllp::PORT;
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
     log::init(&LogConfig { level: arguments.log.clone(), ..LogConfig::default() });
     let options = Options {
         data: arguments.data,
-        ports: Ports { soap: arguments.port, tls: TLS_PORT, ops: OPS_PORT },
+        ports: Ports { soap: arguments.port, tls: TLS_PORT, ops: OPS_PORT, mllp: MLLP_PORT },
         documents: arguments.documents,
         patients: arguments.patients as usize,
         tls: arguments.tls,
@@ -144,6 +146,7 @@ struct Ports {
     soap: u16,
     tls: u16,
     ops: u16,
+    mllp: u16,
 }
 
 struct Options {
@@ -197,14 +200,14 @@ impl<'f> Demo<'f> {
             false => None,
         };
         let (ports, taken) = free(options.ports);
-        let mut config = config(folder, certificates.as_ref(), ports, options.language)?;
+        let network = Arc::new(Network::generate(state.seed, state.patients, state.until));
+        let mut config = config(folder, certificates.as_ref(), ports, options.language, &network)?;
         let running = Running::start(&config, clock, metrics).await?;
         for (listener, (.., address)) in config.listener.iter_mut().zip(&running.listening.listeners) {
             listener.address = *address;
         }
         let at = |name: &str| config.listener.iter().find(|l| l.name == name).map(|l| l.address);
         let moved = taken.into_iter().filter_map(|(name, port)| Some((port, at(name)?))).collect();
-        let network = Arc::new(Network::generate(state.seed, state.patients, state.until));
         Ok(Self { running, folder, config, certificates, state, network, moved })
     }
 
@@ -244,7 +247,7 @@ impl<'f> Demo<'f> {
 /// A port of 0 stays; one that is taken becomes 0, and is named with its listener.
 fn free(mut ports: Ports) -> (Ports, Vec<(&'static str, u16)>) {
     let mut taken = vec![];
-    for (name, port) in [(SOAP, &mut ports.soap), (TLS, &mut ports.tls), (OPS, &mut ports.ops)] {
+    for (name, port) in [(SOAP, &mut ports.soap), (TLS, &mut ports.tls), (OPS, &mut ports.ops), (MLLP, &mut ports.mllp)] {
         if *port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err() {
             taken.push((name, *port));
             *port = 0;
@@ -256,6 +259,7 @@ fn free(mut ports: Ports) -> (Ports, Vec<(&'static str, u16)>) {
 const SOAP: &str = "soap";
 const TLS: &str = "soap-tls";
 const OPS: &str = "ops";
+const MLLP: &str = "mllp";
 
 /// The configuration of a demonstration; written into its folder as one to begin from.
 fn config(
@@ -263,6 +267,7 @@ fn config(
     certificates: Option<&Certificates>,
     ports: Ports,
     language: Language,
+    network: &Network,
 ) -> anyhow::Result<Config> {
     let listener = |name: &str, role, port| ListenerConfig {
         name: name.to_owned(),
@@ -283,6 +288,7 @@ fn config(
             ..listener(TLS, Role::Soap, ports.tls)
         });
     }
+    listeners.push(listener(MLLP, Role::Mllp, ports.mllp));
     listeners.push(listener(OPS, Role::Ops, ports.ops));
     let database = folder.file("chiren.db");
     Ok(Config {
@@ -299,6 +305,11 @@ fn config(
             on_demand: OnDemandConfig { persist: true },
             ..RepositoryConfig::default()
         },
+        mpi: MpiConfig {
+            enabled: true,
+            domain: network.hospitals.iter().zip(NAMESPACES).map(domain).collect(),
+            ..MpiConfig::default()
+        },
         registry: RegistryConfig {
             rules: Profile::Jahis,
             codes: CodeCheck::Strict,
@@ -308,6 +319,19 @@ fn config(
         log: LogConfig { language, ..LogConfig::default() },
         ..Config::default()
     })
+}
+
+/// What the hospitals' systems call themselves: MSH-4, and the namespace of their ids.
+pub const NAMESPACES: [&str; 3] = ["CHUO", "DAIGAKU", "NAIKA"];
+
+fn domain((hospital, namespace): (&Hospital, &str)) -> MpiDomainConfig {
+    MpiDomainConfig {
+        name: hospital.name.to_owned(),
+        facility: Some(hospital.facility_code.to_owned()),
+        namespace: namespace.to_owned(),
+        senders: vec![format!("*|{namespace}")],
+        ..MpiDomainConfig::default()
+    }
 }
 
 fn text(path: &Path) -> anyhow::Result<&str> {

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod endpoint;
+mod mllp;
 pub mod on_demand;
 mod provide;
 mod query;
@@ -36,6 +37,10 @@ Examples:
   chiren send iti61 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --repository 2.999.392.1.2.1
   chiren send iti62 --url http://127.0.0.1:8080 --submission-set 2.25.2
   chiren send iti86 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1
+  chiren send iti8 --url mllp://127.0.0.1:2575 --sender 'HIS|CHUO' --id 00012345 --name '山本 美咲' --birth 19880302
+  chiren send iti9 --url mllp://127.0.0.1:2575 --id '00012345^^^CHUO'
+  chiren send iti21 --url mllp://127.0.0.1:2575 --family 山本 --birth 1988
+  chiren send iti8 --url mllps://mpi.example.jp:2575 --ca ca.pem --raw adt.hl7
   chiren send iti42 --url https://registry.example.jp/iti42 --ca ca.pem --raw vendor-request.xml --verbose";
 
 #[derive(Debug, Args)]
@@ -46,6 +51,15 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Patient Identity Feed (HL7 v2 over MLLP): say who a patient is, merge, link
+    #[command(alias = "adt")]
+    Iti8(Box<mllp::Feed>),
+    /// PIX Query (HL7 v2 over MLLP): the ids of a patient in other domains
+    #[command(alias = "pix")]
+    Iti9(mllp::Pix),
+    /// Patient Demographics Query (HL7 v2 over MLLP): who is called, was born, lives so
+    #[command(alias = "pdq")]
+    Iti21(Box<mllp::Demographic>),
     /// Provide and Register Document Set-b: publish a document
     Iti41(Box<provide::Iti41>),
     /// Register Document Set-b: register the metadata of a document that a repository has
@@ -82,6 +96,9 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
     };
     let ended = runtime.block_on(async {
         match &arguments.transaction {
+            What::Iti8(arguments) => mllp::feed(arguments).await,
+            What::Iti9(arguments) => mllp::pix(arguments).await,
+            What::Iti21(arguments) => mllp::demographics(arguments).await,
             What::Iti41(arguments) => provide::iti41(arguments, language).await,
             What::Iti42(arguments) => provide::iti42(arguments, language).await,
             What::Iti18(arguments) => query::run(arguments, Transaction::Iti18, language).await,
@@ -103,8 +120,8 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
                 (Failure::Refused(_), Language::Ja) => "拒否されました",
                 (Failure::Usage(_), Language::En) => "error",
                 (Failure::Usage(_), Language::Ja) => "エラー",
-                (Failure::NotReached(_), Language::En) => "not reached",
-                (Failure::NotReached(_), Language::Ja) => "応答を得られませんでした",
+                (Failure::NotReached(_) | Failure::Unanswered(_), Language::En) => "not reached",
+                (Failure::NotReached(_) | Failure::Unanswered(_), Language::Ja) => "応答を得られませんでした",
             };
             eprintln!("{kind}: {}", table::line(&failure.to_string()));
             ExitCode::from(failure.exit_code())

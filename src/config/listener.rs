@@ -15,6 +15,8 @@ use super::tls::{self, TlsProfile};
 pub enum Role {
     /// The SOAP transactions, and `/health/live` and `/health/ready`.
     Soap,
+    /// HL7 v2 over MLLP: feeds and questions of the index of patients.
+    Mllp,
     /// `/metrics` and the health endpoints, for the operator's own network.
     Ops,
 }
@@ -36,7 +38,7 @@ section! {
         name: String = String::new(); example "\"soap\"",
         /// Address and port.
         address: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)); example "\"0.0.0.0:8443\"",
-        /// `soap`: the transactions; `ops`: metrics and health.
+        /// `soap`: the transactions; `mllp`: HL7 v2 for the index of patients; `ops`: metrics and health.
         role: Role = Role::Soap,
         /// `mutual`: clients must present a certificate; `optional`: they may; `server`: only ours
         /// is shown; `none`: plain HTTP, for loopback or behind a TLS-terminating neighbour.
@@ -68,7 +70,7 @@ impl ListenerConfig {
         faults.range("max_connections", self.max_connections as u64, 1, 100_000);
         faults.range("max_connections_per_address", self.max_connections_per_address as u64, 1, 100_000);
         if self.tls == TlsMode::None {
-            if self.role == Role::Soap && !self.address.ip().is_loopback() {
+            if matches!(self.role, Role::Soap | Role::Mllp) && !self.address.ip().is_loopback() {
                 faults.warn(
                     "tls",
                     "is \"none\" on an address others can reach; patient data would travel in the clear",
@@ -108,6 +110,17 @@ pub(super) fn check_private(listeners: &[ListenerConfig], key: &str, list: &mut 
                 format!("{key} が true の場合は \"mutual\" にするか、アドレスをループバックにしてください"),
             );
         }
+    }
+}
+
+/// A door to an index that is not there.
+pub(super) fn check_index(listeners: &[ListenerConfig], list: &mut Vec<Fault>) {
+    for (i, _) in listeners.iter().enumerate().filter(|(_, listener)| listener.role == Role::Mllp) {
+        Faults::of(format!("listener[{i}]"), list).add(
+            "role",
+            "\"mllp\" needs mpi.enabled",
+            "\"mllp\" には mpi.enabled が必要です",
+        );
     }
 }
 

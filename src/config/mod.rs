@@ -9,6 +9,7 @@ pub mod database;
 pub mod encryption;
 pub mod env;
 pub mod fault;
+pub mod hl7v2;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -34,6 +35,7 @@ pub use audit::AuditConfig;
 pub use database::DatabaseConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
+pub use hl7v2::{Hl7v2Config, ProcessingId};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
@@ -56,6 +58,7 @@ pub struct Config {
     pub repository: RepositoryConfig,
     pub registry: RegistryConfig,
     pub mpi: MpiConfig,
+    pub hl7v2: Hl7v2Config,
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub asynchronous: AsynchronousConfig,
@@ -135,6 +138,10 @@ impl Config {
         if self.registry.enabled && self.registry.as_of {
             listener::check_private(&self.listener, "registry.as_of", &mut list);
         }
+        if !self.mpi.enabled {
+            listener::check_index(&self.listener, &mut list);
+        }
+        self.hl7v2.check(&mut list);
         self.mpi.check(&self.network.patient_id_authority, self.network.allow_example_oids, &mut list);
         if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled {
             list.push(Fault::new(
@@ -184,6 +191,7 @@ pub fn example() -> String {
     section::print::<MpiConfig>(&mut out, "[mpi]");
     section::print_commented::<MpiDomainConfig>(&mut out, "[[mpi.domain]]");
     section::print_commented::<MpiConsumerConfig>(&mut out, "[[mpi.consumer]]");
+    section::print::<Hl7v2Config>(&mut out, "[hl7v2]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");

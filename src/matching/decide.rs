@@ -1,10 +1,21 @@
-//! The decision: a new identity joins one person, or somebody looks at it, or it is a new person.
+//! The decision: a new identity joins one person, or somebody looks at it, or it is a new person
+//! (patient-identity.md §6.5).
+//!
+//! There is no transitive closure: an identity joins one person, against all of whose identities it was held. Two
+//! persons are never joined here.
+
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
 use super::features::Features;
+use super::levels;
 use super::model::Model;
-use super::score::{Score, Veto};
+use super::score::{Comparison, Field, Level, Score, Veto, Vetoes};
+
+/// Persons a judgement names, at most: a reviewer reads no more.
+const NAMED: usize = 10;
 
 /// The identity that looks for its person.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +46,7 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     Link(i64),
+    /// A new person, until somebody has looked at those in `ranked`.
     Review,
     New,
 }
@@ -71,14 +83,166 @@ pub struct Ranked {
 pub struct Judgement {
     pub outcome: Outcome,
     pub reason: Reason,
-    /// Persons that reach the threshold of review, best first; at least the best.
+    /// Persons worth looking at, best first; where there are none, the best one all the same.
     pub ranked: Vec<Ranked>,
 }
 
+/// A person held against the subject.
+struct Held {
+    /// Which candidate, and which of its identities is best.
+    person: usize,
+    identity: usize,
+    best: Comparison,
+    /// Of the best identity, and conflicts with any.
+    vetoes: Vetoes,
+    corroborated: bool,
+    strong: bool,
+}
+
+impl Held {
+    /// Told apart by what is known of them, not only in doubt.
+    fn is_another(&self) -> bool {
+        [
+            Veto::GivenName,
+            Veto::Sex,
+            Veto::Branch,
+            Veto::BirthDate,
+            Veto::BirthOrder,
+            Veto::DoNotLink,
+            Veto::Deceased,
+        ]
+        .into_iter()
+        .any(|v| self.vetoes.has(v))
+    }
+}
+
 impl Model {
-    /// Decides about `subject` (patient-identity.md §6.5). Candidates are those who share a key with it.
+    /// Decides about `subject`. Candidates are the persons that share a key with it.
     pub fn decide(&self, population: u64, subject: &Subject<'_>, candidates: &[Candidate<'_>]) -> Judgement {
-        let _ = (population, subject, candidates);
-        Judgement { outcome: Outcome::New, reason: Reason::NoCandidate, ranked: vec![] }
+        let limits = self.thresholds();
+        let mut held: Vec<Held> = candidates
+            .iter()
+            .enumerate()
+            .filter_map(|(at, candidate)| self.hold(population, subject, at, candidate))
+            .collect();
+        held.sort_by(|a, b| b.best.total.total_cmp(&a.best.total));
+        let namesakes = self.namesakes_met(&held);
+        for h in &mut held {
+            let others = namesakes / self.data().birth_dates;
+            h.corroborated = h.corroborated || self.is_rare(&h.best, h.best.namesakes.max(others));
+        }
+        let (outcome, reason) = self.choose(limits.link, limits.review, limits.margin, &held, candidates);
+        let shown =
+            held.iter().take_while(|h| h.best.total >= limits.review && h.is_worth_a_look(limits.link));
+        let shown = shown.count().clamp(1, NAMED);
+        let ranked = held.iter().take(shown).filter_map(|h| {
+            let candidate = candidates.get(h.person)?;
+            let known = candidate.identities.get(h.identity)?;
+            let mut score = h.best.explain(subject.features, known.features, h.corroborated);
+            score.vetoes = h.vetoes.list();
+            Some(Ranked { person: candidate.person, identity: known.key, score })
+        });
+        Judgement { outcome, reason, ranked: ranked.collect() }
+    }
+
+    /// Holds the subject against every identity of a person. None for a person without any.
+    fn hold(
+        &self,
+        population: u64,
+        subject: &Subject<'_>,
+        at: usize,
+        candidate: &Candidate<'_>,
+    ) -> Option<Held> {
+        let mut held: Option<Held> = None;
+        let mut conflicts = Vetoes::default();
+        let (mut agrees, mut strong) = (false, false);
+        for (identity, known) in candidate.identities.iter().enumerate() {
+            let mut c = self.compare(population, subject.features, known.features);
+            if known.do_not_link {
+                c.vetoes.add(Veto::DoNotLink);
+            }
+            if known.domain == subject.domain {
+                c.vetoes.add(Veto::SameDomain);
+            }
+            conflicts = conflicts.all(c.vetoes.conflicts());
+            agrees |= c.agrees;
+            strong |= c.level(Field::Insurance) == Level::Equal && c.level(Field::BirthDate) == Level::Equal;
+            if held.as_ref().is_none_or(|h| c.total > h.best.total) {
+                let vetoes = c.vetoes;
+                held =
+                    Some(Held { person: at, identity, best: c, vetoes, corroborated: false, strong: false });
+            }
+        }
+        let mut held = held?;
+        held.vetoes = held.vetoes.all(conflicts);
+        held.corroborated = agrees;
+        held.strong = strong;
+        Some(held)
+    }
+
+    fn choose(
+        &self,
+        link: f64,
+        review: f64,
+        margin: f64,
+        held: &[Held],
+        candidates: &[Candidate<'_>],
+    ) -> (Outcome, Reason) {
+        let Some(first) = held.first() else { return (Outcome::New, Reason::NoCandidate) };
+        let eligible =
+            |h: &Held| (h.best.total >= link && h.vetoes.is_empty() && h.corroborated) || h.is_strong();
+        if let Some((at, best)) = held.iter().enumerate().find(|(_, h)| eligible(h)) {
+            let near = |h: &Held| {
+                h.best.total >= review && h.best.total > best.best.total - margin && !h.is_another()
+            };
+            if held.iter().enumerate().any(|(other, h)| other != at && near(h)) {
+                return (Outcome::Review, Reason::TwoPersons);
+            }
+            let reason = if best.is_strong() { Reason::StrongIdentifier } else { Reason::Certain };
+            return match candidates.get(best.person) {
+                Some(candidate) => (Outcome::Link(candidate.person), reason),
+                None => (Outcome::New, Reason::NoCandidate),
+            };
+        }
+        let Some(first_worth) = held.iter().find(|h| h.best.total >= review && h.is_worth_a_look(link))
+        else {
+            let reason = match first.vetoes.list().first() {
+                Some(veto) if first.best.total >= review => Reason::Vetoed(*veto),
+                _ => Reason::Below,
+            };
+            return (Outcome::New, reason);
+        };
+        let reason = match first_worth.vetoes.list().first() {
+            Some(veto) => Reason::Vetoed(*veto),
+            None if first_worth.best.total < link => Reason::Between,
+            None => Reason::Uncorroborated,
+        };
+        (Outcome::Review, reason)
+    }
+
+    /// How many of the persons held bear the subject's name and have another birth date: where there are such, there
+    /// may be one with the same.
+    fn namesakes_met(&self, held: &[Held]) -> f64 {
+        let namesake = |h: &&Held| {
+            let level = |field: Field| h.best.level(field);
+            let family =
+                levels::is_same(level(Field::FamilyKana)) || levels::is_same(level(Field::FamilyKanji));
+            let given = levels::is_same(level(Field::GivenKana)) || levels::is_same(level(Field::GivenKanji));
+            family && given && matches!(level(Field::BirthDate), Level::Differs | Level::Partly)
+        };
+        held.iter().filter(namesake).count() as f64
+    }
+}
+
+impl Held {
+    /// The number of the insured person and the birth date: enough, unless something known speaks against it.
+    fn is_strong(&self) -> bool {
+        self.strong && self.vetoes.is_empty()
+    }
+
+    /// Whether a reviewer should see it.
+    fn is_worth_a_look(&self, link: f64) -> bool {
+        let _ = link;
+        true
     }
 }

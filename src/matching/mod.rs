@@ -6,12 +6,14 @@
 
 mod decide;
 mod features;
+pub mod fold;
 mod keys;
+mod levels;
 mod model;
 mod score;
 
 pub use decide::{Candidate, Judgement, Known, Outcome, Ranked, Reason, Subject};
 pub use features::{BadFeatures, Features};
 pub use keys::{BLOCK_CAP, Key, KeyKind};
-pub use model::{Model, Thresholds};
+pub use model::{Frequencies, LevelRate, Model, ModelData, Thresholds};
 pub use score::{Comparison, Field, FieldScore, Level, Score, Veto};

@@ -12,6 +12,7 @@
 //! | `chiren_connections` | listener | |
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
+//! | `chiren_mllp_framing_total` | listener, fault | |
 //! | `chiren_database_writes_waiting` | | |
 //! | `chiren_database_writes_total`, `chiren_database_commits_total` | | |
 //! | `chiren_database_connections`, `chiren_database_connections_idle` | | |
@@ -40,6 +41,7 @@ const OUTBOX_FAILED: &str = "chiren_outbox_failed_total";
 const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
+const MLLP_FRAMING: &str = "chiren_mllp_framing_total";
 const WRITES_WAITING: &str = "chiren_database_writes_waiting";
 const WRITES: &str = "chiren_database_writes_total";
 const COMMITS: &str = "chiren_database_commits_total";
@@ -185,6 +187,7 @@ fn describe() {
     describe_gauge!(CONNECTIONS, "Connections open");
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
+    describe_counter!(MLLP_FRAMING, "Faults of MLLP framing: restarted, noise, endless");
     describe_gauge!(WRITES_WAITING, "Writes waiting for their turn (SQLite)");
     describe_counter!(WRITES, "Writes made (SQLite)");
     describe_counter!(COMMITS, "Commits the writes were made in (SQLite)");
@@ -227,6 +230,11 @@ pub fn connection_refused(listener: &Arc<str>, limit: &'static str) {
 
 pub fn handshake_failed(listener: &Arc<str>) {
     counter!(HANDSHAKES_FAILED, "listener" => listener.clone()).increment(1);
+}
+
+/// A sender that does not keep to MLLP.
+pub fn mllp_framing(listener: &Arc<str>, fault: &'static str) {
+    counter!(MLLP_FRAMING, "listener" => listener.clone(), "fault" => fault).increment(1);
 }
 
 /// Counts among the open connections until dropped.

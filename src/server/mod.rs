@@ -1,9 +1,11 @@
 //! Inbound faces. [`listen`] opens every configured door and hands requests to the face behind it.
 
+pub mod accept;
 pub mod as_of;
 pub mod clock;
 pub mod http;
 pub mod metrics;
+pub mod mllp;
 pub mod ops;
 pub mod soap;
 pub mod tls;
@@ -30,6 +32,8 @@ use ops::{Ops, Readiness, WithHealth};
 pub enum ListenError {
     #[error("listener {name}: address {address} cannot be opened: {cause}")]
     Address { name: String, address: SocketAddr, cause: std::io::Error },
+    #[error("listener {name}: role mllp needs mpi.enabled")]
+    NoIndex { name: String },
     #[error("listener {name}: {cause}")]
     Tls { name: String, cause: tls::TlsError },
 }
@@ -43,12 +47,13 @@ pub struct Listening {
     tasks: Vec<JoinHandle<usize>>,
 }
 
-/// Opens the configured listeners: `soap` behind those of role soap; health, metrics and questions as of a
+/// Opens the configured listeners: `soap` behind those of role soap, `index` behind those of role mllp; health, metrics and questions as of a
 /// moment behind those of role ops. All are bound before the first is served, so that none serves if one fails.
 /// Cancelling `stop` makes them drain.
 pub async fn listen<H: http::Handler>(
     config: &Config,
     soap: Arc<H>,
+    index: Option<Arc<mllp::MllpFace>>,
     readiness: Readiness,
     metrics: Option<Metrics>,
     as_of: Option<AsOfFace>,
@@ -84,6 +89,19 @@ pub async fn listen<H: http::Handler>(
         listening.tasks.push(match listener.role {
             Role::Soap => tokio::spawn(http::serve(socket, settings, soap.clone(), stop.clone())),
             Role::Ops => tokio::spawn(http::serve(socket, settings, ops.clone(), stop.clone())),
+            Role::Mllp => {
+                let face = index.clone().ok_or(ListenError::NoIndex { name: listener.name.clone() })?;
+                let settings = mllp::Settings {
+                    name: settings.name,
+                    tls: settings.tls,
+                    max_connections: settings.max_connections,
+                    max_connections_per_address: settings.max_connections_per_address,
+                    limits: settings.limits,
+                    turns: turns.clone(),
+                    clock: settings.clock,
+                };
+                tokio::spawn(mllp::serve(socket, settings, face, stop.clone()))
+            }
         });
     }
     if let Some(metrics) = metrics {

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::tls::{PemError, anchors, identity};
-use crate::config::{ListenerConfig, TlsMode};
+use crate::config::{ListenerConfig, Role, TlsMode};
 
 /// Why a listener has no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,9 @@ fn server_config(listener: &ListenerConfig) -> Result<ServerConfig, TlsError> {
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if listener.role != Role::Mllp {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    }
     config.ignore_client_order = true;
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -125,6 +125,38 @@ pub async fn content(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<(String,
     .await
 }
 
+/// Makes a document another patient's (CX); whose it was first is kept until it comes back to them.
+pub async fn set_patient(tx: &mut Tx<'_>, unique_id: &str, patient_id: &str) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE repository_document SET origin_pid = CASE WHEN origin_pid = $2 THEN NULL \
+         ELSE COALESCE(origin_pid, patient_pid) END, patient_pid = $2 WHERE unique_id = $1",
+        &[Val::Text(unique_id), Val::Text(patient_id)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Documents of a patient's current entries that the index has under `pid`.
+pub async fn of_patient(tx: &mut Tx<'_>, patient_key: i64, pid: &str) -> Result<Vec<String>, DbError> {
+    tx.fetch(
+        "SELECT r.unique_id FROM repository_document r WHERE r.patient_pid = $2 AND r.unique_id IN \
+         (SELECT d.unique_id FROM document_entry d WHERE d.patient_key = $1) ORDER BY r.unique_id",
+        &[Val::I64(patient_key), Val::Text(pid)],
+        |row| row.get(0),
+    )
+    .await
+}
+
+/// Documents that were a patient's first and are under `pid` now.
+pub async fn first_of(tx: &mut Tx<'_>, origin: &str, pid: &str) -> Result<Vec<String>, DbError> {
+    tx.fetch(
+        "SELECT unique_id FROM repository_document WHERE origin_pid = $1 AND patient_pid = $2 ORDER BY unique_id",
+        &[Val::Text(origin), Val::Text(pid)],
+        |row| row.get(0),
+    )
+    .await
+}
+
 /// Takes a document out of the index again; false if there is none.
 pub async fn forget(tx: &mut Tx<'_>, unique_id: &str) -> Result<bool, DbError> {
     let sql = "DELETE FROM repository_document WHERE unique_id = $1";

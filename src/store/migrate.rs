@@ -31,6 +31,7 @@ const STEPS: &[Step] = steps! {
     2 "0002_history",
     3 "0003_documents",
     4 "0004_outbox",
+    5 "0005_mpi",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

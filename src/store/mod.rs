@@ -7,6 +7,7 @@ pub mod documents;
 mod in_place;
 pub mod lease;
 pub mod migrate;
+pub mod mpi;
 pub mod outbox;
 pub mod patient;
 pub mod registry;

@@ -12,8 +12,17 @@ fn knowledge(value: Knowledge) -> i64 {
     }
 }
 
+/// The key of a patient by id; none if not known, or if the id was merged into another.
 pub async fn key(tx: &mut Tx<'_>, pid: &str) -> Result<Option<i64>, DbError> {
-    tx.fetch_opt("SELECT patient_key FROM patient WHERE pid = $1", &[Val::Text(pid)], |row| row.get(0)).await
+    let sql = "SELECT patient_key FROM patient WHERE pid = $1 AND merged_into IS NULL";
+    tx.fetch_opt(sql, &[Val::Text(pid)], |row| row.get(0)).await
+}
+
+/// Whether an id was merged into another: nothing is registered for it any more, whoever is accepted else.
+pub async fn is_subsumed(tx: &mut Tx<'_>, pid: &str) -> Result<bool, DbError> {
+    let sql = "SELECT merged_into FROM patient WHERE pid = $1";
+    let found = tx.fetch_opt(sql, &[Val::Text(pid)], |row| row.get::<Option<i64>>(0)).await?;
+    Ok(found.flatten().is_some())
 }
 
 /// Whether a patient is known, or was at a moment (microseconds since 1970).
@@ -36,12 +45,12 @@ impl Held {
     }
 }
 
-/// Holds a patient by id (CX); none if not known.
+/// Holds a patient by id (CX); none if not known, or if the id was merged into another.
 pub async fn hold(tx: &mut Tx<'_>, pid: &str) -> Result<Option<Held>, DbError> {
     // On SQLite, where one writes at a time, the lock is there already.
     let sql = match tx.is_postgres() {
-        true => "SELECT patient_key FROM patient WHERE pid = $1 FOR NO KEY UPDATE",
-        false => "SELECT patient_key FROM patient WHERE pid = $1",
+        true => "SELECT patient_key FROM patient WHERE pid = $1 AND merged_into IS NULL FOR NO KEY UPDATE",
+        false => "SELECT patient_key FROM patient WHERE pid = $1 AND merged_into IS NULL",
     };
     tx.fetch_opt(sql, &[Val::Text(pid)], |row| Ok(Held(row.get(0)?))).await
 }
@@ -91,8 +100,36 @@ pub async fn upsert(
         )
         .await?;
     }
-    let key = key(tx, &patient.patient_id).await?.ok_or(DbError::NoRow)?;
+    let sql = "SELECT patient_key FROM patient WHERE pid = $1";
+    let key = tx.fetch_one(sql, &[Val::Text(&patient.patient_id)], |row| row.get(0)).await?;
     Ok((key, false))
+}
+
+/// Whose a patient's objects are now: nobody else's, or the survivor's.
+pub async fn set_merged(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    into: Option<i64>,
+    at: i64,
+) -> Result<(), DbError> {
+    tx.exec(
+        "UPDATE patient SET merged_into = $2, merged_at = $3 WHERE patient_key = $1",
+        &[Val::I64(patient_key), into.into(), into.map(|_| at).into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Id (CX) of a patient, and the survivor it was merged into.
+pub async fn merged(tx: &mut Tx<'_>, patient_key: i64) -> Result<Option<(String, Option<i64>)>, DbError> {
+    let sql = "SELECT pid, merged_into FROM patient WHERE patient_key = $1";
+    tx.fetch_opt(sql, &[Val::I64(patient_key)], |row| Ok((row.get(0)?, row.get(1)?))).await
+}
+
+/// The patients that were merged into one directly.
+pub async fn subsumed_by(tx: &mut Tx<'_>, patient_key: i64) -> Result<Vec<i64>, DbError> {
+    let sql = "SELECT patient_key FROM patient WHERE merged_into = $1 ORDER BY patient_key";
+    tx.fetch(sql, &[Val::I64(patient_key)], |row| row.get(0)).await
 }
 
 /// A patient of the registry, and when they became known (microseconds since 1970).

@@ -20,6 +20,7 @@ mod faults;
 mod history;
 mod http_door;
 mod layers;
+mod mllp_door;
 mod moving;
 mod multi_patient;
 mod no_room;

@@ -9,7 +9,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::certificates::Certificates;
 use super::folder::Folder;
-use super::{SOAP, TLS, seed};
+use super::{MLLP, NAMESPACES, SOAP, TLS, seed};
 use crate::cli::send::endpoint::{Endpoint, quoted};
 use crate::cli::send::hex;
 use crate::cli::submission::synthetic_objects;
@@ -158,6 +158,7 @@ impl Guide<'_> {
                     "  SOAP/TLS {scheme}://{address}  {}",
                     choose("a client certificate may be shown".into(), "クライアント証明書は任意".into())
                 ),
+                (Role::Mllp, _) => writeln!(out, "  HL7 v2   mllp://{address}"),
                 (Role::Ops, _) => {
                     writeln!(out, "  ops      {scheme}://{address}/metrics, /health/live, /health/ready")
                 }
@@ -337,11 +338,49 @@ impl Guide<'_> {
             ],
             self.send(Transaction::Iti43, &fetch),
         ));
+        list.extend(self.index());
         let config = quoted(&self.folder.file("chiren.toml").display().to_string());
         list.push((
             ["Who is known".to_owned(), "患者の一覧".to_owned()],
             in_this_shell(&format!("chiren patient list --config {config} --limit 10")),
         ));
+        list
+    }
+}
+
+impl Guide<'_> {
+    /// HL7 v2: two hospitals tell the index of one patient, and it is asked which ids are one person's.
+    fn index(&self) -> Vec<([String; 2], String)> {
+        let Some(address) = self.address(MLLP) else { return vec![] };
+        let Some(patient) = self.network.patients.iter().max_by_key(|p| p.local_ids.len()) else { return vec![] };
+        let mut list = vec![];
+        let mut command = |comment: [&str; 2], transaction: &str, words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            let line = format!("chiren send {transaction} --url mllp://{address} {}", words.join(" "));
+            list.push((comment.map(str::to_owned), in_this_shell(&line)));
+        };
+        let name = &patient.name;
+        let kanji = format!("{} {}", name.family, name.given);
+        let kana = format!("{} {}", name.family_kana, name.given_kana);
+        let birth = patient.birth_dtm();
+        for local in patient.local_ids.iter().take(2) {
+            let namespace = NAMESPACES.get(local.hospital).copied().unwrap_or_default();
+            let (sender, id) = (format!("HIS|{namespace}"), format!("{}^^^{namespace}", local.id));
+            let sex = patient.sex.hl7();
+            let words = [
+                "--sender", &sender, "--event", "A04", "--id", &id, "--name", &kanji, "--kana", &kana, "--birth",
+                &birth, "--sex", sex, "--postcode", &patient.postcode, "--address", &patient.address, "--phone",
+                &patient.phone,
+            ];
+            command(["A hospital tells the index of a patient (ITI-8)", "病院が患者情報を送る（ITI-8）"], "iti8", &words);
+        }
+        if let Some(local) = patient.local_ids.first() {
+            let namespace = NAMESPACES.get(local.hospital).copied().unwrap_or_default();
+            let id = format!("{}^^^{namespace}", local.id);
+            command(["Which ids are this person's elsewhere (ITI-9)", "同じ人の他施設の患者ID（ITI-9）"], "iti9", &["--id", &id]);
+        }
+        let words = ["--family", name.family, "--birth", &birth];
+        command(["Who is called so (ITI-21)", "氏名と生年月日で探す（ITI-21）"], "iti21", &words);
         list
     }
 }

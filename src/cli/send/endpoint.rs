@@ -142,6 +142,9 @@ pub enum Failure {
     /// There is no answer that can be used; exit status 3.
     #[error("{0}")]
     NotReached(SoapError),
+    /// The same of a peer that does not speak SOAP.
+    #[error("{0}")]
+    Unanswered(String),
 }
 
 impl Failure {
@@ -149,7 +152,7 @@ impl Failure {
         match self {
             Failure::Refused(_) => 1,
             Failure::Usage(_) => 2,
-            Failure::NotReached(_) => 3,
+            Failure::NotReached(_) | Failure::Unanswered(_) => 3,
         }
     }
 

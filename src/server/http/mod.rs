@@ -13,11 +13,10 @@ mod tap;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -25,21 +24,19 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Response, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::{Level, debug, error, info, warn};
+use tracing::{Level, debug, error, info};
 
 pub use body::{BodyError, BoxError, GuardedBody, RespBody, Seen, empty, full, stream};
 use body::{CountedBody, Sent};
 pub use request::{ConnInfo, Handler, Refusal, Refused, Request, TlsPeer, Transacted, text};
 use tap::{Shared, Tap, Times, Wire};
 
-use crate::config::{LimitsConfig, x509};
-use crate::model::caller::network;
+use crate::config::LimitsConfig;
+use crate::server::accept::{Doorway, accept, handshake};
 use crate::server::clock::Clock;
 use crate::server::metrics::{self, InFlight, Outcome};
 use crate::server::tls::Acceptor;
@@ -74,89 +71,17 @@ pub async fn serve<H: Handler>(
     handler: Arc<H>,
     stop: CancellationToken,
 ) -> usize {
-    let cut = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    let room = Arc::new(Semaphore::new(settings.max_connections));
-    let addresses = Addresses::default();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (socket, peer_addr) = match accepted {
-            Ok(accepted) => accepted,
-            Err(cause) => {
-                // Out of descriptors, or a peer gone before its turn: the listener itself lives on.
-                warn!(listener = %settings.name, %cause, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            refuse_connection(&settings, peer_addr, "listener");
-            continue;
-        };
-        let Some(address) = addresses.enter(peer_addr.ip(), settings.max_connections_per_address) else {
-            refuse_connection(&settings, peer_addr, "address");
-            continue;
-        };
-        let (settings, handler) = (settings.clone(), handler.clone());
-        let (stop, cut) = (stop.clone(), cut.clone());
-        tasks.spawn(async move {
-            let _held = (place, address, metrics::Connection::open(&settings.name));
-            tokio::select! {
-                () = connection(socket, peer_addr, settings, handler, stop) => {}
-                () = cut.cancelled() => {}
-            }
-        });
-    }
-    drop(listener);
-    tasks.close();
-    if timeout(settings.limits.drain(), tasks.wait()).await.is_ok() {
-        return 0;
-    }
-    let left = tasks.len();
-    cut.cancel();
-    tasks.wait().await;
-    left
-}
-
-fn refuse_connection(settings: &Settings, peer: SocketAddr, limit: &'static str) {
-    metrics::connection_refused(&settings.name, limit);
-    debug!(listener = %settings.name, %peer, limit, "connection refused: too many are open");
-}
-
-/// Connections by [`network`].
-#[derive(Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A place taken in [`Addresses`], given back when dropped.
-struct Entered(Addresses, IpAddr);
-
-impl Addresses {
-    fn enter(&self, address: IpAddr, most: usize) -> Option<Entered> {
-        let address = network(address);
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(address).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(Entered(self.clone(), address))
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        let mut open = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.1);
-            }
-        }
-    }
+    let doorway = Doorway {
+        name: settings.name.clone(),
+        max_connections: settings.max_connections,
+        max_connections_per_address: settings.max_connections_per_address,
+        drain: settings.limits.drain(),
+    };
+    let served = stop.clone();
+    accept(listener, doorway, stop, move |socket, peer_addr| {
+        connection(socket, peer_addr, settings.clone(), handler.clone(), served.clone())
+    })
+    .await
 }
 
 /// One connection from handshake to close.
@@ -173,7 +98,7 @@ async fn connection<H: Handler>(
     let (wire, tls) = match &settings.tls {
         None => (Wire::Plain(socket), None),
         Some(acceptor) => match handshake(acceptor, socket, &settings.limits).await {
-            Ok((wire, tls)) => (wire, tls),
+            Ok((stream, tls)) => (Wire::Tls(Box::new(stream)), tls),
             Err(cause) => {
                 metrics::handshake_failed(&settings.name);
                 info!(listener = %settings.name, peer = %peer_addr, %cause, "TLS handshake failed");
@@ -238,24 +163,6 @@ fn describe(error: &hyper::Error) -> String {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     }
-}
-
-async fn handshake(
-    acceptor: &Acceptor,
-    socket: TcpStream,
-    limits: &LimitsConfig,
-) -> Result<(Wire, Option<TlsPeer>), std::io::Error> {
-    let patience = Duration::from_secs(limits.handshake_seconds);
-    let stream = timeout(patience, acceptor.accept(socket)).await.map_err(|_| {
-        std::io::Error::new(std::io::ErrorKind::TimedOut, "the handshake was not completed in time")
-    })??;
-    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let peer = leaf.map(|leaf| TlsPeer {
-        certificate: leaf.to_vec(),
-        fingerprint: Sha256::digest(leaf).iter().map(|byte| format!("{byte:02x}")).collect(),
-        subject: x509::subject(leaf).unwrap_or_default(),
-    });
-    Ok((Wire::Tls(Box::new(stream)), peer))
 }
 
 /// What the requests of one connection share.

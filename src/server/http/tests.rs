@@ -304,16 +304,6 @@ async fn connections_are_limited_in_all_and_by_address() {
     assert_eq!(status(&one_answer(&mut first).await), "200");
 }
 
-#[test]
-fn one_ipv6_network_is_one_address() {
-    let addresses = Addresses::default();
-    let held = addresses.enter("2001:db8::1".parse().unwrap(), 1);
-    assert!(held.is_some() && addresses.enter("2001:db8::2".parse().unwrap(), 1).is_none());
-    assert!(addresses.enter("2001:db8:0:1::1".parse().unwrap(), 1).is_some());
-    drop(held);
-    assert!(addresses.0.lock().unwrap().is_empty());
-}
-
 #[tokio::test]
 async fn a_drain_finishes_what_is_under_way() {
     let server = start(settings()).await;

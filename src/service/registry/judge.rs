@@ -54,7 +54,7 @@ pub async fn judge(
     patient_key: Option<i64>,
 ) -> Result<Verdict, DbError> {
     let mut judge = Judge { tx, plan, patient_key, claim, problems: vec![], effects: Effects::default() };
-    judge.patient(settings);
+    judge.patient(settings).await?;
     judge.ids().await?;
     judge.unique_ids().await?;
     judge.documents().await?;
@@ -106,14 +106,14 @@ impl Judge<'_, '_> {
         self.patient_key.unwrap_or(self.plan.new_patient_key)
     }
 
-    fn patient(&mut self, settings: &Settings) {
+    async fn patient(&mut self, settings: &Settings) -> Result<(), DbError> {
         let id = &self.plan.patient_id;
         if self.patient_key.is_some() || id.is_empty() {
-            return;
+            return Ok(());
         }
         let ours = format!("&{}&ISO", settings.patient_id_authority);
         let accepted = settings.config.unknown_patients == UnknownPatients::Accept && id.ends_with(&ours);
-        if !accepted {
+        if !accepted || patient::is_subsumed(self.tx, id).await? {
             let set = &self.plan.set.set.entry_uuid;
             self.problem(
                 ErrorCode::XDSUnknownPatientId,
@@ -124,6 +124,7 @@ impl Judge<'_, '_> {
                 "ITI TF-2 3.42.4.1.3.3.1",
             );
         }
+        Ok(())
     }
 
     /// An entryUUID brought by the sender must be new.

@@ -278,6 +278,84 @@ impl Change {
         Ok(removed)
     }
 
+    /// Takes an object over from another patient, whose change is `from`: under its entryUUID, with this
+    /// patient's id (CX) in it. Its state there goes into the past; `object_id.origin_key` keeps whose it was.
+    /// With `keep` it stays there too, as an association that joins both does. False if there is none.
+    pub async fn take_over(
+        &mut self,
+        tx: &mut Tx<'_>,
+        from: &mut Change,
+        of: ObjectKind,
+        id: &str,
+        patient_id: &str,
+        keep: bool,
+    ) -> Result<bool, DbError> {
+        let kept = state::kept(of);
+        let (there, here, object) = (Val::I64(from.patient_key), Val::I64(self.patient_key), Val::Text(id));
+        let sql = format!("SELECT body FROM {} WHERE patient_key = $1 AND id = $2", kept.table);
+        let Some(body) = tx.fetch_opt(sql, &[there, object], |row| row.get::<String>(0)).await? else {
+            return Ok(false);
+        };
+        let body = if of == ObjectKind::Association { body } else { readdressed(&body, patient_id)? };
+        let columns: Vec<&str> = kept
+            .columns
+            .iter()
+            .map(|(name, _)| match *name {
+                "patient_key" => "CAST($3 AS BIGINT)",
+                "registered_at" => "CAST($4 AS BIGINT)",
+                "body" => "CAST($5 AS TEXT)",
+                name => name,
+            })
+            .collect();
+        // An association by reference may be here already.
+        let new = tx
+            .exec(
+                format!(
+                    "INSERT INTO {table} ({}) SELECT {} FROM {table} WHERE patient_key = $1 AND id = $2 \
+                     ON CONFLICT DO NOTHING",
+                    kept.column_list(),
+                    columns.join(", "),
+                    table = kept.table,
+                ),
+                &[there, object, here, Val::I64(self.at), (&body).into()],
+            )
+            .await?;
+        kept.copy_children(tx, from.patient_key, self.patient_key, id).await?;
+        if !keep {
+            from.keep_past(tx, kept, id, "id <> $5", Val::Text("")).await?;
+            let sql = format!("DELETE FROM {} WHERE patient_key = $1 AND id = $2", kept.table);
+            tx.exec(sql, &[there, object]).await?;
+            from.item(kind::of(of), id, Operation::Removed, None);
+        }
+        for sql in [
+            "UPDATE object_id SET origin_key = CASE WHEN origin_key = $3 THEN NULL \
+             ELSE COALESCE(origin_key, patient_key) END, patient_key = $3 WHERE id = $2 AND patient_key = $1",
+            "UPDATE unique_id SET patient_key = $3 WHERE id = $2 AND patient_key = $1",
+        ] {
+            tx.exec(sql, &[there, object, here]).await?;
+        }
+        if new == 1 {
+            self.changed(of, id, Operation::Registered);
+        }
+        Ok(true)
+    }
+
+    /// Takes a document of our repository's index over from another patient, whose change is `from`.
+    pub async fn take_document(
+        &mut self,
+        tx: &mut Tx<'_>,
+        from: &mut Change,
+        unique_id: &str,
+        patient_id: &str,
+    ) -> Result<(), DbError> {
+        documents::set_patient(tx, unique_id, patient_id).await?;
+        if let Some(document) = documents::find(tx, unique_id).await? {
+            from.item(DOCUMENT, unique_id, Operation::Removed, None);
+            self.registered(DOCUMENT, unique_id, state::of_document(&document));
+        }
+        Ok(())
+    }
+
     /// Writes the link of the chain. A change that changed nothing leaves none.
     pub async fn finish(mut self, tx: &mut Tx<'_>, cause: &Cause) -> Result<(), DbError> {
         for (of, i) in std::mem::take(&mut self.changed) {
@@ -371,6 +449,15 @@ impl Change {
             .await?;
         Ok(copied == 1)
     }
+}
+
+/// An object's body with another patientId.
+fn readdressed(body: &str, patient_id: &str) -> Result<String, DbError> {
+    let unread = |e: serde_json::Error| DbError::Decode { column: 0, message: e.to_string() };
+    let mut object: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(body).map_err(unread)?;
+    object.insert("patientId".to_owned(), patient_id.into());
+    serde_json::to_string(&object).map_err(unread)
 }
 
 /// The last link of a patient's chain: seq, at, hash.

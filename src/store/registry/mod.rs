@@ -6,6 +6,7 @@ pub mod find;
 pub mod history;
 mod lineage;
 pub mod on_demand;
+pub mod owned;
 pub mod put;
 pub mod refs;
 pub mod row;

@@ -228,6 +228,28 @@ impl Kept {
         Ok(children)
     }
 
+    /// Gives another patient the rows beside an object's own, too.
+    pub(super) async fn copy_children(
+        &self,
+        tx: &mut Tx<'_>,
+        from: i64,
+        to: i64,
+        id: &str,
+    ) -> Result<(), DbError> {
+        for Child { table, owner, attribute, value } in self.children {
+            let columns = match *attribute {
+                "0" => format!("{owner}, {value}"),
+                attribute => format!("{owner}, {attribute}, {value}"),
+            };
+            let sql = format!(
+                "INSERT INTO {table} (patient_key, {columns}) SELECT CAST($3 AS BIGINT), {columns} FROM {table} \
+                 WHERE patient_key = $1 AND {owner} = $2 ON CONFLICT DO NOTHING"
+            );
+            tx.exec(sql, &[Val::I64(from), Val::Text(id), Val::I64(to)]).await?;
+        }
+        Ok(())
+    }
+
     /// The same of all of a patient's objects, by id.
     pub async fn children_of_patient(
         &self,

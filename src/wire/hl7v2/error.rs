@@ -159,6 +159,8 @@ impl Severity {
 #[derive(Clone, PartialEq, Eq)]
 pub struct ErrorSegment {
     pub location: Option<Location>,
+    /// Further places of the same trouble: repetitions of ERR-2.
+    pub also: Vec<Location>,
     pub condition: Condition,
     pub severity: Severity,
     pub text: String,
@@ -173,13 +175,32 @@ impl fmt::Debug for ErrorSegment {
 
 impl ErrorSegment {
     pub fn new(location: Location, condition: Condition, text: impl Into<String>) -> Self {
-        Self { location: Some(location), condition, severity: Severity::Error, text: text.into() }
+        Self { location: Some(location), ..Self::whole(condition, text) }
     }
 
     /// About the message as a whole.
     pub fn whole(condition: Condition, text: impl Into<String>) -> Self {
-        Self { location: None, condition, severity: Severity::Error, text: text.into() }
+        Self { location: None, also: vec![], condition, severity: Severity::Error, text: text.into() }
     }
+}
+
+/// Errors of several domains asked for in one ERR, as ITI-9 wants it (ITI TF-2 3.9.4.2.2.6 case 5); ITI-21 wants one
+/// each.
+pub fn joined(errors: Vec<ErrorSegment>) -> Vec<ErrorSegment> {
+    let mut out: Vec<ErrorSegment> = vec![];
+    for error in errors {
+        let field = |e: &ErrorSegment| e.location.as_ref().map(|l| (l.segment.clone(), l.field));
+        let kin = out.iter_mut().find(|kept| {
+            kept.condition == error.condition
+                && field(kept) == field(&error)
+                && field(&error) == Some(("QPD".to_owned(), Some(4)))
+        });
+        match kin {
+            Some(kept) => kept.also.extend(error.location),
+            None => out.push(error),
+        }
+    }
+    out
 }
 
 /// What was being done: the same field stands in other places of other messages.
@@ -248,7 +269,8 @@ fn has_components(field: Field) -> bool {
 pub fn locate(place: Place, trouble: Trouble, exchange: Exchange) -> Option<Location> {
     let (segment, sequence, field, repeats) = stands(place.field, exchange)?;
     let location = Location::field(segment, sequence, field);
-    if !repeats || trouble == Trouble::Missing && place.component.is_none() {
+    let nothing = trouble == Trouble::Missing && place.component.is_none() && has_components(place.field);
+    if !repeats || nothing {
         return Some(location);
     }
     let location = location.repetition(place.repetition.max(1));
@@ -260,6 +282,7 @@ pub fn locate(place: Place, trouble: Trouble, exchange: Exchange) -> Option<Loca
 pub fn of(error: &IdentityError, exchange: Exchange) -> ErrorSegment {
     ErrorSegment {
         location: locate(error.place, error.trouble, exchange),
+        also: vec![],
         condition: means(error.trouble).0,
         severity: Severity::Error,
         text: error.text.clone(),
@@ -354,6 +377,16 @@ mod tests {
         for (field, trouble, exchange, location, code) in cases {
             assert_eq!(said(field, trouble, exchange), (location.to_owned(), code));
         }
+    }
+
+    #[test]
+    fn domains_of_a_pix_query_share_an_error() {
+        let at = |n: u32| {
+            let place = Place::nth(Field::WantedDomain, n);
+            of(&IdentityError { trouble: Trouble::UnknownAuthority, place, text: String::new() }, Exchange::Pix)
+        };
+        let all = joined(vec![at(1), at(3), ErrorSegment::whole(Condition::UnknownKey, "")]);
+        assert_eq!((all.len(), all[0].also.len(), all[1].also.len()), (2, 1, 0));
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub fn transcode(raw: &str, from: Delimiters, to: Delimiters) -> String {
     }
     let mut out = String::with_capacity(raw.len());
     let mut plain = String::new();
-    let mut flush = |plain: &mut String, out: &mut String| {
+    let flush = |plain: &mut String, out: &mut String| {
         write(out, &resolve(plain, from), to);
         plain.clear();
     };

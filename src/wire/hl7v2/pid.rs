@@ -308,13 +308,14 @@ mod tests {
 
     #[test]
     fn impossible_values_are_errors_of_their_fields() {
-        let (_, _, findings) = read("PID|||1||a||19900230|X||||||||||||||||||Q|zwei");
+        let (_, _, findings) = read("PID|||1||a||19900230|X||||||||||||||||Q|zwei");
         let found: Vec<(Trouble, Field)> = findings.errors.iter().map(|e| (e.trouble, e.place.field)).collect();
         assert_eq!(
             found,
             [
                 (Trouble::BadValue, Field::BirthDate),
                 (Trouble::BadCode, Field::Sex),
+                (Trouble::BadCode, Field::BirthOrder),
                 (Trouble::BadValue, Field::BirthOrder)
             ]
         );

@@ -34,7 +34,7 @@ pub struct PageAsked {
 }
 
 /// The QPD of a question, and its tag, without which no answer can be given to it.
-pub fn echo(message: &Message<'_>) -> Result<(Echo, Segment<'_>), ErrorSegment> {
+pub fn echo<'t>(message: &Message<'t>) -> Result<(Echo, Segment<'t>), ErrorSegment> {
     let Some(qpd) = message.segment("QPD") else {
         let text = "segment QPD is missing";
         return Err(ErrorSegment::new(Location::segment("QPD"), Condition::SegmentSequence, text));
@@ -137,8 +137,8 @@ pub fn demographics(
         }
     }
     if parameters == 0 {
-        let place = Place::of(Field::QueryParameter);
-        findings.error(Trouble::Missing, place, "QPD-3 holds no parameter");
+        let text = "QPD-3 holds no parameter";
+        refused.push(ErrorSegment::new(Location::field("QPD", 1, 3), Condition::Required, text));
     }
     let returned = domains(qpd.field(8), Field::ReturnedDomain, findings);
     let query = asked.query(returned, findings);

@@ -8,7 +8,7 @@ use super::message::{Delimiters, MOST_SEGMENTS, Message, Segment};
 use super::query::{Echo, PageAsked};
 use super::types::Findings;
 use super::{feed, pid, query};
-use crate::model::identity::{Authority, DemographicsQuery, FeedMessage, Field, PixQuery, Place};
+use crate::model::identity::{DemographicsQuery, FeedMessage, Field, PixQuery, Place};
 use crate::model::transaction::Transaction;
 
 /// How messages are read here.
@@ -40,8 +40,6 @@ pub struct Sender {
     /// MSH-3.1 and MSH-4.1 it is known by; `None`: any.
     pub application: Option<String>,
     pub facility: Option<String>,
-    /// For ids without an authority.
-    pub default_authority: Option<Authority>,
     /// It sends Shift_JIS, or 8-bit katakana, whatever MSH-18 says.
     pub shift_jis: bool,
 }
@@ -54,14 +52,14 @@ impl Settings {
 }
 
 /// A message that can be acted upon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     pub header: Header,
     pub transaction: Transaction,
     pub body: Body,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Body {
     Feed(Box<FeedMessage>),
     Pix(Echo, PixQuery),
@@ -70,8 +68,26 @@ pub enum Body {
     Cancel(String),
 }
 
+impl Body {
+    /// For logs: what kind of thing it is, and nothing of the patient.
+    pub fn summary(&self) -> &'static str {
+        match self {
+            Body::Feed(_) => "feed",
+            Body::Pix(..) => "PIX query",
+            Body::Demographics(..) => "demographics query",
+            Body::Cancel(_) => "cancel",
+        }
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({} {})", self.transaction.code(), self.body.summary())
+    }
+}
+
 /// A message that is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refused {
     /// `None`: there is no MSH to answer to.
     pub header: Option<Header>,
@@ -81,6 +97,12 @@ pub struct Refused {
     pub echo: Option<Echo>,
     pub ack: Ack,
     pub errors: Vec<ErrorSegment>,
+}
+
+impl std::fmt::Debug for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Refused({} {:?})", self.ack.code(), self.errors)
+    }
 }
 
 /// Reads one message.
@@ -123,12 +145,8 @@ pub fn read(bytes: &[u8], settings: &Settings) -> Result<Request, Box<Refused>> 
             .map(|(asked, page)| Body::Demographics(echo.clone(), Box::new(asked), page)),
         (Kind::Cancel, ..) => query::cancelled(&message).map(Body::Cancel).map_err(|error| vec![error]),
         _ => feed::read(&message, &header, kind, settings, &mut findings).map(|feed| {
-            let mut source = header.source.clone();
-            source.default_authority = settings
-                .sender(&source.application, &source.facility)
-                .and_then(|sender| sender.default_authority.clone());
             Body::Feed(Box::new(FeedMessage {
-                source,
+                source: header.source.clone(),
                 control_id: header.control_id.clone(),
                 event: format!("{}^{}", header.message_type, header.event),
                 occurred: pid::occurred(&message),
@@ -142,6 +160,12 @@ pub fn read(bytes: &[u8], settings: &Settings) -> Result<Request, Box<Refused>> 
         Ok(body) => Ok(Request { header, transaction, body }),
         Err(errors) => Err(refused(Some(transaction), echo, Ack::Error, errors)),
     }
+}
+
+/// A message as text, for people: a segment a line ends in CR.
+pub fn text_of(bytes: &[u8]) -> String {
+    let bytes = trim(bytes);
+    charset::decode(bytes, label_of(bytes).set, false).text
 }
 
 fn headless() -> Refused {
@@ -173,11 +197,16 @@ pub fn too_long(beginning: &[u8], limit: usize) -> Refused {
 }
 
 /// Without what files and senders leave around a message: line ends and blanks, an end block kept in storage.
-fn trim(bytes: &[u8]) -> &[u8] {
+pub(super) fn trim(bytes: &[u8]) -> &[u8] {
     let around = |b: &u8| matches!(b, b'\r' | b'\n' | b' ' | 0x1c | 0);
     let start = bytes.iter().position(|b| !around(b)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|b| !around(b)).map_or(start, |last| last + 1);
     bytes.get(start..end).unwrap_or_default()
+}
+
+/// What MSH-18 and MSH-20 say.
+pub(super) fn label_of(bytes: &[u8]) -> Label {
+    labelled(bytes, &Settings::default()).0
 }
 
 /// What MSH-18 and MSH-20 say, and whether the sender is known to send Shift_JIS all the same. MSH is read from the

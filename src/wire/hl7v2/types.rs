@@ -2,12 +2,12 @@
 //! (SS-MIX2, JAHIS) and as the rest of the world does.
 
 use super::escape;
-use super::header::is_oid;
 use super::message::{Delimiters, Value};
 use crate::model::identity::{
     Address, Authority, IdentityError, NameScript, NameUse, PersonName, Phone, PhoneUse, Place, SentId, Trouble,
     Warning,
 };
+use crate::model::ids::is_oid;
 
 /// What is found wrong and what is found odd while a message is read.
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! A gateway to test against, messages to send it, and judges of what it answers.
 
 pub mod gateway;
+pub mod mllp;
 pub mod port;
 pub mod postgres;
 pub mod process;

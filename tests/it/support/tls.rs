@@ -110,6 +110,12 @@ impl Client {
     pub async fn connect(&self, address: SocketAddr) -> std::io::Result<Secured> {
         connect(&self.connector(), self.name, address).await
     }
+
+    /// The same, for what does not speak HTTP.
+    pub async fn stream(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+        let name = rustls::pki_types::ServerName::try_from(self.name).expect("a name");
+        self.connector().connect(name, TcpStream::connect(address).await?).await
+    }
 }
 
 pub async fn connect(

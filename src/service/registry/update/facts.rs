@@ -16,6 +16,8 @@ use crate::store::registry::{State, refs};
 pub struct Facts {
     /// Of the SubmissionSet's patient; `None` while they are not known.
     pub patient_key: Option<i64>,
+    /// Whether that patient's id was merged into another.
+    pub subsumed: bool,
     /// The current version of each logicalID that is to be updated.
     pub latest: HashMap<String, Stored>,
     /// What carries a logicalID's UUID where no version does: another kind of object, or a later version.
@@ -70,6 +72,7 @@ async fn read(tx: &mut Tx<'_>, plan: &Plan) -> Result<Facts, DbError> {
             true => None,
             false => patient::key(tx, &plan.patient_id).await?,
         },
+        subsumed: patient::is_subsumed(tx, &plan.patient_id).await?,
         ..Facts::default()
     };
     for v in &plan.versions {

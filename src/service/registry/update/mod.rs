@@ -160,7 +160,7 @@ fn unknown_patient(plan: &Plan, facts: &Facts, settings: &Settings) -> Vec<Regis
     let id = &plan.patient_id;
     let ours = format!("&{}&ISO", settings.patient_id_authority);
     let accepted = settings.config.unknown_patients == UnknownPatients::Accept && id.ends_with(&ours);
-    if facts.patient_key.is_some() || id.is_empty() || accepted {
+    if facts.patient_key.is_some() || id.is_empty() || (accepted && !facts.subsumed) {
         return vec![];
     }
     let object = plan.submitted(&plan.set.set.entry_uuid);

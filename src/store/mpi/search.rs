@@ -1,0 +1,280 @@
+//! Persons by demographics, through columns that are folded and indexed.
+
+use super::{list, rows};
+use crate::store::db::{DbError, Tx, Val};
+
+/// A name of an identity as it is searched.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name {
+    pub family: String,
+    pub given: String,
+}
+
+/// `mpi_term.kind`. The numbers are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i64)]
+pub enum TermKind {
+    Postal = 1,
+    Phone = 2,
+    Account = 3,
+    /// The mother's family name, and whole name.
+    Mother = 4,
+}
+
+/// What of an identity can be searched.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Terms {
+    pub names: Vec<Name>,
+    pub birth: String,
+    pub terms: Vec<(TermKind, String)>,
+}
+
+/// Exchanges what an identity is found by. `new`: it had nothing.
+pub async fn put(tx: &mut Tx<'_>, identity: i64, terms: &Terms, new: bool) -> Result<(), DbError> {
+    if !new {
+        for sql in
+            ["DELETE FROM mpi_name WHERE identity_key = $1", "DELETE FROM mpi_term WHERE identity_key = $1"]
+        {
+            tx.exec(sql, &[identity.into()]).await?;
+        }
+    }
+    if !terms.names.is_empty() {
+        let sql = format!(
+            "INSERT INTO mpi_name (identity_key, n, family, given, birth) VALUES {}",
+            rows(terms.names.len(), 5)
+        );
+        let args: Vec<Val<'_>> = (0_i64..)
+            .zip(&terms.names)
+            .flat_map(|(n, name)| {
+                [
+                    identity.into(),
+                    Val::I64(n),
+                    Val::Text(&name.family),
+                    Val::Text(&name.given),
+                    Val::Text(&terms.birth),
+                ]
+            })
+            .collect();
+        tx.exec(sql, &args).await?;
+    }
+    if !terms.terms.is_empty() {
+        let sql = format!(
+            "INSERT INTO mpi_term (kind, value, identity_key) VALUES {} ON CONFLICT DO NOTHING",
+            rows(terms.terms.len(), 3)
+        );
+        let args: Vec<Val<'_>> = terms
+            .terms
+            .iter()
+            .flat_map(|(kind, value)| [Val::I64(*kind as i64), Val::Text(value), identity.into()])
+            .collect();
+        tx.exec(sql, &args).await?;
+    }
+    Ok(())
+}
+
+/// A folded value, whole or its beginning.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub value: String,
+    pub prefix: bool,
+}
+
+/// A question: everything must agree, though it may be said by different identities of a person.
+#[derive(Clone, Default)]
+pub struct Question {
+    pub families: Vec<Wanted>,
+    pub givens: Vec<Wanted>,
+    /// `YYYY[MM[DD]]`.
+    pub birth: Option<String>,
+    pub terms: Vec<(TermKind, Wanted)>,
+    /// The person must be one of these.
+    pub persons: Option<Vec<i64>>,
+}
+
+impl Question {
+    /// Whether an index knows the way.
+    pub fn is_narrow(&self) -> bool {
+        !self.families.is_empty()
+            || !self.givens.is_empty()
+            || self.birth.is_some()
+            || !self.terms.is_empty()
+            || self.persons.is_some()
+    }
+}
+
+/// After every text that begins with something.
+const LAST: char = '\u{10FFFF}';
+
+#[derive(Default)]
+struct Statement {
+    sql: String,
+    args: Vec<Arg>,
+}
+
+enum Arg {
+    Text(String),
+    I64(i64),
+}
+
+impl Statement {
+    fn bind(&mut self, arg: Arg) -> String {
+        self.args.push(arg);
+        format!("${}", self.args.len())
+    }
+
+    fn text(&mut self, column: &str, wanted: &Wanted) -> String {
+        let value = self.bind(Arg::Text(wanted.value.clone()));
+        if !wanted.prefix {
+            return format!("{column} = {value}");
+        }
+        let end = self.bind(Arg::Text(format!("{}{LAST}", wanted.value)));
+        format!("{column} >= {value} AND {column} < {end}")
+    }
+
+    fn birth(&mut self, column: &str, birth: &str) -> String {
+        self.text(column, &Wanted { value: birth.to_owned(), prefix: birth.len() < 8 })
+    }
+}
+
+/// Keys of active persons that fit, each once, at most `limit`; in no order.
+pub async fn persons(tx: &mut Tx<'_>, question: &Question, limit: usize) -> Result<Vec<i64>, DbError> {
+    let mut s = Statement::default();
+    let mut conditions: Vec<String> = vec!["i.status = 1".into()];
+    // The order of the tables is the order they are looked into: the narrowest first.
+    let named =
+        !question.families.is_empty() || !question.givens.is_empty() || question.birth.is_some();
+    let mut terms = question.terms.iter();
+    let first = terms.next();
+    s.sql.push_str("SELECT i.person_key FROM ");
+    match (&question.persons, first) {
+        (Some(keys), term) => {
+            s.sql.push_str("identity i");
+            let marks: Vec<String> = keys.iter().map(|k| s.bind(Arg::I64(*k))).collect();
+            conditions.push(match marks.is_empty() {
+                true => "1 = 0".into(),
+                false => format!("i.person_key IN ({})", marks.join(",")),
+            });
+            if let Some(term) = term {
+                let condition = said(&mut s, term);
+                conditions.push(condition);
+            }
+            if named {
+                s.sql.push_str(" CROSS JOIN mpi_name m");
+                conditions.push("m.identity_key = i.identity_key".into());
+            }
+        }
+        (None, Some((kind, wanted))) => {
+            s.sql.push_str("mpi_term t CROSS JOIN identity j CROSS JOIN identity i");
+            let kind = s.bind(Arg::I64(*kind as i64));
+            let value = s.text("t.value", wanted);
+            conditions.push(format!(
+                "t.kind = {kind} AND {value} AND j.identity_key = t.identity_key AND j.status = 1 \
+                 AND i.person_key = j.person_key"
+            ));
+            if named {
+                s.sql.push_str(" CROSS JOIN mpi_name m");
+                conditions.push("m.identity_key = i.identity_key".into());
+            }
+        }
+        (None, None) => {
+            s.sql.push_str("mpi_name m CROSS JOIN identity i");
+            conditions.push("i.identity_key = m.identity_key".into());
+        }
+    }
+    match (question.families.first(), question.givens.first()) {
+        (Some(family), Some(given)) => {
+            let (f, g) = (s.text("m.family", family), s.text("m.given", given));
+            // Some systems send the name in one piece.
+            let whole = Wanted {
+                value: format!("{}{}", family.value, given.value),
+                prefix: given.prefix,
+            };
+            let piece = match family.prefix {
+                true => "1 = 0".to_owned(),
+                false => format!("{} AND m.given = ''", s.text("m.family", &whole)),
+            };
+            conditions.push(format!("(({f} AND {g}) OR ({piece}))"));
+        }
+        (Some(family), None) => {
+            let condition = s.text("m.family", family);
+            conditions.push(condition);
+        }
+        (None, Some(given)) => {
+            let condition = s.text("m.given", given);
+            conditions.push(condition);
+        }
+        (None, None) => {}
+    }
+    if let Some(birth) = &question.birth {
+        let condition = s.birth("m.birth", birth);
+        conditions.push(condition);
+    }
+    for (column, wanted) in question
+        .families
+        .iter()
+        .skip(1)
+        .map(|w| ("x.family", w))
+        .chain(question.givens.iter().skip(1).map(|w| ("x.given", w)))
+    {
+        let condition = s.text(column, wanted);
+        conditions.push(format!(
+            "EXISTS (SELECT 1 FROM mpi_name x JOIN identity k ON k.identity_key = x.identity_key \
+             WHERE k.person_key = i.person_key AND k.status = 1 AND {condition})"
+        ));
+    }
+    for term in terms {
+        let condition = said(&mut s, term);
+        conditions.push(condition);
+    }
+    s.sql.push_str(" WHERE ");
+    s.sql.push_str(&conditions.join(" AND "));
+    // A person may be found by several names.
+    let most = i64::try_from(limit.saturating_mul(6)).unwrap_or(i64::MAX);
+    let most = s.bind(Arg::I64(most));
+    s.sql.push_str(&format!(" LIMIT {most}"));
+    let args: Vec<Val<'_>> = s
+        .args
+        .iter()
+        .map(|a| match a {
+            Arg::Text(t) => Val::Text(t),
+            Arg::I64(n) => Val::I64(*n),
+        })
+        .collect();
+    let mut found: Vec<i64> = tx.fetch(s.sql, &args, |row| row.get(0)).await?;
+    found.sort_unstable();
+    found.dedup();
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// Whether an identity of the person says so.
+fn said(s: &mut Statement, (kind, wanted): &(TermKind, Wanted)) -> String {
+    let kind = s.bind(Arg::I64(*kind as i64));
+    let value = s.text("t.value", wanted);
+    format!(
+        "EXISTS (SELECT 1 FROM mpi_term t JOIN identity k ON k.identity_key = t.identity_key \
+         WHERE k.person_key = i.person_key AND k.status = 1 AND t.kind = {kind} AND {value})"
+    )
+}
+
+/// Ids of persons' active identities in these domains (none: all), by person: (person, domain, value).
+pub async fn ids(
+    tx: &mut Tx<'_>,
+    persons: &[i64],
+    domains: &[String],
+) -> Result<Vec<(i64, String, String)>, DbError> {
+    if persons.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut sql = format!(
+        "SELECT person_key, domain, value FROM identity WHERE person_key IN ({}) AND status = 1",
+        list(1, persons.len())
+    );
+    let mut args: Vec<Val<'_>> = persons.iter().map(|k| Val::I64(*k)).collect();
+    if !domains.is_empty() {
+        sql.push_str(&format!(" AND domain IN ({})", list(persons.len() + 1, domains.len())));
+        args.extend(domains.iter().map(|d| Val::Text(d)));
+    }
+    sql.push_str(" ORDER BY person_key, domain, value");
+    tx.fetch(sql, &args, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).await
+}
