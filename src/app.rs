@@ -226,6 +226,8 @@ impl Running {
         let face = SoapFace {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
+            mpi: rooms.mpi.clone(),
+            processing_id: config.hl7v2.processing_id.as_str(),
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
             soap: config.soap.clone(),

@@ -12,7 +12,7 @@ use super::shape::{self, EVENT_ACT, PATIENT, PRIOR_REGISTRATION, PRIOR_SUBJECT, 
 use super::transmission::{self, Device, Header, Own};
 use super::{Findings, INTERACTIONS, Reading, Refused, attr, child, children, descend};
 use crate::model::error::clip;
-use crate::model::identity::{Demographics, Feed, FeedMessage, Field, SentId, Update, Warning};
+use crate::model::identity::{Demographics, Feed, FeedMessage, Field, SentId, Update};
 use crate::wire::xml::XmlWriter;
 
 pub const ADDED: &str = "PRPA_IN201301UV02";
@@ -33,7 +33,7 @@ impl fmt::Debug for Read {
     }
 }
 
-/// Reads a feed. What is not about production data is held against every rule all the same, and changes nothing.
+/// Reads a feed.
 pub fn read(node: Node<'_, '_>) -> Reading<Read> {
     let mut findings = Findings::new(node);
     let header = transmission::read(&mut findings)?;
@@ -47,18 +47,10 @@ pub fn read(node: Node<'_, '_>) -> Reading<Read> {
         RESOLVED => merge(&mut findings, event),
         _ => upsert(&mut findings, event),
     });
-    let Findings { problems, mut warnings, paths, .. } = findings;
+    let Findings { problems, warnings, paths, .. } = findings;
     let feed = match feed {
         Some(feed) if problems.is_empty() => feed,
         _ => return Ok(Err(Box::new(Refused { header, problems, query: None }))),
-    };
-    let feed = match header.is_production() {
-        true => feed,
-        false => {
-            let text = format!("processingCode is {}: nothing was changed", header.processing);
-            warnings.push(Warning { place: Default::default(), text });
-            Feed::Nothing { ids: ids_of(feed) }
-        }
     };
     let raw = node.document().input_text().get(node.range()).unwrap_or_default();
     let message = FeedMessage {
@@ -71,15 +63,6 @@ pub fn read(node: Node<'_, '_>) -> Reading<Read> {
         raw: raw.as_bytes().to_vec(),
     };
     Ok(Ok(Read { header, message, paths }))
-}
-
-fn ids_of(feed: Feed) -> Vec<SentId> {
-    match feed {
-        Feed::Upsert { ids, .. } | Feed::Nothing { ids } => ids,
-        Feed::Merge { surviving, subsumed } => surviving.into_iter().chain(subsumed).collect(),
-        Feed::Rename { from, to } => vec![from, to],
-        Feed::Link { one, other } | Feed::Unlink { one, other } => vec![one, other],
-    }
 }
 
 /// `registrationEvent` of the one patient a message is about.

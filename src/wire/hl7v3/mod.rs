@@ -19,7 +19,7 @@ pub mod transmission;
 
 pub use datatypes::Ii;
 pub use problem::{Paths, Problem, code};
-pub use query::{QueryAck, Totals};
+pub use query::{Asked, QueryAck, Totals};
 pub use transmission::{Device, Header, Own};
 
 use roxmltree::Node;
@@ -37,7 +37,7 @@ pub struct Refused {
     pub header: Header,
     pub problems: Vec<Problem>,
     /// Of a question: its id and its parameters, as far as they could be read.
-    pub query: Option<query::Asked>,
+    pub query: Option<Asked>,
 }
 
 impl std::fmt::Debug for Refused {

@@ -217,14 +217,6 @@ fn each_spoiling_of_a_merge_is_named_where_it_stands() {
 }
 
 #[test]
-fn what_is_no_production_data_changes_nothing() {
-    let test = spoiled(&corpus("iti-44/accept/add-maximal.xml"), "code=\"P\"", "code=\"T\"");
-    let read = fed(&test);
-    assert!(matches!(&read.message.feed, Feed::Nothing { ids } if ids.len() == 5));
-    assert_eq!(read.message.warnings.len(), 1);
-}
-
-#[test]
 fn a_question_about_an_id_is_read() {
     let read = with(&corpus("iti-45/accept/query-nist-10501-04.xml"), pix::read).unwrap().unwrap();
     assert_eq!(read.query.id.value, "PIX10501");

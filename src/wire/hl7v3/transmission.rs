@@ -41,11 +41,6 @@ pub struct Own {
 }
 
 impl Header {
-    /// Whether it is about production data; otherwise it must not touch what production has.
-    pub fn is_production(&self) -> bool {
-        self.processing == "P"
-    }
-
     /// Who sent it, as the MPI knows senders: devices and organizations by their OIDs.
     pub fn source(&self) -> Source {
         let organization = self.sender.organization.as_ref().and_then(|o| o.root.clone());
