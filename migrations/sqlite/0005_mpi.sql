@@ -85,7 +85,7 @@ CREATE INDEX verdict_b ON verdict (b_key);
 CREATE TABLE pair (
     a_key INTEGER NOT NULL,
     b_key INTEGER NOT NULL,
-    class INTEGER NOT NULL,                 -- 1 certain enough to link, 2 to be looked at
+    class INTEGER NOT NULL,                 -- 1 certain enough to link, 2 a rival of links, 3 in doubt
     score INTEGER NOT NULL,                 -- thousandths of a bit
     model TEXT NOT NULL,
     body TEXT NOT NULL,                     -- JSON: reason, and the fields one by one

@@ -41,6 +41,9 @@ section! {
         /// Whether health insurance numbers (被保険者番号) are kept and compared. Whether a network may is a
         /// question of law (告知要求制限); off: they are not even stored.
         insurance: bool = true,
+        /// Identities (patients of all facilities together) to be expected. Weights never assume fewer, so that
+        /// what is decided on the first day is what would be decided on the last.
+        expected_identities: u64 = 200_000,
         /// File of the matching model: weights and thresholds, as `chiren mpi train` writes it. None: the one
         /// last accepted (`chiren mpi accept`), or else the one shipped.
         model: Option<PathBuf> = None; commented "\"/etc/chiren/mpi-model.json\"",
@@ -146,6 +149,7 @@ impl MpiConfig {
         }
         let mut faults = Faults::of("mpi", list);
         faults.range("id_length", self.id_length, 6, 15);
+        faults.range("expected_identities", self.expected_identities, 1, 1_000_000_000);
         faults.range("block_limit", self.block_limit, 10, 100_000);
         faults.range("page_size", self.page_size, 1, 1000);
         faults.range("query_results", self.query_results, 1, 100_000);
@@ -339,6 +343,7 @@ mod tests {
             ("mpi.id_length", |c| c.id_length = 16),
             ("mpi.id_prefix", |c| c.id_prefix = "ABCDEF".into()),
             ("mpi.id_prefix", |c| c.id_prefix = "^".into()),
+            ("mpi.expected_identities", |c| c.expected_identities = 0),
             ("mpi.block_limit", |c| c.block_limit = 0),
             ("mpi.page_size", |c| c.page_size = 0),
             ("mpi.query_results", |c| c.query_results = 0),

@@ -64,6 +64,42 @@ pub async fn hold_key(tx: &mut Tx<'_>, patient_key: i64) -> Result<Option<Held>,
     tx.fetch_opt(sql, &[Val::I64(patient_key)], |row| Ok(Held(row.get(0)?))).await
 }
 
+/// Adds a patient; false, and nothing done, if the id is known already.
+pub async fn add(
+    tx: &mut Tx<'_>,
+    patient: &Patient,
+    authority: &str,
+    new_key: i64,
+    at: i64,
+) -> Result<bool, DbError> {
+    let body = serde_json::to_string(patient)
+        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))?;
+    let inserted = tx
+        .exec(
+            "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pid) DO NOTHING",
+            &[
+                Val::I64(new_key),
+                Val::Text(&patient.patient_id),
+                Val::Text(authority),
+                Val::I64(knowledge(Knowledge::Fed)),
+                (&body).into(),
+                Val::I64(at),
+            ],
+        )
+        .await?;
+    Ok(inserted == 1)
+}
+
+/// Says anew who a patient is.
+pub async fn describe(tx: &mut Tx<'_>, patient_key: i64, patient: &Patient) -> Result<(), DbError> {
+    let body = serde_json::to_string(patient)
+        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))?;
+    let sql = "UPDATE patient SET body = $2 WHERE patient_key = $1";
+    tx.exec(sql, &[Val::I64(patient_key), (&body).into()]).await?;
+    Ok(())
+}
+
 /// Adds a patient, or fills in one that so far was only implied. Returns its key and whether it
 /// was new. `new_key` is used when it is.
 pub async fn upsert(

@@ -10,6 +10,7 @@
 //!    machine.
 //! 3. An edge is *disputed* if one of its ends has another edge, nearly as heavy or heavier, to an identity that
 //!    cannot be the person at the other end: of two patients of one hospital, say, that both look like a third.
+//!    A *rival* disputes it as well: a pair that lacks only corroboration, or a little weight, to be an edge.
 //!    Disputed edges link nothing; somebody has to look.
 //! 4. The other edges, the heaviest first, join what they touch, unless a pair would come together that speaks
 //!    against it. So a chain of near pairs does not make one person of people who differ (no transitive closure
@@ -42,6 +43,9 @@ pub struct Edge {
 pub struct Facts {
     pub members: Vec<Member>,
     pub edges: Vec<Edge>,
+    /// Pairs that are no edges and might be: nearly as heavy, and nothing known tells them apart. One end at
+    /// least is a member; the other may be anybody.
+    pub rivals: Vec<Edge>,
     /// Said to be one person, oldest first.
     pub same: Vec<Two>,
     /// Said to be two.
@@ -157,7 +161,7 @@ pub fn partition(facts: &Facts) -> Outcome {
     // Disputes are told by the edges alone, before any of them has joined anything.
     let is_disputed = |edge: &Edge| {
         let Two(x, y) = edge.two;
-        edges.iter().any(|other| {
+        edges.iter().chain(&facts.rivals).any(|other| {
             other.two != edge.two
                 && other.score.saturating_add(facts.margin) >= edge.score
                 && [(x, y), (y, x)].into_iter().any(|(near, far)| {
@@ -307,6 +311,17 @@ mod tests {
         let out = partition(&f);
         assert_eq!(out.groups, [vec![1, 2, 3], vec![4]]);
         assert_eq!(out.refused, [Two(3, 4)]);
+    }
+
+    #[test]
+    fn a_rival_disputes_a_link() {
+        let mut f = facts(2, &[(1, 2, 20)], &[]);
+        f.rivals = vec![Edge { two: Two(2, 9), score: 17_000 }];
+        assert_eq!(groups(&f), [vec![1, 2]], "who may be the same person as both is no rival");
+        f.vetoed.insert(Two(1, 9));
+        assert_eq!(groups(&f), [vec![1], vec![2]]);
+        f.rivals[0].score = 15_999;
+        assert_eq!(groups(&f), [vec![1, 2]]);
     }
 
     #[test]

@@ -5,29 +5,61 @@
 //! transaction: what was said, what was decided and why, the person, the registry's patient, the audit
 //! record, and the notices to be sent.
 
+mod admit;
 mod domains;
+mod feed;
+mod link;
+mod merge;
+mod notices;
+mod number;
+pub mod operator;
+mod ownership;
+mod pix;
+mod review;
+mod search;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod terms;
+mod view;
+mod weigh;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::MpiConfig;
+use crate::matching::Model;
+use crate::model::audit::Outcome;
 use crate::model::error::Error;
 use crate::model::identity::{
     Demographics, DemographicsQuery, DomainId, FeedMessage, IdentityError, PixQuery, SentId, Warning,
 };
 use crate::service::audit::Audit;
-use crate::service::context::Context;
-use crate::store::db::Db;
+use crate::service::context::{Context, Subject};
+use crate::service::patients::new_key;
+use crate::store::db::{Db, DbError};
+use crate::store::mpi::{identity, review as kept};
 
+pub use crate::store::mpi::review::State as ReviewState;
 pub use domains::{Domain, Domains};
+pub use notices::{KIND as NOTICE, Notice};
+pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
 
 /// The service. Clones share it.
 #[derive(Clone)]
 pub struct Mpi {
-    #[allow(dead_code)]
     db: Db,
-    #[allow(dead_code)]
     audit: Audit,
     settings: Arc<Settings>,
+    state: Arc<State>,
+}
+
+/// What changes while the program runs.
+struct State {
+    model: RwLock<Arc<Model>>,
+    /// Active identities when last counted, and feeds taken since.
+    counted: AtomicU64,
+    since: AtomicU64,
 }
 
 /// What the index was configured to.
@@ -127,8 +159,88 @@ pub struct Likely {
 }
 
 impl Mpi {
-    pub fn new(db: Db, audit: Audit, settings: Settings) -> Self {
-        Self { db, audit, settings: Arc::new(settings) }
+    /// The index over an open database, with the model of `mpi.model`, or the one accepted last, or the shipped
+    /// one.
+    pub async fn open(db: Db, audit: Audit, settings: Settings) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        let model = match &settings.config.model {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("mpi.model: {} cannot be read", path.display()))?;
+                let model = serde_json::from_str(&text);
+                model.with_context(|| format!("mpi.model: {} is no matching model", path.display()))?
+            }
+            None => accepted(&db).await?.unwrap_or_else(Model::shipped),
+        };
+        let state = State {
+            model: RwLock::new(Arc::new(model)),
+            counted: AtomicU64::new(u64::MAX),
+            since: AtomicU64::new(0),
+        };
+        Ok(Self { db, audit, settings: Arc::new(settings), state: Arc::new(state) })
+    }
+
+    /// The model decisions are made with.
+    pub fn model(&self) -> Arc<Model> {
+        self.state.model.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Makes decisions with another model from now on.
+    pub fn use_model(&self, model: Model) {
+        *self.state.model.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);
+    }
+
+    /// How large an index weights assume. In steps of two, and never less than `mpi.expected_identities`: what
+    /// is decided must not depend on how many others happened to come before.
+    async fn population(&self) -> Result<u64, DbError> {
+        let counted = self.state.counted.load(Ordering::Relaxed);
+        let since = self.state.since.fetch_add(1, Ordering::Relaxed);
+        let counted = if counted == u64::MAX || since > (counted / 8).max(RECOUNT) {
+            self.state.since.store(0, Ordering::Relaxed);
+            let count: i64 = self.db.read(|tx| Box::pin(identity::count(tx))).await?;
+            let count = u64::try_from(count).unwrap_or_default();
+            self.state.counted.store(count, Ordering::Relaxed);
+            count
+        } else {
+            counted
+        };
+        let grown = counted.saturating_add(self.state.since.load(Ordering::Relaxed));
+        Ok(grown.max(self.settings.config.expected_identities).next_power_of_two())
+    }
+
+    /// Leaves the audit record of a question, unless `audit.queries` wants none.
+    async fn record_query(&self, context: &Context, outcome: Outcome, subject: Subject) -> Result<(), Error> {
+        self.audit.settle(self.audit.of_query(context.audit(outcome, subject))).await
+    }
+
+    /// Records that a reviewer or operator looked at patients.
+    async fn record_sight(
+        &self,
+        context: &Context,
+        patients: Vec<String>,
+        what: String,
+    ) -> Result<(), Error> {
+        let subject = Subject { patients, query: Some(what), ..Subject::default() };
+        let event = context.audit(Outcome::Success, subject);
+        self.audit.settle(crate::service::audit::Audited::Due(Box::new(event))).await
+    }
+
+    /// Records that something was refused. The refusal is answered whether it can be recorded or not: it shows
+    /// nothing and has changed nothing.
+    async fn record_refusal(&self, context: &Context, subject: Subject, refusal: &Refusal) {
+        let subject = match refusal {
+            Refusal::Identity(errors) => Subject {
+                errors: errors.iter().map(|e| format!("{:?} {:?}", e.trouble, e.place.field)).collect(),
+                ..subject
+            },
+            Refusal::Error(error) => subject.with_failure(error),
+        };
+        let event = context.audit(Outcome::SeriousFailure, subject);
+        let due = crate::service::audit::Audited::Due(Box::new(event));
+        if let Err(e) = self.audit.settle(due).await {
+            let (request_id, cause) = (&context.request_id, format!("{e:?}"));
+            tracing::error!(request_id, cause, "the audit record of a refusal could not be written");
+        }
     }
 
     pub fn domains(&self) -> &Domains {
@@ -136,42 +248,42 @@ impl Mpi {
     }
 
     /// Takes a feed: ITI-8, ITI-30, ITI-31, ITI-44, ITI-104. Leaves its audit record, also where it refuses.
-    pub async fn feed(&self, _context: &Context, _message: FeedMessage) -> Result<Fed, Refusal> {
-        Err(unbuilt())
+    pub async fn feed(&self, context: &Context, message: FeedMessage) -> Result<Fed, Refusal> {
+        self.take(context, message).await
     }
 
     /// The ids of a person in other domains: ITI-9, ITI-45, ITI-83. Leaves its audit record.
-    pub async fn pix(&self, _context: &Context, _query: PixQuery) -> Result<PixAnswer, Refusal> {
-        Err(unbuilt())
+    pub async fn pix(&self, context: &Context, query: PixQuery) -> Result<PixAnswer, Refusal> {
+        self.cross_reference(context, query).await
     }
 
     /// Patients by demographics: ITI-21, ITI-47, ITI-78. With a pointer, the rest of an earlier answer.
     /// Leaves its audit record.
     pub async fn find(
         &self,
-        _context: &Context,
-        _query: DemographicsQuery,
-        _page: Page,
+        context: &Context,
+        query: DemographicsQuery,
+        page: Page,
     ) -> Result<Found, Refusal> {
-        Err(unbuilt())
+        self.demographics(context, query, page).await
     }
 
     /// The rest of an answer where the question is not repeated (`QUQI_IN000003UV01`): from which result
     /// (from 1; none: after the last page), and how many.
     pub async fn go_on(
         &self,
-        _context: &Context,
-        _query_id: &str,
-        _from: Option<u64>,
-        _size: Option<u64>,
+        context: &Context,
+        query_id: &str,
+        from: Option<u64>,
+        size: Option<u64>,
     ) -> Result<Found, Refusal> {
-        Err(unbuilt())
+        self.rest_of(context, query_id, from, size).await
     }
 
     /// Forgets a question whose rest nobody will ask for: QCN^J01, `QUQI_IN000003UV01_Cancel`. Whether it was
     /// known.
-    pub async fn cancel(&self, _context: &Context, _query_id: &str) -> Result<bool, Refusal> {
-        Err(unbuilt())
+    pub async fn cancel(&self, context: &Context, query_id: &str) -> Result<bool, Refusal> {
+        self.forget(context, query_id).await
     }
 }
 
@@ -179,15 +291,69 @@ impl Mpi {
     /// Who may be the patient described, best first, at most `count`: ITI-119. Leaves its audit record.
     pub async fn likely(
         &self,
-        _context: &Context,
-        _described: Demographics,
-        _ids: Vec<SentId>,
-        _count: u64,
+        context: &Context,
+        described: Demographics,
+        ids: Vec<SentId>,
+        count: u64,
     ) -> Result<Vec<Likely>, Refusal> {
-        Err(unbuilt())
+        self.rank(context, described, ids, count).await
     }
 }
 
-fn unbuilt() -> Refusal {
-    Refusal::Error(Error::Busy("the index is being built"))
+/// Feeds after which identities are counted again, at least.
+const RECOUNT: u64 = 4096;
+
+/// The model that was accepted last.
+async fn accepted(db: &Db) -> anyhow::Result<Option<Model>> {
+    use anyhow::Context as _;
+    let body: Option<String> = db
+        .read(|tx| Box::pin(kept::accepted_model(tx)))
+        .await
+        .map_err(|e: DbError| anyhow::Error::new(e))?;
+    body.map(|text| serde_json::from_str(&text).context("the accepted matching model cannot be read")).transpose()
+}
+
+/// `id^^^&oid&ISO`, as the registry and the audit trail name patients.
+pub fn cx(id: &DomainId) -> String {
+    settle::cx_of(&id.domain, &id.value)
+}
+
+/// A new id of the network: opaque, its last digit a check digit where that is configured, and nothing that
+/// could be taken for a 個人番号.
+fn mint(config: &MpiConfig) -> String {
+    loop {
+        let random = new_key().unsigned_abs();
+        let length = usize::try_from(config.id_length).unwrap_or(10).clamp(2, 15);
+        let body = if config.id_check_digit { length - 1 } else { length };
+        // The first digit is none that a spreadsheet takes away.
+        let mut digits: Vec<u8> = vec![];
+        let mut rest = random;
+        for place in 0..body {
+            let digit = if place == 0 { 1 + rest % 9 } else { rest % 10 };
+            digits.push(u8::try_from(digit).unwrap_or_default());
+            rest /= 10;
+        }
+        if config.id_check_digit {
+            digits.push(luhn(&digits));
+        }
+        let text: String = digits.iter().map(|d| char::from(b'0' + d)).collect();
+        let value = format!("{}{text}", config.id_prefix);
+        if !number::is_individual(&value) {
+            return value;
+        }
+    }
+}
+
+/// The digit after others that makes their Luhn sum a multiple of ten (ISO/IEC 7812-1).
+fn luhn(digits: &[u8]) -> u8 {
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(i, d)| {
+            let doubled = u32::from(*d) * if i % 2 == 0 { 2 } else { 1 };
+            doubled / 10 + doubled % 10
+        })
+        .sum();
+    u8::try_from((10 - sum % 10) % 10).unwrap_or_default()
 }

@@ -200,12 +200,34 @@ pub async fn verdicts(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<Verdict>, DbE
 
 // === pairs that came near each other ===
 
+/// What a pair is good for. The numbers are stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+#[repr(i64)]
+pub enum Class {
+    /// Certain enough to link.
+    Links = 1,
+    /// To be looked at, and nothing known tells the two apart: what rivals a link.
+    Rivals = 2,
+    /// To be looked at, though something tells the two apart.
+    Doubt = 3,
+}
+
+impl Class {
+    fn of_code(code: i64) -> Self {
+        match code {
+            1 => Class::Links,
+            2 => Class::Rivals,
+            _ => Class::Doubt,
+        }
+    }
+}
+
 /// A pair as it was weighed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
     pub two: Two,
-    /// Certain enough to link; to be looked at else.
-    pub links: bool,
+    pub class: Class,
     /// Thousandths of a bit.
     pub score: i64,
     pub model: String,
@@ -227,7 +249,7 @@ pub async fn put_pairs(tx: &mut Tx<'_>, pairs: &[Pair]) -> Result<(), DbError> {
                 [
                     p.two.0.into(),
                     p.two.1.into(),
-                    Val::I64(if p.links { 1 } else { 2 }),
+                    Val::I64(p.class as i64),
                     p.score.into(),
                     Val::Text(&p.model),
                     Val::Text(&p.body),
@@ -262,7 +284,7 @@ async fn with_bodies(tx: &mut Tx<'_>, keys: &[i64], body: &str) -> Result<Vec<Pa
     let mut found = touching(tx, &select, keys, |row| {
         Ok(Pair {
             two: Two(row.get(0)?, row.get(1)?),
-            links: row.get::<i64>(2)? == 1,
+            class: Class::of_code(row.get(2)?),
             score: row.get(3)?,
             model: row.get(4)?,
             body: row.get(5)?,

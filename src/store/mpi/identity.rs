@@ -355,3 +355,9 @@ pub async fn versions(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Told>, DbError> {
 pub async fn count(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.fetch_one("SELECT COUNT(*) FROM identity WHERE status = 1", &[], |row| row.get(0)).await
 }
+
+/// The ids of a person's active identities.
+pub async fn ids_of(tx: &mut Tx<'_>, person_key: i64) -> Result<Vec<DomainId>, DbError> {
+    let sql = "SELECT domain, value FROM identity WHERE person_key = $1 AND status = 1";
+    tx.fetch(sql, &[person_key.into()], |row| Ok(DomainId { domain: row.get(0)?, value: row.get(1)? })).await
+}
