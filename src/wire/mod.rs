@@ -2,6 +2,7 @@
 
 pub mod base64;
 pub mod ebxml;
+pub mod fhir;
 pub mod hl7v2;
 pub mod hl7v3;
 pub mod mtom;

@@ -495,16 +495,22 @@ pub fn write_query(w: &mut XmlWriter<'static>, own: &Own, out: &Outgoing<'_>) {
 }
 
 /// A continuation to send, or a cancel.
+pub struct GoOn<'o> {
+    pub query_id: &'o Ii,
+    /// From this result on, from 1.
+    pub from: Option<u64>,
+    pub size: Option<u64>,
+    pub cancel: bool,
+}
+
 pub fn write_continuation(
     w: &mut XmlWriter<'static>,
     own: &Own,
     sender: &Device,
     receiver: &Device,
-    query_id: &Ii,
-    from: Option<u64>,
-    size: Option<u64>,
-    cancel: bool,
+    go_on: &GoOn<'_>,
 ) {
+    let GoOn { query_id, from, size, cancel } = *go_on;
     transmission::open_request(w, if cancel { CANCEL } else { CONTINUE }, own, "P", sender, receiver);
     w.open("controlActProcess").attr("classCode", "CACT").attr("moodCode", "EVN");
     w.open("queryContinuation");

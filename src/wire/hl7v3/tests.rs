@@ -433,7 +433,9 @@ fn continuations_and_cancels_say_what_they_are() {
     let device = Device { id: Ii::of("1.2.1"), organization: None };
     let write = |cancel| {
         let mut w = XmlWriter::new();
-        pdq::write_continuation(&mut w, &own, &device, &device, &Ii::with("1.2.3", "q"), Some(3), Some(2), cancel);
+        let id = Ii::with("1.2.3", "q");
+        let out = pdq::GoOn { query_id: &id, from: Some(3), size: Some(2), cancel };
+        pdq::write_continuation(&mut w, &own, &device, &device, &out);
         w.finish()
     };
     let read = with(&write(false), |n| pdq::read_continuation(n, false)).unwrap().unwrap();
