@@ -15,11 +15,12 @@ use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
+use crate::server::fhir::FhirFace;
 use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
 use crate::server::soap::{Asynchronous, SoapFace};
-use crate::server::{Listening, listen};
+use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
 use crate::service::mpi::{self, Domains, Mpi};
@@ -71,7 +72,10 @@ impl Rooms {
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
         let couriers = Couriers { answers: answers.context("asynchronous.reply_to")? };
         let audit = Audit::new(db.clone(), config.audit.queries);
-        let mpi = config.mpi.enabled.then(|| index(config, &db, &audit, clock));
+        let mpi = match config.mpi.enabled {
+            true => Some(index(config, &db, &audit, clock).await?),
+            false => None,
+        };
         Ok(Self {
             mpi,
             outbox: Outbox::new(db.clone(), &config.outbox),
@@ -147,14 +151,14 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
 }
 
 /// The index of patients over an open database.
-pub fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> Mpi {
+pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
     let clock = clock.clone();
     let settings = mpi::Settings {
         config: config.mpi.clone(),
         domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
         now: Arc::new(move || clock.now().as_microsecond()),
     };
-    Mpi::new(db.clone(), audit.clone(), settings)
+    Mpi::open(db.clone(), audit.clone(), settings).await
 }
 
 /// The affinity domain's codes: the configured files, or the built-in Japanese set.
@@ -246,9 +250,10 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let messages = messages.map(Arc::new);
+        let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
+        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of };
         let listening =
-            listen(config, Arc::new(face), messages, readiness, metrics, as_of, clock.clone(), stop.clone()).await?;
+            listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);

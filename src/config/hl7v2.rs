@@ -58,7 +58,8 @@ section! {
 impl Hl7v2Config {
     pub(super) fn check(&self, list: &mut Vec<Fault>) {
         let mut faults = Faults::of("hl7v2", list);
-        let event = |e: &String| e.len() == 3 && e.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let event =
+            |e: &String| e.len() == 3 && e.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         if let Some(bad) = self.acknowledged_events.iter().find(|e| !event(e)) {
             faults.add(
                 "acknowledged_events",
@@ -110,7 +111,8 @@ mod tests {
             list.into_iter().map(|f| f.key).collect::<Vec<_>>()
         };
         assert_eq!(keys(|_| {}), Vec::<String>::new());
-        let cases: &[(&str, fn(&mut Hl7v2Config))] = &[
+        type Spoiling = (&'static str, fn(&mut Hl7v2Config));
+        let cases: &[Spoiling] = &[
             ("hl7v2.acknowledged_events", |c| c.acknowledged_events = vec!["ADT^A03".into()]),
             ("hl7v2.shift_jis_senders", |c| c.shift_jis_senders = vec!["HIS".into()]),
             ("hl7v2.insurance_branch", |c| c.insurance_branch = 21),

@@ -128,7 +128,11 @@ impl<'a> Asking<'a> {
                 let errors = vec![ErrorSegment::new(
                     Location::field("MSH", 1, 11),
                     Condition::Processing,
-                    format!("MSH-11 {:?}: this gateway answers questions of kind {} only", header.processing, self.kind()),
+                    format!(
+                        "MSH-11 {:?}: this gateway answers questions of kind {} only",
+                        header.processing,
+                        self.kind()
+                    ),
                 )];
                 let refused = Refused {
                     header: Some(header),
@@ -145,7 +149,13 @@ impl<'a> Asking<'a> {
                 match self.face.mpi.pix(&context, query).await {
                     Ok(answer) => {
                         let ids = self.identifiers(&answer.ids);
-                        self.done(known, Ack::Accept, "", Outcome::Success, reply::pix(&header, self.answering(), &echo, &ids))
+                        self.done(
+                            known,
+                            Ack::Accept,
+                            "",
+                            Outcome::Success,
+                            reply::pix(&header, self.answering(), &echo, &ids),
+                        )
                     }
                     Err(refusal) => self.refusal(known, refusal, Exchange::Pix),
                 }
@@ -153,7 +163,7 @@ impl<'a> Asking<'a> {
             Body::Demographics(echo, query, page) => {
                 let known = Known { echo: Some(&echo), ..known };
                 let page = Page {
-                    query_id: echo.tag.clone(),
+                    query_id: page.tag,
                     size: page.size.map(|size| size as u64),
                     pointer: page.pointer,
                 };
@@ -226,7 +236,14 @@ impl<'a> Asking<'a> {
         Done { warnings, ..self.done(known, Ack::Accept, "", outcome, answer) }
     }
 
-    fn done(&self, known: Known<'_>, ack: Ack, code: &'static str, outcome: Outcome, answer: Encoded) -> Done {
+    fn done(
+        &self,
+        known: Known<'_>,
+        ack: Ack,
+        code: &'static str,
+        outcome: Outcome,
+        answer: Encoded,
+    ) -> Done {
         let Known { header, transaction, .. } = known;
         Done {
             bytes: answer.bytes,
@@ -234,7 +251,11 @@ impl<'a> Asking<'a> {
             outcome,
             ack: ack.code(),
             code,
-            event: clip(&format!("{}^{}", header.message_type, header.event)),
+            // Of messages nobody knows, MSH-9 may hold anything.
+            event: match transaction {
+                Some(_) => format!("{}^{}", header.message_type, header.event),
+                None => String::new(),
+            },
             control_id: clip(&header.control_id),
             source: clip(&format!("{}|{}", header.source.application, header.source.facility)),
             warnings: 0,
@@ -314,10 +335,14 @@ impl<'a> Asking<'a> {
         let (ack, outcome, text) = match &cause {
             Error::Busy(_) => (Ack::Reject, Outcome::Busy, "too much to do; send it again".to_owned()),
             Error::NoRoom(_) => (Ack::Reject, Outcome::Unavailable, format!("out of room; reference {id}")),
-            Error::Away { .. } => (Ack::Reject, Outcome::Unavailable, format!("nothing was changed; reference {id}")),
-            Error::Unavailable { .. } => {
-                (Ack::Reject, Outcome::Unavailable, format!("the outcome is not known; send it again; reference {id}"))
+            Error::Away { .. } => {
+                (Ack::Reject, Outcome::Unavailable, format!("nothing was changed; reference {id}"))
             }
+            Error::Unavailable { .. } => (
+                Ack::Reject,
+                Outcome::Unavailable,
+                format!("the outcome is not known; send it again; reference {id}"),
+            ),
             Error::Rejected(_) | Error::Fault(_) | Error::Internal(_) => {
                 (Ack::Error, Outcome::Internal, format!("internal error; reference {id}"))
             }

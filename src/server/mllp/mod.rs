@@ -71,7 +71,7 @@ pub struct Settings {
     pub clock: Clock,
 }
 
-/// Serves `listener` until `stop`: messages whose first byte has come are still answered. Returns how many
+/// Serves `listener` until `stop`: messages whose first byte has been read are still answered. Returns how many
 /// connections were cut off.
 pub async fn serve(
     listener: TcpListener,
@@ -202,8 +202,8 @@ impl Conversation {
             let outside = splitter.position() == Position::Outside;
             let read = tokio::select! {
                 biased;
-                read = timeout(patience, stream.read(&mut buffer)) => read,
                 () = stop.cancelled(), if outside => return Ok(End::Stopped),
+                read = timeout(patience, stream.read(&mut buffer)) => read,
             };
             let mut closed = false;
             match read {
@@ -231,7 +231,11 @@ impl Conversation {
     }
 
     /// Answers what came. `Some`: the connection is to end.
-    async fn happened<S: AsyncWrite + Unpin>(&self, event: Event, stream: &mut S) -> std::io::Result<Option<End>> {
+    async fn happened<S: AsyncWrite + Unpin>(
+        &self,
+        event: Event,
+        stream: &mut S,
+    ) -> std::io::Result<Option<End>> {
         let (listener, peer) = (&self.settings.name, self.conn.peer_addr);
         let arrived = match event {
             Event::Message(message) => Arrived::Message(message),
@@ -289,7 +293,8 @@ impl Conversation {
                 }
             }
         };
-        let Done { bytes, transaction, outcome, ack, code, event, control_id, source, warnings, substituted } = done;
+        let Done { bytes, transaction, outcome, ack, code, event, control_id, source, warnings, substituted } =
+            done;
         let duration = started.elapsed();
         metrics::record(transaction, outcome, duration, bytes_in, bytes.len() as u64);
         info!(

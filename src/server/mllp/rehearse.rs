@@ -17,7 +17,9 @@ pub fn check(domains: &Domains, message: &FeedMessage) -> Vec<IdentityError> {
             Some(domain) => Some((domain.oid.clone(), domain.canonical(&id.value))),
             None => {
                 let (trouble, text) = match id.authority.is_empty() {
-                    true => (Trouble::NoAuthority, "no assigning authority, and none is known for the sender"),
+                    true => {
+                        (Trouble::NoAuthority, "no assigning authority, and none is known for the sender")
+                    }
                     false => (Trouble::UnknownAuthority, "the assigning authority is not known here"),
                 };
                 errors.push(IdentityError { trouble, place: id.place, text: text.to_owned() });
@@ -34,9 +36,14 @@ pub fn check(domains: &Domains, message: &FeedMessage) -> Vec<IdentityError> {
         }
         Feed::Merge { surviving, subsumed } => {
             let surviving: Vec<_> = surviving.iter().filter_map(&mut resolved).collect();
-            subsumed.first().and_then(|id| Some((id, resolved(id)?))).map(|(id, prior)| (id, prior, surviving))
+            subsumed
+                .first()
+                .and_then(|id| Some((id, resolved(id)?)))
+                .map(|(id, prior)| (id, prior, surviving))
         }
-        Feed::Rename { from: id, to: other } | Feed::Link { one: other, other: id } | Feed::Unlink { one: other, other: id } => {
+        Feed::Rename { from: id, to: other }
+        | Feed::Link { one: other, other: id }
+        | Feed::Unlink { one: other, other: id } => {
             let other = resolved(other).into_iter().collect();
             resolved(id).map(|prior| (id, prior, other))
         }

@@ -136,7 +136,10 @@ mod tests {
 
     #[test]
     fn errors_are_read_in_every_form_they_come_in() {
-        assert_eq!(errors("MSA|AE|1\rERR||PID^1^3|101^Missing^HL70357|E||||text"), [said("PID^1^3", "101", "text")]);
+        assert_eq!(
+            errors("MSA|AE|1\rERR||PID^1^3|101^Missing^HL70357|E||||text"),
+            [said("PID^1^3", "101", "text")]
+        );
         assert_eq!(
             errors("MSA|AE|1\rERR||QPD^1^3^1^1|204|E||Unknown patient ID"),
             [said("QPD^1^3^1^1", "204", "Unknown patient ID")]

@@ -185,7 +185,9 @@ mod tests {
                     ("A40", Feed::Merge { surviving, subsumed }) => {
                         assert_eq!((surviving[0].value.as_str(), subsumed[0].value.as_str()), ("1", "2"));
                     }
-                    ("A47", Feed::Rename { from, to }) => assert_eq!((from.value, to.value), ("2".into(), "1".into())),
+                    ("A47", Feed::Rename { from, to }) => {
+                        assert_eq!((from.value, to.value), ("2".into(), "1".into()))
+                    }
                     ("A24", Feed::Link { other, .. }) | ("A37", Feed::Unlink { other, .. }) => {
                         assert_eq!(other.value, "2");
                     }
@@ -209,7 +211,9 @@ mod tests {
         assert!(matches!(asked.body, Body::Pix(_, query) if query.wanted.len() == 1));
         let parameters = [("@PID.5.1.1".to_owned(), "A".to_owned())];
         let asked = demographics(&e, "T", &parameters, &[id("")], Some(5), Some("p")).bytes;
-        let Body::Demographics(_, query, page) = read(&asked, &Settings::default()).unwrap().body else { panic!() };
+        let Body::Demographics(_, query, page) = read(&asked, &Settings::default()).unwrap().body else {
+            panic!()
+        };
         assert_eq!((query.family.len(), query.returned.len(), page.size), (1, 1, Some(5)));
         let asked = read(&cancel(&e, "T").bytes, &Settings::default()).unwrap();
         assert!(matches!(asked.body, Body::Cancel(tag) if tag == "T"));

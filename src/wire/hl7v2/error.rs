@@ -203,6 +203,15 @@ pub fn joined(errors: Vec<ErrorSegment>) -> Vec<ErrorSegment> {
     out
 }
 
+/// A value as an error names it to its sender: in quotes and short, but never a run of digits that could be a 個人番号.
+pub fn said(value: &str) -> String {
+    let digits = value.chars().filter(char::is_ascii_digit).count();
+    match digits {
+        12 => "the value".to_owned(),
+        _ => format!("'{}'", value.chars().take(60).collect::<String>()),
+    }
+}
+
 /// What was being done: the same field stands in other places of other messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exchange {
@@ -380,10 +389,22 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_an_individual_number_is_not_repeated() {
+        assert_eq!(super::said("19990230"), "'19990230'");
+        for number in ["123456789018", "1234-5678-9018", " 123456789018x"] {
+            assert_eq!(super::said(number), "the value");
+        }
+        assert_eq!(super::said(&"x".repeat(99)).len(), 62);
+    }
+
+    #[test]
     fn domains_of_a_pix_query_share_an_error() {
         let at = |n: u32| {
             let place = Place::nth(Field::WantedDomain, n);
-            of(&IdentityError { trouble: Trouble::UnknownAuthority, place, text: String::new() }, Exchange::Pix)
+            of(
+                &IdentityError { trouble: Trouble::UnknownAuthority, place, text: String::new() },
+                Exchange::Pix,
+            )
         };
         let all = joined(vec![at(1), at(3), ErrorSegment::whole(Condition::UnknownKey, "")]);
         assert_eq!((all.len(), all[0].also.len(), all[1].also.len()), (2, 1, 0));

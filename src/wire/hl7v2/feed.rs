@@ -1,6 +1,6 @@
 //! Feeds: ADT of ITI-8 and ITI-30 (ITI TF-2 3.8, 3.30) to what they tell the MPI to do.
 
-use super::error::{Condition, ErrorSegment, Exchange, Location, of};
+use super::error::{Condition, ErrorSegment, Exchange, Location, of, said};
 use super::header::{Header, Kind};
 use super::message::{Message, Segment};
 use super::pid;
@@ -31,7 +31,7 @@ pub fn read(
         }));
         return Err(refused);
     };
-    if pids.len() > wanted {
+    if pids.len() > wanted && kind != Kind::Nothing {
         let text = "more patients than one message may be about";
         let at = Location::line("PID", u32::try_from(wanted + 1).unwrap_or(u32::MAX));
         refused.push(ErrorSegment::new(at, Condition::SegmentSequence, text));
@@ -62,7 +62,7 @@ fn event(message: &Message<'_>, header: &Header, findings: &mut Findings, refuse
     };
     let code = evn.field(1).text();
     if !code.is_empty() && code != header.event {
-        let text = format!("EVN-1 says {code:?}, MSH-9 {:?}", header.event);
+        let text = format!("EVN-1 says {}, MSH-9 {}", said(&code), said(&header.event));
         refused.push(ErrorSegment::new(Location::field("EVN", 1, 1), Condition::TableValue, text));
     }
     for (field, required) in [(2, true), (6, false)] {
@@ -72,13 +72,15 @@ fn event(message: &Message<'_>, header: &Header, findings: &mut Findings, refuse
                 refused.push(ErrorSegment::new(at, Condition::Required, "EVN-2 does not say when"));
             }
             Some(text) if !time(&text, false) => {
-                let text = format!("{text:?} is no time of the calendar");
+                let text = format!("{} is no time of the calendar", said(&text));
                 refused.push(ErrorSegment::new(at, Condition::DataType, text));
             }
             _ => {}
         }
     }
-    if message.segment("PV1").is_none() && matches!(header.event.as_str(), "A01" | "A04" | "A05" | "A08" | "A28" | "A31") {
+    if message.segment("PV1").is_none()
+        && matches!(header.event.as_str(), "A01" | "A04" | "A05" | "A08" | "A28" | "A31")
+    {
         findings.warn(Place::default(), "segment PV1 is missing");
     }
 }

@@ -1,7 +1,7 @@
 //! MSH (HL7 v2.5 2.15.9; ITI TF-2 C.2.2): who sends what to whom, and what of it this program takes.
 
 use super::charset::Label;
-use super::error::{Ack, Condition, ErrorSegment, Location};
+use super::error::{Ack, Condition, ErrorSegment, Location, said};
 use super::message::{Delimiters, Segment};
 use crate::model::identity::Source;
 use crate::model::ids::is_oid;
@@ -150,15 +150,20 @@ impl Header {
     pub fn check(&self, acknowledged: &[String]) -> Result<(Kind, Transaction), (Ack, ErrorSegment)> {
         let at = |field: u32| Location::field("MSH", 1, field);
         let part = |component: u32| at(9).repetition(1).component(component);
-        let missing =
-            |location: Location, what: &str| (Ack::Error, ErrorSegment::new(location, Condition::Required, what));
-        let reject = |location, condition, text: String| (Ack::Reject, ErrorSegment::new(location, condition, text));
+        let missing = |location: Location, what: &str| {
+            (Ack::Error, ErrorSegment::new(location, Condition::Required, what))
+        };
+        let reject =
+            |location, condition, text: String| (Ack::Reject, ErrorSegment::new(location, condition, text));
         if self.version_id.is_empty() {
             return Err(missing(at(12), "MSH-12 names no version; 2.3.1 and 2.5 are taken"));
         }
         let query = self.message_type != "ADT";
         if !(self.version_id == "2.5" || self.version_id == "2.3.1" && !query) {
-            let text = format!("version {:?} is not taken: feeds are 2.3.1 or 2.5, queries 2.5", self.version_id);
+            let text = format!(
+                "version {} is not taken: feeds are 2.3.1 or 2.5, queries 2.5",
+                said(&self.version_id)
+            );
             return Err(reject(at(12), Condition::Version, text));
         }
         if self.message_type.is_empty() {
@@ -166,7 +171,8 @@ impl Header {
         }
         let known_type = MESSAGES.iter().any(|row| row.message_type == self.message_type);
         if !known_type {
-            let text = format!("message type {:?} is not taken; ADT, QBP and QCN are", self.message_type);
+            let text =
+                format!("message type {} is not taken; ADT, QBP and QCN are", said(&self.message_type));
             return Err(reject(part(1), Condition::MessageType, text));
         }
         if self.event.is_empty() {
@@ -176,7 +182,10 @@ impl Header {
         let known = match row {
             Some(row) => {
                 if !self.structure.is_empty() && !row.structures.contains(&self.structure.as_str()) {
-                    let text = format!("{} is not the structure of {}^{}", self.structure, row.message_type, row.event);
+                    let text = format!(
+                        "{} is not the structure of {}^{}",
+                        self.structure, row.message_type, row.event
+                    );
                     return Err(reject(part(3), Condition::MessageType, text));
                 }
                 let merge_of_pam = row.kind == Kind::Merge && self.version() == Version::V25;
@@ -184,7 +193,8 @@ impl Header {
             }
             None if !query && acknowledged.contains(&self.event) => (Kind::Nothing, Transaction::Iti31),
             None => {
-                let text = format!("trigger event {:?} of {} is not taken", self.event, self.message_type);
+                let text =
+                    format!("trigger event {} of {} is not taken", said(&self.event), self.message_type);
                 return Err(reject(part(2), Condition::Event, text));
             }
         };
@@ -192,7 +202,7 @@ impl Header {
             "" => return Err(missing(at(11), "MSH-11 is empty; P, T or D is needed")),
             "P" | "T" | "D" => {}
             other => {
-                let text = format!("processing id {other:?} is not P, T or D");
+                let text = format!("processing id {} is not P, T or D", said(other));
                 return Err(reject(at(11), Condition::Processing, text));
             }
         }
@@ -224,7 +234,10 @@ mod tests {
     fn a_good_header_is_read_and_its_id_kept_exactly() {
         let h = header(GOOD);
         assert_eq!((h.control_id.as_str(), h.version(), h.is_production()), (" M1", Version::V25, true));
-        assert_eq!((h.source.application.as_str(), h.source.facility_oid.as_deref()), ("HIS", Some("1.2.392.1")));
+        assert_eq!(
+            (h.source.application.as_str(), h.source.facility_oid.as_deref()),
+            ("HIS", Some("1.2.392.1"))
+        );
         assert_eq!(h.check(&[]).unwrap(), (Kind::Upsert, Transaction::Iti8));
     }
 

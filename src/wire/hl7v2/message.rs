@@ -195,7 +195,10 @@ impl<'t> Value<'t> {
     pub fn is_hollow(self) -> bool {
         let delimiters = self.delimiters;
         self.raw.chars().all(|c| {
-            c == ' ' || c == delimiters.component || c == delimiters.subcomponent || c == delimiters.repetition
+            c == ' '
+                || c == delimiters.component
+                || c == delimiters.subcomponent
+                || c == delimiters.repetition
         })
     }
 
@@ -204,7 +207,11 @@ impl<'t> Value<'t> {
         if self.is_null() {
             return String::new();
         }
-        escape::resolve(self.raw, self.delimiters).trim_matches(' ').to_owned()
+        match escape::resolve(self.raw, self.delimiters).trim_matches(' ') {
+            // However it is written.
+            "\"\"" => String::new(),
+            text => text.to_owned(),
+        }
     }
 
     /// The text, if there is any.
@@ -224,7 +231,10 @@ mod tests {
         let message = Message::read(TEXT).unwrap();
         let header = message.header().unwrap();
         assert_eq!((header.field(1).raw, header.field(2).raw), ("", "^~\\&"));
-        assert_eq!((header.field(3).component(2).raw, header.field(4).raw, header.field(9).raw), ("B", "F", ""));
+        assert_eq!(
+            (header.field(3).component(2).raw, header.field(4).raw, header.field(9).raw),
+            ("B", "F", "")
+        );
         let pid = message.segment("PID").unwrap();
         let ids: Vec<Value<'_>> = pid.field(3).repetitions().collect();
         assert_eq!((ids.len(), ids[0].component(1).text()), (2, "x&y".to_owned()));
@@ -257,7 +267,17 @@ mod tests {
         assert_eq!(others.encoding_characters(), "%*!+");
         assert_eq!(read("MSH|^~|x").map(|d| d.escape), Some('\\'));
         assert!(read("MSH|^~\\&#|x").is_some());
-        for bad in ["", "MSH", "MSX|^~\\&|", "MSHA^~\\&A", "MSH|^^\\&|", "MSH||", "MSH|^~\\&#!|", "MSH|abc|", "MSH ^~"] {
+        for bad in [
+            "",
+            "MSH",
+            "MSX|^~\\&|",
+            "MSHA^~\\&A",
+            "MSH|^^\\&|",
+            "MSH||",
+            "MSH|^~\\&#!|",
+            "MSH|abc|",
+            "MSH ^~",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

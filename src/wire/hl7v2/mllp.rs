@@ -248,7 +248,7 @@ mod tests {
             let [Event::TooLong { beginning, bytes }, second] = &events[..] else { panic!("{step}") };
             assert_eq!((beginning.len(), *bytes, second), (BEGINNING, 10_000, &message("b")));
         }
-        assert!(split(&vec![START; 1], 5, 1).0.is_empty());
+        assert!(split(&[START], 5, 1).0.is_empty());
         let mut endless = vec![START];
         endless.extend(vec![b'x'; 100]);
         assert_eq!(split(&endless, 5, 3).0, [Event::Endless]);

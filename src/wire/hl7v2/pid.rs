@@ -1,10 +1,12 @@
 //! PID and IN1 both ways: what a message says of its patient, and what an answer says of one (HL7 v2.5 3.4.2,
 //! 6.5.6; ITI TF-2 3.8.4.1.2, 3.30.5; SS-MIX2).
 
+use super::error::said;
 use super::escape;
 use super::message::{Delimiters, Message, Segment, Value};
 use super::types::{
-    Findings, Identifier, cx, cx_text, repetitions, time, write_cx, write_xad, write_xpn, write_xtn, xad, xpn, xtn,
+    Findings, Identifier, cx, cx_text, repetitions, time, write_cx, write_xad, write_xpn, write_xtn, xad,
+    xpn, xtn,
 };
 use crate::model::identity::{
     Demographics, Field, Insurance, PhoneUse, Place, Sent, SentId, Trouble, Update,
@@ -15,7 +17,8 @@ const SEXES: &[&str] = &["M", "F", "O", "U", "A", "N"];
 
 /// JHSD0001, the kinds that insure a person; 公費 rows name payers and are no evidence of who somebody is.
 const INSURANCES: &[&str] = &[
-    "01", "02", "03", "04", "06", "07", "31", "32", "33", "34", "39", "63", "67", "72", "73", "74", "75", "C0",
+    "01", "02", "03", "04", "06", "07", "31", "32", "33", "34", "39", "63", "67", "72", "73", "74", "75",
+    "C0",
 ];
 
 /// The ids of PID-3 (and of MRG-1).
@@ -96,7 +99,7 @@ fn checked<T>(
     match check(&text) {
         Ok(value) => Update::Set(value),
         Err((trouble, what)) => {
-            findings.error(trouble, place, format!("{text:?} is {what}"));
+            findings.error(trouble, place, format!("{} is {what}", said(&text)));
             Update::Keep
         }
     }
@@ -113,10 +116,8 @@ fn yes_no(field: Value<'_>, place: Place, findings: &mut Findings) -> Update<boo
 /// PID-13 and PID-14 are one list here: what either says replaces it, and `""` in one deletes it where the other
 /// says nothing.
 fn phones(home: Value<'_>, work: Value<'_>) -> Update<Vec<crate::model::identity::Phone>> {
-    let both = [
-        list(home, |value| xtn(value, PhoneUse::Home)),
-        list(work, |value| xtn(value, PhoneUse::Work)),
-    ];
+    let both =
+        [list(home, |value| xtn(value, PhoneUse::Home)), list(work, |value| xtn(value, PhoneUse::Work))];
     let deleted = both.contains(&Update::Delete);
     let mut all = vec![];
     for update in both {
@@ -279,9 +280,15 @@ mod tests {
         assert_eq!((phones[0].usage, phones[1].usage), (PhoneUse::Mobile, PhoneUse::Work));
         let insurances = of.insurances.unwrap();
         assert_eq!(insurances.len(), 1, "公費 is no evidence");
-        assert_eq!((insurances[0].symbol.as_str(), insurances[0].branch.as_deref()), ("12345678", Some("02")));
+        assert_eq!(
+            (insurances[0].symbol.as_str(), insurances[0].branch.as_deref()),
+            ("12345678", Some("02"))
+        );
         assert_eq!((of.multiple_birth, of.birth_order), (Some(true), Some(2)));
-        assert_eq!((of.deceased.as_deref(), of.account.as_deref()), (Some("20250101"), Some("A1^^^&1.2.3&ISO")));
+        assert_eq!(
+            (of.deceased.as_deref(), of.account.as_deref()),
+            (Some("20250101"), Some("A1^^^&1.2.3&ISO"))
+        );
         assert_eq!(of.mother_id.as_deref(), Some("77^^^HOSPA&1.2.392.1&ISO^PI"));
         assert_eq!(of.updated.as_deref(), Some("20250331"));
     }
@@ -309,7 +316,8 @@ mod tests {
     #[test]
     fn impossible_values_are_errors_of_their_fields() {
         let (_, _, findings) = read("PID|||1||a||19900230|X||||||||||||||||Q|zwei");
-        let found: Vec<(Trouble, Field)> = findings.errors.iter().map(|e| (e.trouble, e.place.field)).collect();
+        let found: Vec<(Trouble, Field)> =
+            findings.errors.iter().map(|e| (e.trouble, e.place.field)).collect();
         assert_eq!(
             found,
             [
@@ -338,13 +346,14 @@ mod tests {
              ^PRN^PH^^^^^^^^^054-0|^WPN^PH^^^^^^^^^055||||9^^^&1.2&ISO|||8^^^N|||Y|1||||2025|Y|N||20250331\r\
              IN1|1|01|01220011|||||||12^^^^^^^02|901",
         );
-        let others = Delimiters { field: '$', component: '%', repetition: '*', escape: '!', subcomponent: '+' };
+        let others =
+            Delimiters { field: '$', component: '%', repetition: '*', escape: '!', subcomponent: '+' };
         for d in [Delimiters::STANDARD, others] {
             let id = Identifier { value: "5".into(), namespace: "N".into(), oid: "1.2".into() };
-            let lines: Vec<String> = std::iter::once(write(1, &[id], &of, d))
-                .chain(write_insurances(&of, 8, d))
-                .collect();
-            let text = format!("MSH{}{}{}\r{}\r", d.field, d.encoding_characters(), d.field, lines.join("\r"));
+            let lines: Vec<String> =
+                std::iter::once(write(1, &[id], &of, d)).chain(write_insurances(&of, 8, d)).collect();
+            let text =
+                format!("MSH{}{}{}\r{}\r", d.field, d.encoding_characters(), d.field, lines.join("\r"));
             let message = Message::read(&text).unwrap();
             let mut again = Demographics::default();
             let mut findings = Findings::default();

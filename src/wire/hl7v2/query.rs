@@ -1,6 +1,6 @@
 //! Questions: QPD of ITI-9 and ITI-21 (ITI TF-2 3.9.4.1.2.2, 3.21.4.1.2.2), RCP, DSC, and QID of their cancel.
 
-use super::error::{Condition, ErrorSegment, Exchange, Location, of};
+use super::error::{Condition, ErrorSegment, Exchange, Location, of, said};
 use super::message::{Message, Segment, Value};
 use super::types::{Findings, authority, cx, join, time};
 use crate::model::identity::{
@@ -27,6 +27,8 @@ impl std::fmt::Debug for Echo {
 /// How much is wanted at once, and where to go on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PageAsked {
+    /// QPD-2 as text: under it the rest is asked for, and cancelled.
+    pub tag: String,
     /// RCP-2, in records.
     pub size: Option<usize>,
     /// DSC-1 of an answer before.
@@ -39,7 +41,11 @@ pub fn echo<'t>(message: &Message<'t>) -> Result<(Echo, Segment<'t>), ErrorSegme
         let text = "segment QPD is missing";
         return Err(ErrorSegment::new(Location::segment("QPD"), Condition::SegmentSequence, text));
     };
-    let echo = Echo { tag: qpd.field(2).raw.to_owned(), name: qpd.field(1).raw.to_owned(), qpd: qpd.text.to_owned() };
+    let echo = Echo {
+        tag: qpd.field(2).raw.to_owned(),
+        name: qpd.field(1).raw.to_owned(),
+        qpd: qpd.text.to_owned(),
+    };
     if qpd.field(2).text().is_empty() {
         let text = "QPD-2 is empty; without a query tag no answer can name the question";
         return Err(ErrorSegment::new(Location::field("QPD", 1, 2), Condition::Required, text));
@@ -48,16 +54,26 @@ pub fn echo<'t>(message: &Message<'t>) -> Result<(Echo, Segment<'t>), ErrorSegme
 }
 
 /// ITI-9.
-pub fn pix(message: &Message<'_>, qpd: Segment<'_>, findings: &mut Findings) -> Result<PixQuery, Vec<ErrorSegment>> {
+pub fn pix(
+    message: &Message<'_>,
+    qpd: Segment<'_>,
+    findings: &mut Findings,
+) -> Result<PixQuery, Vec<ErrorSegment>> {
     let mut refused: Vec<ErrorSegment> = response_control(message).err().into_iter().collect();
     let ids = qpd.field(3);
     let place = Place::of(Field::QueriedIdentifier);
     let id = ids.repetitions().next().and_then(|value| cx(value, place, findings));
     if ids.repetitions().count() > 1 {
-        findings.error(Trouble::TooMany, Place::nth(Field::QueriedIdentifier, 2), "QPD-3 asks about more than one id");
+        findings.error(
+            Trouble::TooMany,
+            Place::nth(Field::QueriedIdentifier, 2),
+            "QPD-3 asks about more than one id",
+        );
     }
     match &id {
-        None if findings.errors.is_empty() => findings.error(Trouble::Missing, place, "QPD-3 holds no identifier"),
+        None if findings.errors.is_empty() => {
+            findings.error(Trouble::Missing, place, "QPD-3 holds no identifier")
+        }
         Some(id) if id.authority.is_empty() => {
             findings.error(Trouble::NoAuthority, place, "QPD-3 names no assigning authority");
         }
@@ -93,20 +109,20 @@ fn response_control(message: &Message<'_>) -> Result<Option<usize>, ErrorSegment
     let at = |field: u32| Location::field("RCP", 1, field);
     let priority = rcp.field(1).text();
     if !matches!(priority.as_str(), "" | "I") {
-        let text = format!("RCP-1 {priority:?}: only immediate answers (I) are given");
+        let text = format!("RCP-1 {}: only immediate answers (I) are given", said(&priority));
         return Err(ErrorSegment::new(at(1), Condition::TableValue, text));
     }
     let quantity = rcp.field(2);
     let unit = quantity.component(2).subcomponent(1).text();
     if !matches!(unit.as_str(), "" | "RD") {
-        let text = format!("RCP-2 counts in {unit:?}: pages are counted in records (RD)");
+        let text = format!("RCP-2 counts in {}: pages are counted in records (RD)", said(&unit));
         return Err(ErrorSegment::new(at(2), Condition::TableValue, text));
     }
     let Some(number) = quantity.component(1).filled() else { return Ok(None) };
     match number.parse::<usize>() {
         Ok(size) if size > 0 => Ok(Some(size)),
         _ => {
-            let text = format!("RCP-2 {number:?} is no number of records");
+            let text = format!("RCP-2 {} is no number of records", said(&number));
             Err(ErrorSegment::new(at(2), Condition::DataType, text))
         }
     }
@@ -144,7 +160,7 @@ pub fn demographics(
     let query = asked.query(returned, findings);
     refused.extend(findings.errors.drain(..).map(|error| of(&error, Exchange::Demographics)));
     match refused.is_empty() {
-        true => Ok((query, PageAsked { size, pointer })),
+        true => Ok((query, PageAsked { tag: qpd.field(2).text(), size, pointer })),
         false => Err(refused),
     }
 }
@@ -165,12 +181,12 @@ impl Asked {
     fn parameter(&mut self, value: Value<'_>, place: Place) -> Result<(), Refusal> {
         let name = value.component(1).text();
         let text = value.component(2).text();
-        let unsupported = || (Trouble::NotSupported, format!("parameter {name:?} is not supported"));
+        let unsupported = || (Trouble::NotSupported, format!("parameter {} is not supported", said(&name)));
         let path = name.strip_prefix('@').unwrap_or(&name).strip_prefix("PID.").ok_or_else(unsupported)?;
         let numbers: Vec<u32> =
             path.split('.').map(|n| n.parse().map_err(|_| unsupported())).collect::<Result<_, _>>()?;
         if text.is_empty() {
-            return Err((Trouble::Missing, format!("parameter {name:?} has no value")));
+            return Err((Trouble::Missing, format!("parameter {} has no value", said(&name))));
         }
         let query = &mut self.query;
         match numbers.as_slice() {
@@ -178,7 +194,7 @@ impl Asked {
                 let account = numbers.first() == Some(&18);
                 let id = if account { self.account.as_mut() } else { query.ids.last_mut() };
                 let Some(id) = id else {
-                    return Err((Trouble::Missing, format!("{name:?} comes before its identifier")));
+                    return Err((Trouble::Missing, format!("{} comes before its identifier", said(&name))));
                 };
                 match numbers.as_slice() {
                     [_, 4] | [_, 4, 1] => id.authority.namespace = Some(text),
@@ -197,7 +213,7 @@ impl Asked {
             [7] | [7, 1] => {
                 let text = text.trim_end_matches('*');
                 if !time(text, true) {
-                    return Err((Trouble::BadValue, format!("{text:?} is no date of the calendar")));
+                    return Err((Trouble::BadValue, format!("{} is no date of the calendar", said(text))));
                 }
                 query.birth_date = Some(text.to_owned());
             }
@@ -235,7 +251,8 @@ impl Asked {
                 format!("{}^^^{}&{}&{}", account.value, part(namespace), part(universal_id), part(kind));
             written.trim_end_matches('&').to_owned()
         });
-        let parts: Vec<&str> = self.address.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> =
+            self.address.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         query.address = Some(join(&parts)).filter(|text| !text.is_empty());
         query.returned = returned;
         query
@@ -246,7 +263,10 @@ impl Asked {
 fn pattern(text: String) -> Result<(String, Representation), Refusal> {
     let beginning = text.trim_end_matches('*');
     if beginning.is_empty() || beginning.contains('*') {
-        return Err((Trouble::NotSupported, format!("{text:?}: * is supported at the end of a name only")));
+        return Err((
+            Trouble::NotSupported,
+            format!("{}: * is supported at the end of a name only", said(&text)),
+        ));
     }
     Ok(match beginning.len() == text.len() {
         true => (text, Representation::Folded),
@@ -258,7 +278,10 @@ fn pattern(text: String) -> Result<(String, Representation), Refusal> {
 fn whole(text: String) -> Result<String, Refusal> {
     let inner = text.trim_matches('*');
     match inner.is_empty() || inner.contains('*') {
-        true => Err((Trouble::NotSupported, format!("{text:?}: * is supported at the ends of a value only"))),
+        true => Err((
+            Trouble::NotSupported,
+            format!("{}: * is supported at the ends of a value only", said(&text)),
+        )),
         false => Ok(inner.to_owned()),
     }
 }
@@ -314,7 +337,7 @@ mod tests {
         assert_eq!(query.ids[0].authority.universal_id.as_deref(), Some("1.2"));
         assert_eq!(query.account.as_deref(), Some("A^^^&1.3&ISO"));
         assert_eq!(query.returned.len(), 2);
-        assert_eq!(page, PageAsked { size: Some(20), pointer: Some("p7".into()) });
+        assert_eq!(page, PageAsked { tag: "T1".into(), size: Some(20), pointer: Some("p7".into()) });
     }
 
     #[test]
@@ -346,7 +369,8 @@ mod tests {
             let text = format!("{MSH}QPD|Any^Name|T1|{qpd}\r");
             let message = Message::read(&text).unwrap();
             let (_, qpd) = echo(&message).unwrap();
-            pix(&message, qpd, &mut Findings::default()).map_err(|e| e[0].location.as_ref().unwrap().to_string())
+            pix(&message, qpd, &mut Findings::default())
+                .map_err(|e| e[0].location.as_ref().unwrap().to_string())
         };
         let query = ask("5^^^N^PI|^^^A~^^^&1.2&ISO").unwrap();
         assert_eq!((query.id.value.as_str(), query.wanted.len()), ("5", 2));

@@ -41,7 +41,12 @@ pub struct Totals<'a> {
 }
 
 /// ACK: to feeds and cancels, and to what is refused before anybody knows what it is.
-pub fn acknowledge(header: Option<&Header>, answering: Answering<'_>, ack: Ack, errors: &[ErrorSegment]) -> Encoded {
+pub fn acknowledge(
+    header: Option<&Header>,
+    answering: Answering<'_>,
+    ack: Ack,
+    errors: &[ErrorSegment],
+) -> Encoded {
     let mut answer = Answer::new(header, answering, false);
     let event = header.map(|h| h.event.as_str()).unwrap_or_default();
     let parts: &[&str] = match (event, answer.version) {
@@ -198,8 +203,10 @@ impl<'a> Answer<'a> {
         let raw = |of: fn(&Header) -> &String| h.map(of).map(String::as_str).unwrap_or_default();
         let from = [raw(|h| &h.receiving_application), raw(|h| &h.receiving_facility)];
         let to = [raw(|h| &h.sending_application), raw(|h| &h.sending_facility)];
-        let processing = h.map(|h| h.processing.as_str()).filter(|p| matches!(*p, "P" | "T" | "D")).unwrap_or("P");
-        let needed = self.labelled || ![from.concat(), to.concat(), rest.to_owned()].iter().all(|s| s.is_ascii());
+        let processing =
+            h.map(|h| h.processing.as_str()).filter(|p| matches!(*p, "P" | "T" | "D")).unwrap_or("P");
+        let needed =
+            self.labelled || ![from.concat(), to.concat(), rest.to_owned()].iter().all(|s| s.is_ascii());
         let label = h.map(|h| &h.label).filter(|l| needed && l.set != CharacterSet::Ascii).cloned();
         let label = label.unwrap_or(Label::ASCII);
         let msh_18 = escape_label(&label.msh_18, d);
@@ -238,9 +245,9 @@ fn escape_label(msh_18: &str, d: Delimiters) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::charset::decode;
     use super::super::error::{Condition, Location};
     use super::super::request::{Body, Settings, read};
-    use super::super::charset::decode;
     use super::*;
 
     const ANSWERING: Answering<'static> = Answering { time: "20250401101501+0900", control_id: "R1" };
@@ -285,16 +292,21 @@ mod tests {
     fn answers_use_the_delimiters_of_the_question() {
         let h = header(b"MSH$%*!+$HIS$F$MPI$N$2025$$ADT%A08$M1$P$2.5\r");
         let written = text(&acknowledge(Some(&h), ANSWERING, Ack::Error, &[missing()]));
-        assert!(written.contains("ERR$$PID%1%3%1%4$204%Unknown key identifier%HL70357$E$$$$authority A&B"), "{written}");
+        assert!(
+            written.contains("ERR$$PID%1%3%1%4$204%Unknown key identifier%HL70357$E$$$$authority A&B"),
+            "{written}"
+        );
     }
 
     fn question(msh: &str, qpd: &str) -> (Header, Echo) {
         let asked = format!("{msh}\rQPD|N|T1|{qpd}\rRCP|I\r");
         let bytes = encode(&asked, CharacterSet::Iso2022Jp).bytes;
         match read(&bytes, &Settings::default()).unwrap() {
-            super::super::request::Request { header, body: Body::Pix(echo, _) | Body::Demographics(echo, ..), .. } => {
-                (header, echo)
-            }
+            super::super::request::Request {
+                header,
+                body: Body::Pix(echo, _) | Body::Demographics(echo, ..),
+                ..
+            } => (header, echo),
             _ => panic!("no question"),
         }
     }

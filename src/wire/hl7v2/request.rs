@@ -115,7 +115,7 @@ pub fn read(bytes: &[u8], settings: &Settings) -> Result<Request, Box<Refused>> 
     };
     let Some(msh) = message.header() else { return Err(Box::new(headless())) };
     let mut header = Header::read(msh, message.delimiters, label);
-    let odd = header.label.odd;
+    let (odd, labelled) = (header.label.odd, header.label.set);
     answer_as(&mut header.label, decoded.set);
     let refused = |transaction, echo, ack, errors| {
         Box::new(Refused { header: Some(header.clone()), transaction, echo, ack, errors })
@@ -136,7 +136,7 @@ pub fn read(bytes: &[u8], settings: &Settings) -> Result<Request, Box<Refused>> 
         return Err(refused(Some(transaction), echo, Ack::Error, errors));
     }
     let mut findings = Findings::default();
-    oddities(&message, &decoded, &header, odd, &mut findings);
+    oddities(&message, &decoded, &header, labelled, odd, &mut findings);
     let body = match (kind, qpd, &echo) {
         (Kind::Pix, Some(qpd), Some(echo)) => {
             query::pix(&message, qpd, &mut findings).map(|asked| Body::Pix(echo.clone(), asked))
@@ -214,7 +214,12 @@ pub(super) fn label_of(bytes: &[u8]) -> Label {
 fn labelled(bytes: &[u8], settings: &Settings) -> (Label, bool) {
     let end = bytes.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
     let line = bytes.get(..end).unwrap_or_default();
-    let decoded = charset::decode(line, CharacterSet::Ascii, true);
+    // ISO-2022-JP shows itself, UTF-8 is hardly anything else by chance; the rest may be Shift_JIS.
+    let set = match std::str::from_utf8(line) {
+        Ok(text) if !text.contains('\u{1b}') => CharacterSet::Utf8,
+        _ => CharacterSet::Ascii,
+    };
+    let decoded = charset::decode(line, set, true);
     let Some(message) = Message::read(&decoded.text) else { return (Label::ASCII, false) };
     let Some(msh) = message.header() else { return (Label::ASCII, false) };
     let Delimiters { component, .. } = message.delimiters;
@@ -233,7 +238,9 @@ fn labelled(bytes: &[u8], settings: &Settings) -> (Label, bool) {
 /// Answers are written in what the sender really uses.
 fn answer_as(label: &mut Label, found: CharacterSet) {
     match (label.set, found) {
-        (CharacterSet::Ascii, CharacterSet::Iso2022Jp) => *label = Label { odd: label.odd, ..Label::japanese() },
+        (CharacterSet::Ascii, CharacterSet::Iso2022Jp) => {
+            *label = Label { odd: label.odd, ..Label::japanese() }
+        }
         (CharacterSet::Ascii, CharacterSet::Utf8) => *label = Label { odd: label.odd, ..Label::utf8() },
         (_, CharacterSet::Cp932) => label.set = CharacterSet::Cp932,
         _ => {}
@@ -268,13 +275,20 @@ fn unreadable(message: &Message<'_>, decoded: &Decoded) -> Vec<ErrorSegment> {
 }
 
 /// What is odd and harms nothing.
-fn oddities(message: &Message<'_>, decoded: &Decoded, header: &Header, label: Option<&str>, findings: &mut Findings) {
+fn oddities(
+    message: &Message<'_>,
+    decoded: &Decoded,
+    header: &Header,
+    labelled: CharacterSet,
+    label: Option<&str>,
+    findings: &mut Findings,
+) {
     let mut warn = |place, text: String| findings.warn(place, text);
     let whole = Place::default();
     if let Some(odd) = label {
         warn(whole, odd.to_owned());
     }
-    if header.label.msh_18.is_empty() != (decoded.set == CharacterSet::Ascii) {
+    if labelled != decoded.set {
         warn(whole, "the message is not in the character set of MSH-18".to_owned());
     }
     for oddity in &decoded.oddities {

@@ -83,7 +83,9 @@ fn messages_are_taken_and_refused_as_the_index_says() {
 fn answers_of_others_are_read_as_the_index_says() {
     for entry in entries() {
         let file = text(&entry, "file");
-        if !file.ends_with(".hl7") || text(&entry, "role") != "response" && !file.ends_with("pdq-response.hl7") {
+        if !file.ends_with(".hl7")
+            || text(&entry, "role") != "response" && !file.ends_with("pdq-response.hl7")
+        {
             continue;
         }
         let answer = answer::read(&bytes(&file)).unwrap_or_else(|e| panic!("{file}: {e}"));
@@ -140,9 +142,13 @@ fn japanese_patients_are_read_as_composed() {
     assert_eq!(names("ja/accept/utf8-a28-joined-name.hl7"), ["カンジャ　ハナコ ", "患者　花子 "]);
     let gaiji = feed_of("ja/accept/jis-a08-gaiji-and-nec-row13.hl7");
     assert!(gaiji.warnings.iter().any(|w| w.text.contains("7521")), "{:?}", gaiji.warnings);
-    let Update::Set(addresses) = sent("ja/accept/jis-a08-gaiji-and-nec-row13.hl7").addresses else { panic!() };
+    let Update::Set(addresses) = sent("ja/accept/jis-a08-gaiji-and-nec-row13.hl7").addresses else {
+        panic!()
+    };
     assert_eq!(addresses[0].text, "静岡市葵区①番地");
-    let Update::Set(insurances) = sent("ja/accept/jis-a31-marriage-insurance.hl7").insurances else { panic!() };
+    let Update::Set(insurances) = sent("ja/accept/jis-a31-marriage-insurance.hl7").insurances else {
+        panic!()
+    };
     assert_eq!((insurances[0].number.as_str(), insurances[0].branch.as_deref()), ("901", Some("02")));
     let Update::Set(former) = sent("iti-8/accept/a01-birth-name.hl7").names else { panic!() };
     assert_eq!((former[1].family.as_str(), former[1].usage), ("Smith", NameUse::Birth));
@@ -164,6 +170,41 @@ fn warnings_and_debug_tell_nothing_of_patients() {
         for secret in ["山本", "ヤマモト", "00012345", "123456789018", "9999013", "WASHINGTON"] {
             assert!(!told.contains(secret), "{}: {told}", text(entry, "file"));
         }
+    }
+}
+
+#[test]
+fn japanese_in_msh_does_not_hide_the_label() {
+    for (set, label) in
+        [(charset::CharacterSet::Iso2022Jp, "~ISO IR87"), (charset::CharacterSet::Utf8, "UNICODE UTF-8")]
+    {
+        let text =
+            format!("MSH|^~\\&|電子|日本病院|M|N|2025||ADT^A03|1|P|2.5||||||{label}\rEVN||2025\rPID|||1\r");
+        let request = read(&charset::encode(&text, set).bytes, &Settings::default()).unwrap();
+        assert_eq!((request.header.label.set, request.header.source.facility.as_str()), (set, "日本病院"));
+    }
+}
+
+#[test]
+fn a_message_that_is_not_what_it_says_is_read_with_a_warning() {
+    let warned = |file: &str| feed_of(file).warnings.iter().any(|w| w.text.contains("MSH-18"));
+    assert!(warned("ja/accept/jis-a08-no-msh18.hl7") && warned("ja/accept/jis-a08-msh18-single-ir87.hl7"));
+    assert!(!warned("ja/accept/jis-a08-hino-7c.hl7") && !warned("ja/accept/utf8-bom.hl7"));
+}
+
+#[test]
+fn a_sender_known_for_shift_jis_is_read_as_it_means_it() {
+    let sender = Sender { application: Some("HIS".into()), facility: None, shift_jis: true };
+    let settings = Settings { senders: vec![sender], ..Settings::default() };
+    for (file, name) in [
+        ("ja/reject/AE-102-shift-jis-labelled-ir87.hl7", "表"),
+        ("ja/reject/AE-102-halfwidth-kana-8bit.hl7", "渡部"),
+    ] {
+        let request = read(&bytes(file), &settings).unwrap();
+        let Body::Feed(message) = request.body else { panic!("{file}") };
+        let Feed::Upsert { sent, .. } = message.feed else { panic!("{file}") };
+        let Update::Set(names) = sent.names else { panic!("{file}") };
+        assert_eq!(names[0].family, name);
     }
 }
 

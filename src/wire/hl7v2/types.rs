@@ -4,8 +4,8 @@
 use super::escape;
 use super::message::{Delimiters, Value};
 use crate::model::identity::{
-    Address, Authority, IdentityError, NameScript, NameUse, PersonName, Phone, PhoneUse, Place, SentId, Trouble,
-    Warning,
+    Address, Authority, IdentityError, NameScript, NameUse, PersonName, Phone, PhoneUse, Place, SentId,
+    Trouble, Warning,
 };
 use crate::model::ids::is_oid;
 
@@ -43,7 +43,11 @@ pub fn authority(hd: Value<'_>, place: Place, findings: &mut Findings) -> Option
         universal_id_type: hd.subcomponent(3).filled(),
     };
     if authority.namespace.is_none() && authority.universal_id.is_none() {
-        findings.error(Trouble::NoAuthority, place.component(4), "the assigning authority is there, but empty");
+        findings.error(
+            Trouble::NoAuthority,
+            place.component(4),
+            "the assigning authority is there, but empty",
+        );
         return Some(authority);
     }
     let length = |part: &Option<String>| part.as_ref().map_or(0, |text| text.chars().count());
@@ -52,7 +56,8 @@ pub fn authority(hd: Value<'_>, place: Place, findings: &mut Findings) -> Option
         findings.error(Trouble::TooLong, place.component(4), text);
     }
     if length(&authority.universal_id) > UNIVERSAL_ID {
-        let text = format!("the universal id of the assigning authority is longer than {UNIVERSAL_ID} characters");
+        let text =
+            format!("the universal id of the assigning authority is longer than {UNIVERSAL_ID} characters");
         findings.error(Trouble::TooLong, place.component(4), text);
     }
     Some(authority)
@@ -71,7 +76,7 @@ pub fn cx(value: Value<'_>, place: Place, findings: &mut Findings) -> Option<Sen
     let before = findings.errors.len();
     let authority = authority(value.component(4), place, findings).unwrap_or_default();
     let Some(text) = id.filled() else {
-        findings.error(Trouble::Missing, place.component(1), "an assigning authority without an identifier");
+        findings.error(Trouble::Missing, place.component(1), "the repetition holds no identifier");
         return None;
     };
     if text.chars().count() > ID {
@@ -92,7 +97,7 @@ pub fn cx_text(value: Value<'_>) -> Option<String> {
         return None;
     }
     let text = escape::transcode(value.raw.trim_matches(' '), value.delimiters, Delimiters::STANDARD);
-    Some(text.trim_end_matches('^').to_owned())
+    Some(text.trim_end_matches(['^', ' ']).to_owned())
 }
 
 /// An XPN. `None`: it holds no name.
@@ -138,7 +143,9 @@ pub fn script(name: &PersonName) -> Option<NameScript> {
             '\u{20000}'..='\u{3ffff}' | '\u{e000}'..='\u{f8ff}' => kanji = true,
             'Ａ'..='Ｚ' | 'ａ'..='ｚ' => latin = true,
             '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {}
-            c if c.is_alphabetic() && u32::from(c) < 0x250 || matches!(c, '\u{1e00}'..='\u{1eff}') => latin = true,
+            c if c.is_alphabetic() && u32::from(c) < 0x250 || matches!(c, '\u{1e00}'..='\u{1eff}') => {
+                latin = true
+            }
             _ => other = true,
         }
     }
@@ -160,8 +167,7 @@ pub fn xad(value: Value<'_>) -> Option<Address> {
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     let japanese = !whole.is_ascii();
     let text_of = if parts.is_empty() || japanese { whole } else { join(&parts) };
-    let address =
-        Address { text: text_of, postal_code: text(5), country: text(6), usage: text(7) };
+    let address = Address { text: text_of, postal_code: text(5), country: text(6), usage: text(7) };
     (!address.text.is_empty() || !address.postal_code.is_empty()).then_some(address)
 }
 
@@ -212,13 +218,13 @@ pub fn time(text: &str, unknown_parts: bool) -> bool {
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
     let zone_is_one = match zone.get(1..) {
         None => true,
-        Some(offset) => {
-            offset.len() == 4 && digits(offset) && offset[..2] <= *"14" && offset[2..] < *"60"
-        }
+        Some(offset) => offset.len() == 4 && digits(offset) && offset[..2] <= *"14" && offset[2..] < *"60",
     };
     let (local, fraction) = local.split_once('.').map_or((local, None), |(l, f)| (l, Some(f)));
-    let fraction_is_one = fraction.is_none_or(|f| local.len() == 14 && (1..=4).contains(&f.len()) && digits(f));
-    if !zone_is_one || !fraction_is_one || !digits(local) || !matches!(local.len(), 4 | 6 | 8 | 10 | 12 | 14) {
+    let fraction_is_one =
+        fraction.is_none_or(|f| local.len() == 14 && (1..=4).contains(&f.len()) && digits(f));
+    if !zone_is_one || !fraction_is_one || !digits(local) || !matches!(local.len(), 4 | 6 | 8 | 10 | 12 | 14)
+    {
         return false;
     }
     let number = |from: usize, absent: i16| {
@@ -360,7 +366,10 @@ mod tests {
         for (raw, trouble, component) in cases {
             let (id, findings) = read_cx(raw);
             assert!(id.is_none(), "{raw}");
-            assert_eq!((findings.errors[0].trouble, findings.errors[0].place.component), (trouble, component));
+            assert_eq!(
+                (findings.errors[0].trouble, findings.errors[0].place.component),
+                (trouble, component)
+            );
         }
     }
 
@@ -379,7 +388,10 @@ mod tests {
     #[test]
     fn addresses_and_phones_are_read_in_both_fashions() {
         let japan = xad(value("^^^^422-8033^JPN^H^静岡県静岡市登呂１−３−５")).unwrap();
-        assert_eq!((japan.text.as_str(), japan.postal_code.as_str()), ("静岡県静岡市登呂１−３−５", "422-8033"));
+        assert_eq!(
+            (japan.text.as_str(), japan.postal_code.as_str()),
+            ("静岡県静岡市登呂１−３−５", "422-8033")
+        );
         let abroad = xad(value("1 ST&1&ST^apt^CHICAGO^IL^60523^US^H^03 X")).unwrap();
         assert_eq!(abroad.text, "IL CHICAGO 1 ST apt");
         assert_eq!(xad(value("登呂１−３^^静岡市^静岡県")).unwrap().text, "静岡県静岡市登呂１−３");
@@ -394,10 +406,22 @@ mod tests {
 
     #[test]
     fn times_must_be_in_the_calendar() {
-        for good in ["1983", "198306", "19830630", "202503310215", "20111220224447.3399", "20250401101500+0900"] {
+        for good in
+            ["1983", "198306", "19830630", "202503310215", "20111220224447.3399", "20250401101500+0900"]
+        {
             assert!(time(good, false), "{good}");
         }
-        for bad in ["", "19830", "19830230", "19831301", "1983063024", "昭和58", "1983-06-30", "00010101", "20250401+15"] {
+        for bad in [
+            "",
+            "19830",
+            "19830230",
+            "19831301",
+            "1983063024",
+            "昭和58",
+            "1983-06-30",
+            "00010101",
+            "20250401+15",
+        ] {
             assert!(!time(bad, false) && !time(bad, true), "{bad}");
         }
         assert!(time("19480000", true) && time("19480700", true) && !time("19480000", false));

@@ -31,7 +31,9 @@ impl std::fmt::Display for FaultKind {
         match self {
             FaultKind::HighByte(b) => write!(f, "byte {b:02X} does not occur in the character set of MSH-18"),
             FaultKind::Unterminated => f.write_str("the segment ends before ESC ( B returned to ASCII"),
-            FaultKind::BadPair(a, b) => write!(f, "bytes {a:02X} {b:02X} are no character; is ESC ( B missing?"),
+            FaultKind::BadPair(a, b) => {
+                write!(f, "bytes {a:02X} {b:02X} are no character; is ESC ( B missing?")
+            }
             FaultKind::Escape => f.write_str("an escape sequence that is not known"),
             FaultKind::Control(b) => write!(f, "control character {b:02X}"),
             FaultKind::Utf8(b) => write!(f, "byte {b:02X} is not UTF-8"),
@@ -181,12 +183,15 @@ impl Decoder<'_> {
                 self.plain(byte);
                 continue;
             }
-            let rest = self.bytes.get(self.position..self.position + 4).unwrap_or_else(|| {
-                self.bytes.get(self.position..).unwrap_or_default()
-            });
+            let rest = self
+                .bytes
+                .get(self.position..self.position + 4)
+                .unwrap_or_else(|| self.bytes.get(self.position..).unwrap_or_default());
             let valid = match std::str::from_utf8(rest) {
                 Ok(text) => text.chars().next(),
-                Err(e) => rest.get(..e.valid_up_to()).and_then(|b| std::str::from_utf8(b).ok()?.chars().next()),
+                Err(e) => {
+                    rest.get(..e.valid_up_to()).and_then(|b| std::str::from_utf8(b).ok()?.chars().next())
+                }
             };
             match valid {
                 Some(c) if u32::from(c) >= 0xa0 => {
@@ -387,7 +392,10 @@ mod tests {
     #[test]
     fn the_switch_reads_shift_jis_and_eight_bit_kana() {
         let decoded = decode(b"\x95\\^\x94\\\x94\xfc", CharacterSet::Iso2022Jp, true);
-        assert_eq!((decoded.text.as_str(), decoded.set, decoded.faults.len()), ("表^能美", CharacterSet::Cp932, 0));
+        assert_eq!(
+            (decoded.text.as_str(), decoded.set, decoded.faults.len()),
+            ("表^能美", CharacterSet::Cp932, 0)
+        );
         let mixed = decode(b"\x1b$B;3\x1b(B~\xdc\xc0", CharacterSet::Iso2022Jp, true);
         assert_eq!((mixed.text.as_str(), mixed.set), ("山~ﾜﾀ", CharacterSet::Iso2022Jp));
     }

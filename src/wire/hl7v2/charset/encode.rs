@@ -13,7 +13,8 @@ pub struct Encoded {
 /// Encodes `text`. In ISO-2022-JP ASCII stands in ASCII, delimiters and CR among it, so that every component and
 /// every segment ends there.
 pub fn encode(text: &str, set: CharacterSet) -> Encoded {
-    let mut encoder = Encoder { bytes: Vec::with_capacity(text.len() + 64), substituted: 0, two_bytes: false };
+    let mut encoder =
+        Encoder { bytes: Vec::with_capacity(text.len() + 64), substituted: 0, two_bytes: false };
     match set {
         CharacterSet::Utf8 => encoder.bytes.extend_from_slice(text.as_bytes()),
         CharacterSet::Ascii => text.chars().for_each(|c| encoder.ascii(c)),
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(read("髙橋"), ("高橋".into(), 1));
         assert_eq!(read("𠮷田葛\u{e0100}子"), ("吉田葛子".into(), 2));
         assert_eq!(read("ﾜﾀﾅﾍﾞ"), ("ワタナベ".into(), 4));
-        assert_eq!(read("㈱①㎏神"), ("(株)(1)kg神".into(), 4));
+        assert_eq!(read("㈱①㎏\u{fa19}"), ("(株)(1)kg神".into(), 4));
         assert_eq!(read("𪚥"), ("〓".into(), 1));
         assert_eq!(read("－～∥"), ("−〜‖".into(), 0));
         assert_eq!(read("Nguyễn"), ("Nguyen".into(), 1));
@@ -161,7 +162,45 @@ mod tests {
         }
     }
 
+    /// Characters of JIS X 0208, those whose bytes are delimiters among them, and the delimiters themselves.
+    fn japanese() -> impl Strategy<Value = String> {
+        let kanji =
+            (1u8..=84, 1u8..=94).prop_map(|(row, cell)| super::super::jis::read(row, cell).unwrap_or('本'));
+        let hostile =
+            prop::sample::select("本宮美京満日万厚五笠まマ愛右ウ・榮樂渕".chars().collect::<Vec<_>>());
+        let delimiter = prop::sample::select("|^~\\&\rA 1".chars().collect::<Vec<_>>());
+        let one = prop_oneof![2 => kanji, 2 => hostile, 2 => delimiter];
+        prop::collection::vec(
+            one.prop_filter("written as itself", |c| {
+                encode(&c.to_string(), CharacterSet::Iso2022Jp).substituted == 0
+            }),
+            0..60,
+        )
+        .prop_map(|characters| characters.into_iter().collect())
+    }
+
     proptest! {
+        #[test]
+        fn japanese_among_delimiters_comes_back_as_it_was(text in japanese()) {
+            for set in [CharacterSet::Iso2022Jp, CharacterSet::Cp932, CharacterSet::Utf8] {
+                let encoded = encode(&text, set);
+                let decoded = decode(&encoded.bytes, set, set == CharacterSet::Cp932);
+                prop_assert!(decoded.faults.is_empty());
+                prop_assert_eq!(&decoded.text, &text);
+            }
+            // Every delimiter stands in ASCII: a peer that splits bytes finds as many, once the kanji are gone.
+            let bytes = encode(&text, CharacterSet::Iso2022Jp).bytes;
+            let (mut ascii, mut rest) = (vec![], bytes.as_slice());
+            while let Some(at) = rest.windows(3).position(|w| w == b"\x1b$B") {
+                ascii.extend_from_slice(&rest[..at]);
+                let end = rest.windows(3).position(|w| w == b"\x1b(B").unwrap();
+                rest = &rest[end + 3..];
+            }
+            ascii.extend_from_slice(rest);
+            let plain: Vec<u8> = text.bytes().filter(u8::is_ascii).collect();
+            prop_assert_eq!(ascii, plain);
+        }
+
         #[test]
         fn whatever_is_written_reads_without_fault(text in "\\PC*") {
             for set in [CharacterSet::Iso2022Jp, CharacterSet::Utf8, CharacterSet::Ascii] {

@@ -118,7 +118,9 @@ pub fn full_width(kana: char, next: Option<char>) -> Option<(char, bool)> {
     let voiced = |by: u32| char::from_u32(u32::from(plain) + by);
     let joined = match next {
         Some('\u{ff9e}') if plain == 'ウ' => Some('ヴ'),
-        Some('\u{ff9e}') if "カキクケコサシスセソタチツテトハヒフヘホ".contains(plain) => voiced(1),
+        Some('\u{ff9e}') if "カキクケコサシスセソタチツテトハヒフヘホ".contains(plain) => {
+            voiced(1)
+        }
         Some('\u{ff9f}') if "ハヒフヘホ".contains(plain) => voiced(2),
         _ => None,
     };
@@ -162,13 +164,17 @@ mod tests {
         assert_eq!(STANDARD.characters().count(), 6879);
         assert_eq!(SUPPLEMENT.characters().count(), 6067);
         assert_eq!(READ.characters().count(), 6879 + 845);
-        for (code, c) in [((1, 61), '−'), ((1, 33), '〜'), ((1, 34), '‖'), ((1, 32), '＼'), ((2, 44), '¬')] {
+        for (code, c) in [((1, 61), '−'), ((1, 33), '〜'), ((1, 34), '‖'), ((1, 32), '＼'), ((2, 44), '¬')]
+        {
             assert_eq!(read(code.0, code.1), Some(c));
             assert_eq!(write(c), Some(code));
         }
         assert_eq!((read(13, 1), read(85, 1), read(0, 1), read(95, 1)), (Some('①'), None, None, None));
         assert_eq!(read(16, 1), Some('亜'));
-        assert_eq!((write('①'), write_vendor('①'), write_vendor('髙')), (None, Some((13, 1)), Some((118, 94))));
+        assert_eq!(
+            (write('①'), write_vendor('①'), write_vendor('髙')),
+            (None, Some((13, 1)), Some((118, 94)))
+        );
     }
 
     #[test]
@@ -180,7 +186,10 @@ mod tests {
                 assert!(!"|^~\\&".contains(c), "{from}: {c}");
             }
         }
-        assert_eq!((substitute('髙'), substitute('㈱'), substitute('Ⅲ')), (Some("高"), Some("(株)"), Some("III")));
+        assert_eq!(
+            (substitute('髙'), substitute('㈱'), substitute('Ⅲ')),
+            (Some("高"), Some("(株)"), Some("III"))
+        );
     }
 
     #[test]

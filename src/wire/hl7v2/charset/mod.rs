@@ -48,12 +48,7 @@ impl Label {
     }
 
     pub fn utf8() -> Label {
-        Label {
-            set: CharacterSet::Utf8,
-            msh_18: "UNICODE UTF-8".into(),
-            msh_20: String::new(),
-            odd: None,
-        }
+        Label { set: CharacterSet::Utf8, msh_18: "UNICODE UTF-8".into(), msh_20: String::new(), odd: None }
     }
 
     /// The sets named by MSH-18 (`repetitions`, each as its components) and MSH-20.
@@ -128,9 +123,16 @@ mod tests {
         ];
         for (written, set, answer, odd) in cases {
             let label = label(written);
-            assert_eq!((label.set, label.msh_18.as_str(), label.odd.is_some()), (set, answer, odd), "{written}");
+            assert_eq!(
+                (label.set, label.msh_18.as_str(), label.odd.is_some()),
+                (set, answer, odd),
+                "{written}"
+            );
         }
         assert_eq!(label("~ISO IR87").msh_20, "ISO 2022-1994");
-        assert_eq!(Label::read(&[vec!["".into()], vec!["ISO IR87".into()]], "ISO2022-1994").msh_20, "ISO2022-1994");
+        assert_eq!(
+            Label::read(&[vec!["".into()], vec!["ISO IR87".into()]], "ISO2022-1994").msh_20,
+            "ISO2022-1994"
+        );
     }
 }
