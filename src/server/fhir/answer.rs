@@ -65,7 +65,7 @@ impl Answer {
 pub struct Denied {
     pub status: StatusCode,
     pub issues: Vec<Issue>,
-    allow: Option<&'static str>,
+    pub allow: Option<&'static str>,
 }
 
 impl Denied {
