@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -13,7 +15,11 @@ use tokio_rustls::TlsConnector;
 
 use super::tls::{TlsError, client_config};
 use crate::config::{MpiConsumerConfig, PeerConfig};
-use crate::wire::hl7v2::answer::{self, Answer, NoAnswer};
+use crate::wire::hl7v2::Identifier;
+use crate::wire::hl7v2::answer::{self, NoAnswer};
+pub use crate::wire::hl7v2::answer::{Answer, ErrorSaid, Verdict};
+use crate::wire::hl7v2::charset::Label;
+use crate::wire::hl7v2::compose::{self, Envelope, Party};
 use crate::wire::hl7v2::mllp::{Event, Splitter, frame};
 
 /// Why there is no answer.
@@ -137,6 +143,52 @@ impl MllpClient {
     }
 }
 
+/// ITI-10: what a consumer is told, by whom.
+#[derive(Clone)]
+pub struct Notification<'a> {
+    /// MSH-3 and MSH-4, MSH-5 and MSH-6.
+    pub from: (&'a str, &'a str),
+    pub to: (&'a str, &'a str),
+    /// All ids of one person: value, namespace and OID of the domain.
+    pub ids: &'a [(String, String, String)],
+    /// When they became so.
+    pub at: Timestamp,
+    /// MSH-10, the same in every attempt; at most 20 characters.
+    pub control_id: &'a str,
+}
+
+impl MllpClient {
+    /// Sends a PIX update notification (ITI TF-2 3.10) and awaits its acknowledgement.
+    pub async fn notify(&self, notification: &Notification<'_>) -> Result<Answer, MllpError> {
+        let Notification { from, to, ids, at, control_id } = notification;
+        let party = |(application, facility): &(&str, &str)| Party {
+            application: (*application).to_owned(),
+            facility: (*facility).to_owned(),
+        };
+        let (from, to) = (party(from), party(to));
+        let ids: Vec<Identifier> = ids
+            .iter()
+            .map(|(value, namespace, oid)| Identifier {
+                value: value.clone(),
+                namespace: namespace.clone(),
+                oid: oid.clone(),
+            })
+            .collect();
+        let time = hl7_time(*at);
+        // Ids are ASCII; names of applications need not be.
+        let ascii = [&from, &to].iter().all(|p| p.application.is_ascii() && p.facility.is_ascii());
+        let label = if ascii { Label::ASCII } else { Label::japanese() };
+        let envelope =
+            Envelope { from: &from, to: &to, time: &time, control_id, processing: "P", label: &label };
+        self.send(&compose::notification(&envelope, &ids).bytes, control_id).await
+    }
+}
+
+/// An instant as HL7 v2 writes it, in Japan's time.
+pub fn hl7_time(at: Timestamp) -> String {
+    at.to_zoned(tz::offset(9).to_time_zone()).strftime("%Y%m%d%H%M%S%z").to_string()
+}
+
 /// What a connection runs over.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -219,6 +271,33 @@ mod tests {
         for bad in ["", "emr:2575", "http://x", "mllp://", "mllp://x:y"] {
             assert!(client(bad).is_err(), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_consumer_is_notified() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("mllp://{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 512];
+            let count = socket.read(&mut buffer).await.unwrap();
+            let answer = "MSH|^~\\&|\rMSA|AE|N1\rERR||PID^1^3|204^Unknown key identifier^HL70357|E\r";
+            socket.write_all(&frame(answer.as_bytes())).await.unwrap();
+            String::from_utf8_lossy(&buffer[..count]).into_owned()
+        });
+        let consumer = MpiConsumerConfig { url, ..MpiConsumerConfig::default() };
+        let client = MllpClient::of_consumer(&consumer).unwrap();
+        let ids = [("1".to_owned(), "N".to_owned(), "1.2.3".to_owned())];
+        let at = "2026-11-22T00:00:00Z".parse().unwrap();
+        let notification =
+            Notification { from: ("MPI", "CHIIKI"), to: ("EMR", "CHUO"), ids: &ids, at, control_id: "N1" };
+        let answer = client.notify(&notification).await.unwrap();
+        assert_eq!((answer.verdict, answer.errors[0].code.as_str()), (Verdict::Error, "204"));
+        let sent = served.await.unwrap();
+        assert!(sent.starts_with(
+            "\u{b}MSH|^~\\&|MPI|CHIIKI|EMR|CHUO|20261122090000+0900||ADT^A31^ADT_A05|N1|P|2.5\r"
+        ));
+        assert!(sent.contains("PID|||1^^^N&1.2.3&ISO^PI|| \r"), "{sent}");
     }
 
     #[tokio::test]

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use jiff::tz;
 
 use super::endpoint::Failure;
 use super::table::printable;
@@ -14,7 +13,7 @@ use crate::model::identity::{
     Address, Demographics, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse,
 };
 use crate::model::ids::is_oid;
-use crate::peer::mllp::{MllpClient, MllpError};
+use crate::peer::mllp::{MllpClient, MllpError, hl7_time};
 use crate::wire::hl7v2::answer::{self, Verdict};
 use crate::wire::hl7v2::charset::{Encoded, Label};
 use crate::wire::hl7v2::compose::{self, Envelope, Party};
@@ -452,7 +451,7 @@ fn party(text: &str) -> Party {
 }
 
 fn now() -> String {
-    Timestamp::now().to_zoned(tz::offset(9).to_time_zone()).strftime("%Y%m%d%H%M%S%z").to_string()
+    hl7_time(Timestamp::now())
 }
 
 /// Twenty characters that no other call has.

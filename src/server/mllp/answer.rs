@@ -429,6 +429,6 @@ fn clip(text: &str) -> String {
 }
 
 /// An instant as MSH-7 has it, in Japan's time.
-pub fn hl7_time(at: Timestamp) -> String {
+fn hl7_time(at: Timestamp) -> String {
     at.to_zoned(tz::offset(9).to_time_zone()).strftime("%Y%m%d%H%M%S%z").to_string()
 }

@@ -226,20 +226,27 @@ pub struct Assigned {
 
 /// Gives persons to groups. Of a person that is parted, the larger part keeps the id, then the one with the
 /// oldest identity; of several persons in a group, one that owns documents survives, then the older
-/// (patient-identity, 6.1). `prefer` says otherwise of identities.
+/// (patient-identity, 6.1). `prefer` says otherwise of identities; `person_of` tells the person and the age
+/// (when it was made) of each.
 pub fn assign(
     groups: &[Vec<i64>],
-    person_of: &HashMap<i64, i64>,
+    person_of: &HashMap<i64, (i64, i64)>,
     standing: &[Standing],
     prefer: &HashMap<i64, i64>,
 ) -> Assigned {
     let mut wish: HashMap<i64, usize> = HashMap::new();
     for person in standing {
         let mut best: Option<(usize, usize, std::cmp::Reverse<i64>)> = None;
+        let stays = |k: &i64| prefer.get(k).is_none_or(|p| *p == person.key);
         for (i, group) in groups.iter().enumerate() {
             let wanted = group.iter().filter(|k| prefer.get(k) == Some(&person.key)).count();
-            let has: Vec<i64> =
-                group.iter().copied().filter(|k| person_of.get(k) == Some(&person.key)).collect();
+            let has: Vec<i64> = group
+                .iter()
+                .filter(|k| stays(k))
+                .filter_map(|k| person_of.get(k))
+                .filter(|(p, _)| *p == person.key)
+                .map(|(_, made)| *made)
+                .collect();
             if wanted == 0 && has.is_empty() {
                 continue;
             }
@@ -330,15 +337,11 @@ mod tests {
         let vetoed = [(1, 3), (4, 6), (2, 5)];
         let f = facts(6, &edges, &vetoed);
         let expected = partition(&f);
-        let mut rng = crate::synthetic::rng::Rng::new(7);
+        let mut dice = crate::service::mpi::tests::Dice::new(7);
         for _ in 0..200 {
             let mut g = facts(6, &edges, &vetoed);
-            for i in (1..g.members.len()).rev() {
-                g.members.swap(i, rng.below(i as u64 + 1) as usize);
-            }
-            for i in (1..g.edges.len()).rev() {
-                g.edges.swap(i, rng.below(i as u64 + 1) as usize);
-            }
+            dice.shuffle(&mut g.members);
+            dice.shuffle(&mut g.edges);
             assert_eq!(partition(&g), expected);
         }
     }
@@ -378,7 +381,8 @@ mod tests {
 
     #[test]
     fn persons_go_with_the_larger_part_and_the_elder_survives() {
-        let person_of: HashMap<i64, i64> = [(1, 10), (2, 10), (3, 10), (4, 11)].into();
+        let person_of: HashMap<i64, (i64, i64)> =
+            [(1, (10, 5)), (2, (10, 6)), (3, (10, 4)), (4, (11, 3))].into();
         let standing = [
             Standing { key: 10, created_at: 5, settled: false },
             Standing { key: 11, created_at: 3, settled: false },
@@ -391,9 +395,14 @@ mod tests {
         let with_documents = [Standing { settled: true, ..standing[0] }, standing[1]];
         let a = assign(&[vec![1, 2, 3, 4]], &person_of, &with_documents, &none);
         assert_eq!(a.persons, [Some(10)]);
+        // Of two parts as large, the one with the older identity.
+        let a = assign(&[vec![1], vec![3]], &person_of, &standing[..1], &none);
+        assert_eq!(a.persons, [None, Some(10)]);
         // A person brought back takes the identities it is said to have.
         let revived = [standing[0], Standing { key: 12, created_at: 9, settled: false }];
         let a = assign(&[vec![1, 2], vec![3]], &person_of, &revived, &[(3, 12)].into());
-        assert_eq!(a.persons, [Some(10), Some(12)]);
+        assert_eq!(a, Assigned { persons: vec![Some(10), Some(12)], joined: vec![] });
+        let a = assign(&[vec![1], vec![3]], &person_of, &revived, &[(3, 12)].into());
+        assert_eq!(a, Assigned { persons: vec![Some(10), Some(12)], joined: vec![] });
     }
 }

@@ -183,8 +183,8 @@ async fn retire(tx: &mut Tx<'_>, old: &Identity, into: i64, at: i64) -> Result<(
     let keys: Vec<i64> =
         super::weigh::features(&old.features)?.keys().into_iter().map(|k| k.hash()).collect();
     identity::set_keys(tx, old.key, &keys, &[]).await?;
-    search::put(tx, old.key, &search::Terms::default(), false).await?;
-    events::drop_pairs(tx, old.key).await
+    // Its pairs stay: they count for nothing while it is no more, and again when it is brought back.
+    search::put(tx, old.key, &search::Terms::default(), false).await
 }
 
 /// The opposite: an id that was merged away is one again, and is found.
@@ -266,7 +266,18 @@ async fn merge_persons(
         Some(_) => return Err(gone(subsumed).into()),
         None => {}
     }
-    let (said, settled) = join(tx, work, at, &from, &into).await?;
+    let mut retired = vec![];
+    // Ids that another source issued are identities, too.
+    if let Some(old) = identity::by_id(tx, &subsumed.id).await?.filter(|i| i.status == Status::Active)
+        && let Some(new) = identity::by_id(tx, &surviving.id).await?
+    {
+        retire(tx, &old, new.key, at).await?;
+        let action = work.action(at, true, "merge");
+        let persons = (Some(from.key), Some(into.key));
+        retired.push(action.event(Kind::Merged, Some(old.key), Some(new.key), persons, Value::Null));
+    }
+    let (mut said, settled) = join(tx, work, at, &from, &into).await?;
+    said.splice(0..0, retired);
     finish(tx, work, said, &settled, vec![vec![subsumed.id.clone()], vec![surviving.id.clone()]]).await?;
     Ok(Fed { ids, person: Some(surviving.id.clone()), created: false, warnings: vec![] })
 }

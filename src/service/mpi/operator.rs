@@ -502,8 +502,12 @@ async fn unmerge(
                     }
                 }
             }
+            // Who has gone elsewhere meanwhile stays there.
             Kind::Linked => {
-                if let Some(back) = back {
+                let now = identity::by_key(tx, key).await?.map(|i| i.person_key);
+                if let Some(back) = back
+                    && now == e.to
+                {
                     part.insert(key);
                     step.prefer.insert(key, back);
                     step.seeds.push(key);
@@ -523,6 +527,16 @@ async fn unmerge(
         .collect();
     said.extend(part_from(tx, &action, &mine, &rest).await?);
     step.seeds.extend(rest.iter().map(|i| i.key));
+    // They were together before, whatever brought them together.
+    for (i, one) in mine.iter().enumerate() {
+        let back = step.prefer.get(&one.key);
+        if let Some(other) = mine.iter().skip(i + 1).find(|o| step.prefer.get(&o.key) == back) {
+            let two = Two::of(one.key, other.key);
+            let event = action.event(Kind::Confirmed, Some(two.0), Some(two.1), (None, None), Value::Null);
+            events::say(tx, two, true, &event.id).await?;
+            said.push(event);
+        }
+    }
     let settled = settle::settle(tx, &work.settings, &work.scales(), &action, &step).await?;
     Ok((said, settled))
 }

@@ -112,8 +112,6 @@ pub(super) struct Settled {
     pub ids: BTreeMap<i64, (BTreeSet<DomainId>, BTreeSet<DomainId>)>,
     /// The network's ids of those persons.
     pub values: HashMap<i64, String>,
-    /// Pairs that link nothing because they are disputed or refused.
-    pub open: Vec<Two>,
     pub events: Vec<Event>,
     pub moved: ownership::Moved,
 }
@@ -205,7 +203,8 @@ pub(super) async fn settle(
     persons.dedup();
     let rows = person::several(tx, &persons).await?;
     let mut outcome = link::partition(&facts);
-    let person_of: HashMap<i64, i64> = c.known.values().map(|i| (i.key, i.person_key)).collect();
+    let person_of: HashMap<i64, (i64, i64)> =
+        c.known.values().map(|i| (i.key, (i.person_key, i.created_at))).collect();
     if disturbs(&outcome.groups, &person_of) {
         facts.settled = person::owners(tx, &persons).await?.into_iter().collect();
         if !facts.settled.is_empty() {
@@ -222,10 +221,7 @@ pub(super) async fn settle(
         .collect();
     let assigned = link::assign(&outcome.groups, &person_of, &standing, &step.prefer);
 
-    let mut settled = Settled {
-        open: outcome.disputed.into_iter().chain(outcome.refused).collect(),
-        ..Settled::default()
-    };
+    let mut settled = Settled::default();
     for p in &rows {
         settled.values.insert(p.key, p.value.0.clone());
         settled.before(p.key);
@@ -238,10 +234,10 @@ pub(super) async fn settle(
 }
 
 /// Whether a group parts a person, or joins two.
-fn disturbs(groups: &[Vec<i64>], person_of: &HashMap<i64, i64>) -> bool {
+fn disturbs(groups: &[Vec<i64>], person_of: &HashMap<i64, (i64, i64)>) -> bool {
     let mut seen: HashSet<i64> = HashSet::new();
     groups.iter().any(|group| {
-        let here: HashSet<i64> = group.iter().filter_map(|k| person_of.get(k)).copied().collect();
+        let here: HashSet<i64> = group.iter().filter_map(|k| person_of.get(k)).map(|(p, _)| *p).collect();
         here.len() > 1 || here.into_iter().any(|p| !seen.insert(p))
     })
 }

@@ -36,6 +36,7 @@ pub struct Identity {
     pub version: i64,
     /// As matching stores them.
     pub features: Stored,
+    pub created_at: i64,
     pub updated_at: i64,
 }
 
@@ -49,8 +50,8 @@ impl std::fmt::Debug for Stored {
     }
 }
 
-const COLUMNS: &str =
-    "identity_key, domain, value, status, person_key, subsumed_into, version, features, updated_at";
+const COLUMNS: &str = "identity_key, domain, value, status, person_key, subsumed_into, version, features, \
+                       created_at, updated_at";
 
 fn read(row: &Row<'_>) -> Result<Identity, DbError> {
     Ok(Identity {
@@ -61,7 +62,8 @@ fn read(row: &Row<'_>) -> Result<Identity, DbError> {
         subsumed_into: row.get(5)?,
         version: row.get(6)?,
         features: Stored(row.get(7)?),
-        updated_at: row.get(8)?,
+        created_at: row.get(8)?,
+        updated_at: row.get(9)?,
     })
 }
 
