@@ -28,8 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The state of a request's audit record. A handler cannot answer without one.
 #[derive(Debug)]
 pub enum Audited {
-    /// Written with the change it records.
+    /// Written with the change it records; so is the answer, where that goes elsewhere.
     Written,
+    /// Written by the service that was asked, which knows nothing of answers.
+    Apart,
     /// A query, and `audit.queries` is off.
     NotKept,
     /// To be written before the answer leaves.
@@ -68,8 +70,8 @@ impl Audit {
                 self.together.write(row).await.map_err(database)
             }
             (Audited::Due(event), answer) => self.append(vec![*event], answer).await,
-            (Audited::Written | Audited::NotKept, None) => Ok(()),
-            (Audited::Written | Audited::NotKept, answer) => self.append(vec![], answer).await,
+            (Audited::Written | Audited::Apart | Audited::NotKept, None) => Ok(()),
+            (Audited::Written | Audited::Apart | Audited::NotKept, answer) => self.append(vec![], answer).await,
         }
     }
 

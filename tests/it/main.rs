@@ -23,6 +23,8 @@ mod layers;
 mod mllp_door;
 mod moving;
 mod mpi_v2;
+mod mpi_fhir;
+mod mpi_v3;
 mod multi_patient;
 mod no_room;
 mod on_demand;
