@@ -7,6 +7,7 @@ pub mod http;
 pub mod metrics;
 pub mod mllp;
 pub mod ops;
+pub mod reviews;
 pub mod soap;
 pub mod tls;
 pub mod wsdl;
@@ -26,6 +27,7 @@ use as_of::AsOfFace;
 use clock::Clock;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
+use reviews::ReviewFace;
 
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,8 @@ pub struct Faces<H> {
     pub index: Option<Arc<mllp::MllpFace>>,
     /// Questions as of a moment, on listeners of role ops.
     pub as_of: Option<AsOfFace>,
+    /// The reviewers' worklist, there too.
+    pub reviews: Option<ReviewFace>,
 }
 
 /// Opens the configured listeners: `soap` behind those of role soap, `index` behind those of role mllp; health, metrics and questions as of a
@@ -67,7 +71,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, as_of } = faces;
+    let Faces { soap, index, as_of, reviews } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];
@@ -77,7 +81,7 @@ pub async fn listen<H: http::Handler>(
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
-    let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of);
+    let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of).with_reviews(reviews);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let ops = Arc::new(ops);
     let mut listening = Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -265,8 +266,10 @@ struct Worker {
 impl Worker {
     async fn run(self, mut incoming: mpsc::Receiver<(u64, FeedMessage)>) -> anyhow::Result<()> {
         while let Some((number, message)) = incoming.recv().await {
+            let received_at = Timestamp::now();
             let context = Context {
-                request_id: time_uuid(self.context.received_at).to_string(),
+                received_at,
+                request_id: time_uuid(received_at).to_string(),
                 ..self.context.clone()
             };
             match self.mpi.feed(&context, message).await {

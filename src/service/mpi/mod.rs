@@ -6,6 +6,7 @@
 //! record, and the notices to be sent.
 
 mod admit;
+mod courier;
 mod domains;
 mod feed;
 mod link;
@@ -41,6 +42,7 @@ use crate::store::db::{Db, DbError};
 use crate::store::mpi::{identity, review as kept};
 
 pub use crate::store::mpi::review::State as ReviewState;
+pub use courier::{Notices, Sent};
 pub use domains::{Domain, Domains};
 pub use notices::{KIND as NOTICE, Notice};
 pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
