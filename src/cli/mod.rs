@@ -14,6 +14,7 @@ mod import;
 mod keep;
 mod log;
 mod migrate;
+mod mpi;
 mod operator;
 mod outbox;
 mod patient;
@@ -137,6 +138,10 @@ enum Command {
     #[command(after_help = outbox::EXAMPLES)]
     Outbox(outbox::Arguments),
 
+    /// See and correct the index of patients; review, import
+    #[command(after_help = mpi::EXAMPLES)]
+    Mpi(mpi::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -224,6 +229,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Export(arguments) => export::run(arguments, lang),
         Command::Import(arguments) => import::run(&arguments, lang),
         Command::Outbox(arguments) => outbox::run(arguments, lang),
+        Command::Mpi(arguments) => mpi::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

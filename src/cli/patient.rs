@@ -1,6 +1,6 @@
 //! `chiren patient`: patients added by an operator, and listed. Works beside a running gateway.
 
-mod csv;
+pub(super) mod csv;
 
 use std::collections::HashMap;
 use std::io::Read;
