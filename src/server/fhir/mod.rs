@@ -71,7 +71,9 @@ fn allowed(path: &str) -> Option<&'static str> {
 
 /// One segment that may be a logical id.
 fn is_plain(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    !id.is_empty()
+        && id.len() <= 64
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 /// The path below [`BASE`].
@@ -82,7 +84,8 @@ fn below(path: &str) -> Option<String> {
 }
 
 fn route(method: &Method, path: &str) -> Result<Route, Denied> {
-    let unknown = || Denied::new(StatusCode::NOT_FOUND, IssueCode::NotFound, "nothing is served at this path");
+    let unknown =
+        || Denied::new(StatusCode::NOT_FOUND, IssueCode::NotFound, "nothing is served at this path");
     let path = below(path).ok_or_else(unknown)?;
     let methods = allowed(&path).ok_or_else(unknown)?;
     let get = matches!(*method, Method::GET | Method::HEAD);
@@ -168,7 +171,9 @@ impl FhirFace {
             }
             Route::Read(id) => search::read(self, &context, &id).await,
             Route::PixByGet => pix::by_query(self, &context, &query).await,
-            Route::PixByPost => pix::by_resource(self, &context, &negotiate::resource(request).await?.0).await,
+            Route::PixByPost => {
+                pix::by_resource(self, &context, &negotiate::resource(request).await?.0).await
+            }
             Route::Match => {
                 let (resource, _) = negotiate::resource(request).await?;
                 matching::answer(self, &context, &base, &resource).await

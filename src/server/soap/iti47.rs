@@ -53,7 +53,9 @@ pub async fn answer(
                 .collect();
             query.fuzzy |= least > 0 && least < 100;
             return match mpi.find(context, query, page).await {
-                Ok(found) => Ok(found_reply(context, message_id, mpi, &header, &asked, found, &domains, least)),
+                Ok(found) => {
+                    Ok(found_reply(context, message_id, mpi, &header, &asked, found, &domains, least))
+                }
                 Err(refused) => {
                     let ended = refusal(context, refused, &paths)?;
                     Ok(failed(context, message_id, &header, &asked, ended, Audited::Apart))
@@ -133,13 +135,8 @@ fn found_reply(
         .collect();
     let totals = Totals { total: total.saturating_sub(left_out), current: subjects.len() as u64, remaining };
     let query_ack = if subjects.is_empty() { QueryAck::NothingFound } else { QueryAck::Found };
-    let answer = Answer {
-        ack: Ack::Accept,
-        query_ack,
-        details: &[],
-        subjects: &subjects,
-        totals: Some(totals),
-    };
+    let answer =
+        Answer { ack: Ack::Accept, query_ack, details: &[], subjects: &subjects, totals: Some(totals) };
     write(context, message_id, header, asked, &answer, Audited::Apart, Outcome::Success)
 }
 

@@ -136,7 +136,9 @@ fn known(device: Node<'_, '_>) -> Device {
     let valid = |ii: Ii| Some(ii).filter(|ii| ii.root.as_ref().is_some_and(|root| is_uid(root)));
     Device {
         id: child(device, "id").map(Ii::read).and_then(valid).unwrap_or_default(),
-        organization: descend(device, &["asAgent", "representedOrganization", "id"]).map(Ii::read).and_then(valid),
+        organization: descend(device, &["asAgent", "representedOrganization", "id"])
+            .map(Ii::read)
+            .and_then(valid),
     }
 }
 
@@ -225,4 +227,3 @@ pub fn open_request(
 ) {
     open(w, &Wrapper { interaction, own, processing, accept_ack: "AL", receiver, sender });
 }
-
