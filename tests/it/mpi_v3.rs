@@ -419,12 +419,17 @@ async fn a_merge_moves_an_id() {
         fed(&gateway, &message(feed::ADDED, &[old.clone(), other.clone()], &misaki(), None)).await.code,
         "AA"
     );
-    assert_eq!(fed(&gateway, &message(feed::ADDED, &[new.clone()], &misaki(), None)).await.code, "AA");
-    let merged = fed(&gateway, &message(feed::RESOLVED, &[new.clone()], &misaki(), Some(&old))).await;
+    assert_eq!(
+        fed(&gateway, &message(feed::ADDED, std::slice::from_ref(&new), &misaki(), None)).await.code,
+        "AA"
+    );
+    let merged =
+        fed(&gateway, &message(feed::RESOLVED, std::slice::from_ref(&new), &misaki(), Some(&old))).await;
     assert_eq!(merged.code, "AA", "{:?}", merged.details);
     let now = asked_pix(&gateway, &other, &[HOSPA]).await;
     assert!(!now.ids.iter().any(|id| id.extension.as_deref() == Some("OLD1")), "{:?}", now.ids);
-    let same = fed(&gateway, &message(feed::RESOLVED, &[new.clone()], &misaki(), Some(&new))).await;
+    let same =
+        fed(&gateway, &message(feed::RESOLVED, std::slice::from_ref(&new), &misaki(), Some(&new))).await;
     assert_eq!((said(&same).0.as_str(), said(&same).1.as_str()), ("AE", "205"));
 }
 
@@ -468,7 +473,7 @@ async fn training_data_changes_nothing() {
     let gateway = gateway().await;
     let id = Ii::with(HOSPA, "T1");
     let training = |of: &str| of.replacen("processingCode code=\"P\"", "processingCode code=\"T\"", 1);
-    let good = message(feed::ADDED, &[id.clone()], &misaki(), None);
+    let good = message(feed::ADDED, std::slice::from_ref(&id), &misaki(), None);
     let checked = fed(&gateway, &training(&good)).await;
     assert_eq!((checked.code.as_str(), checked.details.len()), ("AA", 1));
     assert_eq!(said(&asked_pix(&gateway, &id, &[]).await.acknowledgement).0, "AE");

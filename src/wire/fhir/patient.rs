@@ -487,12 +487,11 @@ pub fn write(id: &str, ids: &[DomainId], of: &Demographics) -> Value {
     });
     put("gender", json!(gender));
     put("birthDate", json!(of.birth_date.as_deref().and_then(written_date)));
-    match of.deceased.as_deref() {
-        Some(when) => match written_date(when) {
+    if let Some(when) = of.deceased.as_deref() {
+        match written_date(when) {
             Some(date) => put("deceasedDateTime", json!(date)),
             None => put("deceasedBoolean", json!(true)),
-        },
-        None => {}
+        }
     }
     put("address", of.addresses.iter().flatten().map(write_address).collect::<Vec<_>>().into());
     match (of.birth_order, of.multiple_birth) {

@@ -105,14 +105,11 @@ fn upsert<'a, 'i>(findings: &mut Findings<'a, 'i>, event: Node<'a, 'i>) -> Optio
         findings.problem(code::REQUIRED, patient, "no id of the patient has an extension");
     }
     let mut sent = person::sent(findings, child(patient, "patientPerson")?);
-    let also = |f: &mut Findings<'a, 'i>| {
-        // Addresses and telephones may stand at the patient's role, too.
-        let addresses: Vec<_> =
-            children(patient, "addr").take(MOST_IDS).filter_map(|n| f.address(n)).collect();
-        let phones: Vec<_> = children(patient, "telecom").take(MOST_IDS).filter_map(|n| f.phone(n)).collect();
-        (addresses, phones)
-    };
-    let (addresses, phones) = also(findings);
+    // Addresses and telephones may stand at the patient's role, too.
+    let addresses: Vec<_> =
+        children(patient, "addr").take(MOST_IDS).filter_map(|n| findings.address(n)).collect();
+    let phones: Vec<_> =
+        children(patient, "telecom").take(MOST_IDS).filter_map(|n| findings.phone(n)).collect();
     if sent.addresses == Update::Keep && !addresses.is_empty() {
         sent.addresses = Update::Set(addresses);
     }
