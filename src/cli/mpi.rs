@@ -2,6 +2,7 @@
 
 mod import;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -14,6 +15,7 @@ use super::send::table;
 use super::{ConfigFile, print};
 use crate::app;
 use crate::config::{Config, Language};
+use crate::matching::{Model, Thresholds};
 use crate::model::identity::{DomainId, NameScript};
 use crate::model::transaction::Transaction;
 use crate::server::clock::Clock;
@@ -34,6 +36,7 @@ Examples:
   chiren mpi unmerge CHUO:0012346 --reason 'merged by mistake'
   chiren mpi review list
   chiren mpi review decide 019ac0de-5e2f-7cc1-9a5e-3f6c6c1f0a11 same --reason 'same address'
+  chiren mpi train --out model.json && chiren mpi trial model.json && chiren mpi accept model.json
   chiren mpi import patients.csv --domain CHUO
   chiren mpi import adt.hl7";
 
@@ -124,6 +127,42 @@ enum What {
     Review {
         #[command(subcommand)]
         what: Review,
+    },
+    /// Estimate weights from the network's own identities; nothing changes until the model is accepted
+    Train {
+        /// Write the model to a file, too
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// See what another model, or other thresholds, would do; nothing is changed
+    Trial {
+        /// A model file, or the id of one trained here; none: the one in force
+        model: Option<String>,
+
+        /// Try another threshold of links, in bits
+        #[arg(long)]
+        link: Option<f64>,
+
+        /// Try another threshold of reviews, in bits
+        #[arg(long)]
+        review: Option<f64>,
+
+        /// Look at one identity in so many
+        #[arg(long, default_value_t = 1)]
+        sample: u64,
+    },
+    /// Decide by a model from now on
+    Accept {
+        /// A model file, or the id of one trained here
+        model: String,
+
+        /// With another threshold of links, in bits
+        #[arg(long)]
+        link: Option<f64>,
+
+        /// With another threshold of reviews, in bits
+        #[arg(long)]
+        review: Option<f64>,
     },
     /// Feed a file: CSV, or HL7 v2 messages
     #[command(after_help = import::EXAMPLES)]
@@ -323,7 +362,61 @@ async fn asked(opened: &Opened, what: &What, language: Language) -> anyhow::Resu
             json(&mpi.split(context, &ids, by, reason).await.map_err(refused)?)
         }
         What::Review { what } => review(opened, what, language).await,
+        What::Train { out } => {
+            let origin = format!("trained by {by} at {:.0}", context.received_at);
+            let hear = |seen: u64| {
+                if seen % 100_000 == 0 {
+                    eprintln!("{seen}");
+                }
+            };
+            let learned = mpi.train(context, &origin, &hear).await.map_err(failure)?;
+            if let Some(path) = out {
+                let text = serde_json::to_string_pretty(&learned.model)?;
+                std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
+            }
+            json(&serde_json::json!({ "id": learned.id, "identities": learned.identities }))
+        }
+        What::Trial { model, link, review, sample } => {
+            let other = match model {
+                Some(name) => model_of(opened, name).await?,
+                None => (*mpi.model()).clone(),
+            };
+            let other = with_thresholds(&other, *link, *review);
+            let hear = |seen: u64| {
+                if seen % 100_000 == 0 {
+                    eprintln!("{seen}");
+                }
+            };
+            json(&mpi.try_model(&other, *sample, &hear).await.map_err(failure)?)
+        }
+        What::Accept { model, link, review } => {
+            let model = with_thresholds(&model_of(opened, model).await?, *link, *review);
+            mpi.accept_model(context, &model, by).await.map_err(failure)?;
+            json(&serde_json::json!({ "accepted": model.id(), "thresholds": model.thresholds() }))
+        }
         What::Import(_) => bail!("an import is no question"),
+    }
+}
+
+/// The model of a file, or one trained here.
+async fn model_of(opened: &Opened, name: &str) -> anyhow::Result<Model> {
+    if let Some(model) = opened.mpi.kept_model(name).await.map_err(failure)? {
+        return Ok(model);
+    }
+    let text = std::fs::read_to_string(name)
+        .with_context(|| format!("{name} is neither a model trained here nor a file that can be read"))?;
+    serde_json::from_str(&text).with_context(|| format!("{name} is no matching model"))
+}
+
+fn with_thresholds(model: &Model, link: Option<f64>, review: Option<f64>) -> Model {
+    let own = model.thresholds();
+    match (link, review) {
+        (None, None) => model.clone(),
+        _ => model.with_thresholds(Thresholds {
+            link: link.unwrap_or(own.link),
+            review: review.unwrap_or(own.review),
+            ..own
+        }),
     }
 }
 

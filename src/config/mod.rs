@@ -143,6 +143,9 @@ impl Config {
         }
         self.hl7v2.check(&mut list);
         self.mpi.check(&self.network.patient_id_authority, self.network.allow_example_oids, &mut list);
+        if self.mpi.enabled && self.mpi.reviews {
+            listener::check_private(&self.listener, "mpi.reviews", &mut list);
+        }
         if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled {
             list.push(Fault::new(
                 "registry.enabled",

@@ -58,6 +58,12 @@ section! {
         /// Notices that may wait for one consumer; with as many, the oldest go on waiting and an operator is
         /// told by the metrics.
         notices_waiting: u64 = 100_000,
+        /// What this index calls itself where it speaks first (MSH-3 and MSH-4 of ITI-10).
+        application: String = "CHIREN".into(),
+        facility: String = String::new(),
+        /// Whether listeners of role ops answer `/mpi/reviews`: the worklist of what the machine cannot decide,
+        /// and decisions. That is patients' data, so such a listener must be on loopback or its `tls` `mutual`.
+        reviews: bool = false,
         /// Authorities (namespace or OID) whose ids are refused by law: those of 個人番号.
         forbidden_authorities: Vec<String> = vec![],
         /// The assigning authorities, a `[[mpi.domain]]` each.

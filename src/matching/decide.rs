@@ -95,6 +95,8 @@ struct Held {
     best: Comparison,
     /// Of the best identity, and conflicts with any.
     vetoes: Vetoes,
+    /// Address, telephone or insurance agrees with any identity's.
+    agrees: bool,
     corroborated: bool,
     strong: bool,
 }
@@ -132,8 +134,7 @@ impl Model {
             h.corroborated = h.corroborated || self.is_rare(&h.best, h.best.namesakes.max(others));
         }
         let (outcome, reason) = self.choose(limits.link, limits.review, limits.margin, &held, candidates);
-        let shown =
-            held.iter().take_while(|h| h.best.total >= limits.review && h.is_worth_a_look(limits.link));
+        let shown = held.iter().take_while(|h| h.best.total >= limits.review && h.is_worth_a_look());
         let shown = shown.count().clamp(1, NAMED);
         let ranked = held.iter().take(shown).filter_map(|h| {
             let candidate = candidates.get(h.person)?;
@@ -170,13 +171,12 @@ impl Model {
             if held.as_ref().is_none_or(|h| c.total > h.best.total) {
                 let vetoes = c.vetoes;
                 held =
-                    Some(Held { person: at, identity, best: c, vetoes, corroborated: false, strong: false });
+                    Some(Held { person: at, identity, best: c, vetoes, agrees, corroborated: false, strong });
             }
         }
         let mut held = held?;
         held.vetoes = held.vetoes.all(conflicts);
-        held.corroborated = agrees;
-        held.strong = strong;
+        (held.agrees, held.corroborated, held.strong) = (agrees, agrees, strong);
         Some(held)
     }
 
@@ -204,8 +204,7 @@ impl Model {
                 None => (Outcome::New, Reason::NoCandidate),
             };
         }
-        let Some(first_worth) = held.iter().find(|h| h.best.total >= review && h.is_worth_a_look(link))
-        else {
+        let Some(first_worth) = held.iter().find(|h| h.best.total >= review && h.is_worth_a_look()) else {
             let reason = match first.vetoes.list().first() {
                 Some(veto) if first.best.total >= review => Reason::Vetoed(*veto),
                 _ => Reason::Below,
@@ -240,9 +239,18 @@ impl Held {
         self.strong && self.vetoes.is_empty()
     }
 
-    /// Whether a reviewer should see it.
-    fn is_worth_a_look(&self, link: f64) -> bool {
-        let _ = link;
-        true
+    /// Whether a reviewer should see it: there is a doubt. Siblings, spouses and twins whose names are known are none.
+    fn is_worth_a_look(&self) -> bool {
+        let level = |field: Field| self.best.level(field);
+        let given = self.vetoes.has(Veto::GivenName);
+        let family = levels::is_same(level(Field::FamilyKana)) || levels::is_same(level(Field::FamilyKanji));
+        // Twins: one family name, two given names in either script. A 通称名 has another family name too.
+        let both = level(Field::GivenKana) == Level::Differs
+            && matches!(level(Field::GivenKanji), Level::Differs | Level::Partly);
+        let more = level(Field::BirthDate) == Level::Differs
+            || [Veto::Sex, Veto::Branch, Veto::BirthOrder].into_iter().any(|v| self.vetoes.has(v));
+        // A namesake born on another day, unless the house is the same: parent and child, or a date gone wrong.
+        let namesake = self.vetoes.has(Veto::BirthDate) && !self.agrees;
+        !(self.vetoes.has(Veto::DoNotLink) || namesake || given && (more || family && both))
     }
 }

@@ -103,6 +103,12 @@ fn sounds(kana: &str, other_kana: &str, sound: &str, other: &str) -> Level {
         () if sound.is_empty() || other.is_empty() => Level::Missing,
         () if !kana.is_empty() && kana == other_kana => Level::Equal,
         () if sound == other => Level::Sound,
+        // One side came in Latin letters.
+        () if kana.is_empty() != other_kana.is_empty()
+            && fold::without_apostrophe(sound) == fold::without_apostrophe(other) =>
+        {
+            Level::Sound
+        }
         () if one_edit(sound, other) || voiceless_equal(sound, other) => Level::Near,
         () => Level::Differs,
     }

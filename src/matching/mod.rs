@@ -7,13 +7,19 @@
 mod decide;
 mod features;
 pub mod fold;
+mod index;
 mod keys;
 mod levels;
 mod model;
 mod score;
+mod train;
+mod trial;
 
 pub use decide::{Candidate, Judgement, Known, Outcome, Ranked, Reason, Subject};
 pub use features::{BadFeatures, Features};
+pub use index::Index;
 pub use keys::{BLOCK_CAP, Key, KeyKind};
-pub use model::{Frequencies, LevelRate, Model, ModelData, Thresholds};
+pub use model::{FieldFrequencies, Frequencies, LevelRate, Model, ModelData, Thresholds};
 pub use score::{Comparison, Field, FieldScore, Level, Score, Veto};
+pub use train::{Trained, Trainer};
+pub use trial::{Trial, Zone};

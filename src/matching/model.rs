@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::score::{FIELDS, Field, LEVELS, Level};
-pub use frequencies::Frequencies;
+pub use frequencies::{FieldFrequencies, Frequencies};
 
 /// Where the zones begin, in bits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Thresholds {
     pub namesakes: f64,
     /// The same where one of the three is known to differ.
     pub namesakes_elsewhere: f64,
+    /// The same where two or three do: so people look who only share the name.
+    pub namesakes_all_else: f64,
 }
 
 /// How often a level is seen: among pairs that are one person (m), and among others (u).

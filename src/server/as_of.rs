@@ -117,7 +117,7 @@ fn read(query: &str) -> Result<AsOf, String> {
 }
 
 /// Percent-decoded; `+` stands for itself, as in offsets of times.
-fn decoded(text: &str) -> Result<String, String> {
+pub(super) fn decoded(text: &str) -> Result<String, String> {
     let mut out = vec![];
     let mut octets = text.bytes();
     while let Some(octet) = octets.next() {

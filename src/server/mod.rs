@@ -8,6 +8,7 @@ pub mod http;
 pub mod metrics;
 pub mod mllp;
 pub mod ops;
+pub mod reviews;
 pub mod soap;
 pub mod tls;
 pub mod wsdl;
@@ -27,6 +28,7 @@ use as_of::AsOfFace;
 use clock::Clock;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
+use reviews::ReviewFace;
 
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,8 @@ pub struct Faces<H> {
     pub fhir: Option<Arc<fhir::FhirFace>>,
     /// Questions as of a moment, on listeners of role ops.
     pub as_of: Option<AsOfFace>,
+    /// The reviewers' worklist, there too.
+    pub reviews: Option<ReviewFace>,
 }
 
 /// Opens the configured listeners: each of `faces` behind those of its role; health, metrics and questions as of a
@@ -70,7 +74,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, fhir, as_of } = faces;
+    let Faces { soap, index, fhir, as_of, reviews } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];
@@ -80,7 +84,7 @@ pub async fn listen<H: http::Handler>(
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
-    let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of);
+    let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of).with_reviews(reviews);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let fhir = fhir.map(|inner| Arc::new(WithHealth { inner, ops: ops.health_only() }));
     let ops = Arc::new(ops);

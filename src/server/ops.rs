@@ -1,5 +1,5 @@
 //! Health and metrics: `GET /health/live`, `/health/ready`, `/metrics`; where the configuration allows it,
-//! questions as of a moment ([`as_of`](super::as_of)).
+//! questions as of a moment ([`as_of`](super::as_of)) and the reviewers' worklist ([`reviews`](super::reviews)).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::as_of::{self, AsOfFace};
 use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
+use super::reviews::ReviewFace;
 
 /// Asks the parts of the program whether they can work; answers a short phrase for each that
 /// cannot, such as `database: no connection`.
@@ -28,12 +29,13 @@ pub struct Ops {
     stop: CancellationToken,
     metrics: Option<Metrics>,
     as_of: Option<AsOfFace>,
+    reviews: Option<ReviewFace>,
 }
 
 impl Ops {
     /// Ready until `stop`, as far as `readiness` finds no fault.
     pub fn new(readiness: Readiness, stop: CancellationToken, metrics: Option<Metrics>) -> Self {
-        Self { readiness, stop, metrics, as_of: None }
+        Self { readiness, stop, metrics, as_of: None, reviews: None }
     }
 
     /// The same with `/registry/as-of`.
@@ -41,9 +43,14 @@ impl Ops {
         Self { as_of, ..self }
     }
 
+    /// The same with `/mpi/reviews`.
+    pub fn with_reviews(self, reviews: Option<ReviewFace>) -> Self {
+        Self { reviews, ..self }
+    }
+
     /// The same without `/metrics` and patients' data, for listeners others can reach.
     pub fn health_only(&self) -> Self {
-        Self { metrics: None, as_of: None, ..self.clone() }
+        Self { metrics: None, as_of: None, reviews: None, ..self.clone() }
     }
 
     /// Whether `path` is ours.
@@ -89,8 +96,10 @@ impl Ops {
 
 impl Handler for Ops {
     async fn handle(&self, request: Request) -> Response<RespBody> {
-        match &self.as_of {
-            Some(face) if request.uri.path() == as_of::PATH => face.handle(request).await,
+        let path = request.uri.path();
+        match (&self.as_of, &self.reviews) {
+            (Some(face), _) if path == as_of::PATH => face.handle(request).await,
+            (_, Some(face)) if ReviewFace::serves(path) => face.handle(request).await,
             _ => self.answer(&request.method, request.uri.path()).await,
         }
     }

@@ -14,6 +14,7 @@ mod hl7;
 mod jis;
 mod pdf;
 mod people;
+pub mod population;
 mod rng;
 
 use jiff::Span;

@@ -22,6 +22,8 @@ mod http_door;
 mod layers;
 mod mllp_door;
 mod moving;
+mod mpi_import;
+mod mpi_registry;
 mod mpi_v2;
 mod mpi_fhir;
 mod mpi_v3;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -265,8 +266,10 @@ struct Worker {
 impl Worker {
     async fn run(self, mut incoming: mpsc::Receiver<(u64, FeedMessage)>) -> anyhow::Result<()> {
         while let Some((number, message)) = incoming.recv().await {
+            let received_at = Timestamp::now();
             let context = Context {
-                request_id: time_uuid(self.context.received_at).to_string(),
+                received_at,
+                request_id: time_uuid(received_at).to_string(),
                 ..self.context.clone()
             };
             match self.mpi.feed(&context, message).await {
@@ -299,7 +302,7 @@ impl Items {
     fn open(config: &Config, arguments: &Arguments, opened: &Opened) -> anyhow::Result<Self> {
         let path = &arguments.file;
         let open = || File::open(path).with_context(|| path.display().to_string());
-        let mut reader = BufReader::with_capacity(1 << 20, open()?);
+        let mut reader = BufReader::with_capacity(BUFFER, open()?);
         let beginning = reader.fill_buf()?;
         let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
         let is_hl7 = beginning.first() == Some(&0x0b)
@@ -375,13 +378,17 @@ impl Iterator for Items {
                 let complete = match next_message(ahead, *ended) {
                     Some(complete) => complete,
                     None => {
-                        let mut more = vec![];
-                        match reader.read_until(b'\r', &mut more) {
-                            Ok(0) => *ended = true,
-                            Ok(_) => ahead.extend(more),
+                        // Segments may end in CR, LF or both: nothing tells where a message ends but the next.
+                        let read = match reader.fill_buf() {
+                            Ok(more) => {
+                                ahead.extend_from_slice(more);
+                                more.len()
+                            }
                             Err(e) => return Some(Err(e.into())),
-                        }
-                        if ahead.len() > MOST {
+                        };
+                        reader.consume(read);
+                        *ended = read == 0;
+                        if ahead.len() > MOST + BUFFER {
                             return Some(Err(anyhow!("a message is longer than {MOST} bytes")));
                         }
                         continue;
@@ -404,6 +411,8 @@ impl Iterator for Items {
     }
 }
 
+/// Bytes read at a time.
+const BUFFER: usize = 1 << 18;
 /// Bytes of one message at most.
 const MOST: usize = 4 << 20;
 

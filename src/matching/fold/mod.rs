@@ -19,7 +19,7 @@ pub use kana::{is_kana, kana, sound, voiceless};
 pub use kanji::{WILDCARD, is_han, kanji, variants};
 pub use newborn::newborn;
 pub use phone::{is_mobile, phone};
-pub use roman::{is_roman, roman, roman_sound};
+pub use roman::{is_roman, roman, roman_sound, without_apostrophe};
 
 use unicode_normalization::UnicodeNormalization as _;
 

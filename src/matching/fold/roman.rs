@@ -54,6 +54,32 @@ pub fn roman_sound(roman: &str) -> Option<String> {
     Some(sound(&kana))
 }
 
+/// ン before a vowel as Latin letters without an apostrophe read it: KENICHI is ケンイチ and ケニチ. Takes L2 of kana.
+pub fn without_apostrophe(sound: &str) -> String {
+    let mut out = String::with_capacity(sound.len());
+    let mut chars = sound.chars().peekable();
+    while let Some(c) = chars.next() {
+        let read = match (c, chars.peek()) {
+            ('ン', Some('ア')) => 'ナ',
+            ('ン', Some('イ')) => 'ニ',
+            ('ン', Some('ウ')) => 'ヌ',
+            ('ン', Some('エ')) => 'ネ',
+            ('ン', Some('オ')) => 'ノ',
+            ('ン', Some('ヤ' | 'ユ' | 'ヨ')) => {
+                out.push('ニ');
+                continue;
+            }
+            _ => {
+                out.push(c);
+                continue;
+            }
+        };
+        chars.next();
+        out.push(read);
+    }
+    out
+}
+
 fn is_vowel(c: u8) -> bool {
     matches!(c, b'A' | b'I' | b'U' | b'E' | b'O')
 }
@@ -145,6 +171,16 @@ mod tests {
             // N before a vowel is read as its syllable: SHIN'ICHI loses its apostrophe.
             let expected = if latin == "Shin'ichi" { "シニチ".to_owned() } else { sound(&kana(written)) };
             assert_eq!(roman_sound(&roman(latin)), Some(expected), "{latin}");
+        }
+    }
+
+    #[test]
+    fn an_apostrophe_that_is_missing_is_no_difference() {
+        for (latin, written) in
+            [("Kenichi", "ケンイチ"), ("JUNYA", "ジュンヤ"), ("Shinobu", "シノブ"), ("Honami", "ホナミ")]
+        {
+            let read = roman_sound(&roman(latin)).map(|s| without_apostrophe(&s));
+            assert_eq!(read, Some(without_apostrophe(&sound(&kana(written)))), "{latin}");
         }
     }
 

@@ -148,7 +148,7 @@ impl Model {
             }
         }
         c.agrees = matches!(c.levels[Field::Address as usize], Level::Equal | Level::Known)
-            || c.levels[Field::Phone as usize] == Level::Equal
+            || matches!(c.levels[Field::Phone as usize], Level::Equal | Level::Near)
             || matches!(c.levels[Field::Insurance as usize], Level::Equal | Level::Known);
         c.differing = fields.iter().filter(|at| c.levels[**at] == Level::Differs).count() as u8;
     }
@@ -200,11 +200,13 @@ impl Model {
         let given = levels::is_same(level(Field::GivenKana)) || levels::is_same(level(Field::GivenKanji));
         let swapped =
             level(Field::FamilyKana) == Level::Swapped || level(Field::FamilyKanji) == Level::Swapped;
+        let limits = self.data.thresholds;
         let limit = match c.differing {
-            0 => self.data.thresholds.namesakes,
-            _ => self.data.thresholds.namesakes_elsewhere,
+            0 => limits.namesakes,
+            1 => limits.namesakes_elsewhere,
+            _ => limits.namesakes_all_else,
         };
-        family && given && !swapped && level(Field::BirthDate) == Level::Equal && namesakes <= limit
+        family && given && !swapped && level(Field::BirthDate) == Level::Equal && namesakes < limit
     }
 }
 

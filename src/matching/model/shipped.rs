@@ -95,12 +95,15 @@ pub(super) fn data() -> ModelData {
     });
     ModelData {
         origin: "shipped with the program".into(),
+        // patient-identity.md §6.5, its start values. That a name is rare corroborates nothing until a network has
+        // looked at what such links are worth there: docs/matching.md tells what each limit gives.
         thresholds: Thresholds {
             link: 12.0,
             review: 0.0,
             margin: 4.0,
-            namesakes: 3e-4,
-            namesakes_elsewhere: 3e-5,
+            namesakes: 0.0,
+            namesakes_elsewhere: 0.0,
+            namesakes_all_else: 0.0,
         },
         pairs_per_identity: 1.5,
         birth_dates: 25_000.0,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::notices::Notice;
-use super::{Domains, Settings};
+use super::Domains;
 use crate::config::MpiConfig;
 use crate::peer::mllp::{MllpClient, MllpError, Notification, Verdict};
 

@@ -115,6 +115,7 @@ impl Mpi {
         let allowed: Vec<&str> = ids.iter().map(|id| id.value.as_str()).collect();
         let keeps_insurance = self.settings.config.insurance || !says_insurance(&task);
         let raw = if keeps_insurance { number::struck(&raw, &allowed) } else { vec![] };
+        self.follow_model(context).await;
         let source_told = json!({
             "application": source.application,
             "facility": source.facility,

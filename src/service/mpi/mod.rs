@@ -6,10 +6,12 @@
 //! record, and the notices to be sent.
 
 mod admit;
+mod courier;
 mod domains;
 mod feed;
 mod link;
 mod merge;
+mod models;
 mod notices;
 mod number;
 pub mod operator;
@@ -24,7 +26,7 @@ mod terms;
 mod view;
 mod weigh;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::MpiConfig;
@@ -41,7 +43,9 @@ use crate::store::db::{Db, DbError};
 use crate::store::mpi::{identity, review as kept};
 
 pub use crate::store::mpi::review::State as ReviewState;
+pub use courier::{Notices, Sent};
 pub use domains::{Domain, Domains};
+pub use models::{Learned, Tried};
 pub use notices::{KIND as NOTICE, Notice};
 pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
 
@@ -60,6 +64,8 @@ struct State {
     /// Active identities when last counted, and feeds taken since.
     counted: AtomicU64,
     since: AtomicU64,
+    /// When it was last looked whether another model was accepted (microseconds since 1970).
+    looked: AtomicI64,
 }
 
 /// What the index was configured to.
@@ -176,6 +182,7 @@ impl Mpi {
             model: RwLock::new(Arc::new(model)),
             counted: AtomicU64::new(u64::MAX),
             since: AtomicU64::new(0),
+            looked: AtomicI64::new(i64::MIN),
         };
         Ok(Self { db, audit, settings: Arc::new(settings), state: Arc::new(state) })
     }

@@ -285,7 +285,7 @@ impl Mpi {
                     if let Some(person) = person_of(tx, &id, &network).await? {
                         all.extend(events::of_person(tx, person).await?);
                     }
-                    all.sort_by(|a, b| a.id.cmp(&b.id));
+                    all.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
                     all.dedup_by(|a, b| a.id == b.id);
                     named_events(tx, &network, all).await
                 })

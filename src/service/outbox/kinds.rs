@@ -1,6 +1,7 @@
 //! What the outbox delivers, and who does it. A new effect is a variant here and its courier.
 
 use crate::service::answers::Answers;
+use crate::service::mpi::{self, Notices, Sent};
 use crate::store::outbox::Claimed;
 
 /// What a row is.
@@ -8,15 +9,18 @@ use crate::store::outbox::Claimed;
 pub enum Kind {
     /// An asynchronous answer.
     Answer,
+    /// The ids of a patient have changed (ITI-10, ITI-46).
+    PixUpdate,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 1] = [Self::Answer];
+    pub const ALL: [Kind; 2] = [Self::Answer, Self::PixUpdate];
 
     /// `outbox.kind`
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Answer => "answer",
+            Kind::PixUpdate => mpi::NOTICE,
         }
     }
 }
@@ -46,16 +50,27 @@ impl Delivery {
 #[derive(Clone, Default)]
 pub struct Couriers {
     pub answers: Option<Answers>,
+    pub notices: Option<Notices>,
 }
 
 impl Couriers {
     pub(super) async fn deliver(&self, row: &Claimed) -> Delivery {
         let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
-        match (kind, &self.answers) {
-            (Some(Kind::Answer), Some(answers)) => answers.deliver(&row.payload).await,
-            (Some(Kind::Answer), None) => Delivery::Never("no address is allowed (any more)".into()),
+        match kind {
+            Some(Kind::Answer) => match &self.answers {
+                Some(answers) => answers.deliver(&row.payload).await,
+                None => Delivery::Never("no address is allowed (any more)".into()),
+            },
+            Some(Kind::PixUpdate) => match &self.notices {
+                Some(notices) => match notices.deliver(&row.id, &row.payload).await {
+                    Sent::Done => Delivery::Done,
+                    Sent::Later { why, away } => Delivery::Later { why, away },
+                    Sent::Never(why) => Delivery::Never(why),
+                },
+                None => Delivery::Never("no consumer is configured (any more)".into()),
+            },
             // A newer gateway on the same database may know it.
-            (None, _) => Delivery::later("this version knows no such kind"),
+            None => Delivery::later("this version knows no such kind"),
         }
     }
 }

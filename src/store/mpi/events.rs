@@ -125,7 +125,7 @@ pub async fn get(tx: &mut Tx<'_>, id: &str) -> Result<Option<Event>, DbError> {
 
 /// All that was done by one action, oldest first.
 pub async fn of_action(tx: &mut Tx<'_>, action: &str) -> Result<Vec<Event>, DbError> {
-    tx.fetch(format!("SELECT {COLUMNS} FROM link_event WHERE action = $1 ORDER BY id"), &[action.into()], read)
+    tx.fetch(format!("SELECT {COLUMNS} FROM link_event WHERE action = $1 ORDER BY at, id"), &[action.into()], read)
         .await
 }
 
@@ -133,7 +133,7 @@ pub async fn of_action(tx: &mut Tx<'_>, action: &str) -> Result<Vec<Event>, DbEr
 pub async fn of_identity(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Event>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM link_event WHERE identity_key = $1 UNION \
-         SELECT {COLUMNS} FROM link_event WHERE other_key = $1 ORDER BY 1"
+         SELECT {COLUMNS} FROM link_event WHERE other_key = $1 ORDER BY 3, 1"
     );
     tx.fetch(sql, &[key.into()], read).await
 }
@@ -142,7 +142,7 @@ pub async fn of_identity(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Event>, DbErro
 pub async fn of_person(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Event>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM link_event WHERE person_from = $1 UNION \
-         SELECT {COLUMNS} FROM link_event WHERE person_to = $1 ORDER BY 1"
+         SELECT {COLUMNS} FROM link_event WHERE person_to = $1 ORDER BY 3, 1"
     );
     tx.fetch(sql, &[key.into()], read).await
 }

@@ -353,6 +353,17 @@ pub async fn versions(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Told>, DbError> {
     .await
 }
 
+/// A page of active identities in order of their keys: key, features as stored.
+pub async fn features_after(
+    tx: &mut Tx<'_>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(i64, Stored)>, DbError> {
+    let sql = "SELECT identity_key, features FROM identity WHERE identity_key > $1 AND status = 1 \
+               ORDER BY identity_key LIMIT $2";
+    tx.fetch(sql, &[after.into(), limit.into()], |row| Ok((row.get(0)?, Stored(row.get(1)?)))).await
+}
+
 /// How many active identities there are.
 pub async fn count(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.fetch_one("SELECT COUNT(*) FROM identity WHERE status = 1", &[], |row| row.get(0)).await

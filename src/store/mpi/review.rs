@@ -166,6 +166,11 @@ pub async fn accepted_model(tx: &mut Tx<'_>) -> Result<Option<String>, DbError> 
     tx.fetch_opt(sql, &[], |row| row.get(0)).await
 }
 
+/// A model that is kept, by its id.
+pub async fn model(tx: &mut Tx<'_>, id: &str) -> Result<Option<String>, DbError> {
+    tx.fetch_opt("SELECT body FROM mpi_model WHERE id = $1", &[id.into()], |row| row.get(0)).await
+}
+
 /// Keeps a model, and makes it the one used if `by` accepts it.
 pub async fn put_model(
     tx: &mut Tx<'_>,
@@ -176,7 +181,8 @@ pub async fn put_model(
 ) -> Result<(), DbError> {
     tx.exec(
         "INSERT INTO mpi_model (id, body, created_at, accepted_at, accepted_by) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (id) DO UPDATE SET accepted_at = excluded.accepted_at, accepted_by = excluded.accepted_by",
+         ON CONFLICT (id) DO UPDATE SET accepted_at = COALESCE(excluded.accepted_at, mpi_model.accepted_at), \
+         accepted_by = COALESCE(excluded.accepted_by, mpi_model.accepted_by)",
         &[id.into(), body.into(), at.into(), by.map(|_| at).into(), by.into()],
     )
     .await?;

@@ -179,3 +179,27 @@ async fn the_same_new_patient_at_the_same_instant_is_one_identity() {
         is_sound(&w).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_of_the_network_s_own_is_trained_tried_and_accepted() {
+    for w in worlds().await {
+        for (domain, value, who) in crowd(40) {
+            w.add(domain, &value, &who).await;
+        }
+        let before = w.mpi.model().id().to_owned();
+        let learned = w.mpi.train(&context(), "a test", &|_| {}).await.unwrap();
+        assert_eq!(learned.identities, w.count("SELECT COUNT(*) FROM identity").await as u64);
+        assert_eq!(w.mpi.model().id(), before, "nothing changes until somebody accepts");
+        let trained = w.mpi.kept_model(&learned.id).await.unwrap().unwrap();
+        let same = w.mpi.try_model(&w.mpi.model(), 1, &|_| {}).await.unwrap();
+        assert!(same.pairs > 0 && same.zones.iter().all(|(now, then, _)| now == then), "{same:?}");
+        let partition_before = partition(&w).await;
+        w.mpi.try_model(&trained, 1, &|_| {}).await.unwrap();
+        assert_eq!(partition(&w).await, partition_before);
+        w.mpi.accept_model(&context(), &trained, "clerk").await.unwrap();
+        assert_eq!(w.mpi.model().id(), learned.id);
+        // Another gateway on the same database follows.
+        let other = mpi(&w.t, CONFIG).await;
+        assert_eq!(other.model().id(), learned.id);
+    }
+}
