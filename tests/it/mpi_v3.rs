@@ -545,3 +545,28 @@ async fn a_consumer_is_told_of_ids() {
         notify::notify(&client, &notify::Notice { ids: &stranger, ..notice }).await.expect("an answer");
     assert_eq!(refused.ack, Ack::Error);
 }
+
+#[tokio::test]
+async fn a_consumer_hears_through_the_outbox() {
+    // The consumer is another gateway's feed, which takes notices as revisions.
+    let consumer = gateway().await;
+    let url = format!("http://{}/mpi/iti44", consumer.address);
+    let gateway = gateway_with(|config| {
+        config.mpi.consumer = vec![MpiConsumerConfig {
+            name: "emr".into(),
+            url,
+            domains: vec![HOSPA.into(), HOSPB.into()],
+            ..MpiConsumerConfig::default()
+        }];
+    })
+    .await;
+    let ids = [Ii::with(HOSPA, "C1"), Ii::with(HOSPB, "C2")];
+    assert_eq!(fed(&gateway, &message(feed::ADDED, &ids, &misaki(), None)).await.code, "AA");
+    let now = gateway.clock.clone();
+    let now: chiren::service::outbox::Now = std::sync::Arc::new(move || now.now().as_microsecond());
+    let stop = Default::default();
+    let rooms = gateway.rooms();
+    rooms.outbox.run(&rooms.couriers, &now, &stop).await.expect("the outbox runs");
+    let told = asked_pix(&consumer, &ids[0], &[HOSPB]).await;
+    assert_eq!(told.ids.iter().filter_map(|id| id.extension.as_deref()).collect::<Vec<_>>(), ["C2"]);
+}
