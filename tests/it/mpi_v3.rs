@@ -6,6 +6,7 @@ use chiren::model::identity::{
     Address, Authority, Demographics, DemographicsQuery, DomainId, NameScript, PersonName, Phone, PhoneUse,
     Representation, SentId,
 };
+use chiren::model::transaction::Transaction;
 use chiren::peer::http::Client;
 use chiren::peer::soap::notify;
 use chiren::wire::hl7v3::ack::{self, Ack, Acknowledgement};
@@ -17,6 +18,7 @@ use crate::support::gateway::listener;
 use crate::support::mllp::{self, CORPUS, HOSPA, HOSPB};
 use crate::support::samples::AUTHORITY as AUTHORITY_OID;
 use crate::support::schema::validate_hl7v3;
+use crate::support::sink::{Sink, allowed};
 use crate::support::soap::{SIMPLE, envelope};
 use crate::support::{Answer, Gateway};
 
@@ -569,4 +571,40 @@ async fn a_consumer_hears_through_the_outbox() {
     rooms.outbox.run(&rooms.couriers, &now, &stop).await.expect("the outbox runs");
     let told = asked_pix(&consumer, &ids[0], &[HOSPB]).await;
     assert_eq!(told.ids.iter().filter_map(|id| id.extension.as_deref()).collect::<Vec<_>>(), ["C2"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_elsewhere_is_answered_there() {
+    let mut sink = Sink::start().await;
+    let address = sink.address;
+    let gateway = gateway_with(|config| config.asynchronous.reply_to = vec![allowed(address)]).await;
+    let id = Ii::with(HOSPA, "E1");
+    let add = message(feed::ADDED, std::slice::from_ref(&id), &misaki(), None);
+    let mut w = XmlWriter::new();
+    let (sender, receiver) = (device("2.999.1"), device("2.999.2"));
+    let out = pix::Outgoing { sender: &sender, receiver: &receiver, query_id: OWN, id: &id, wanted: &[] };
+    pix::write_query(&mut w, &own(), &out);
+    let query = DemographicsQuery { birth_date: Some("19880302".into()), ..DemographicsQuery::default() };
+    let spoiled = add.replacen("<acceptAckCode code=\"AL\"/>", "", 1);
+    for (t, body, wanted) in [
+        (Transaction::Iti44, add.clone(), "<typeCode code=\"AA\"/>"),
+        (Transaction::Iti44, spoiled, "<typeCode code=\"AE\"/>"),
+        (Transaction::Iti45, w.finish(), "<queryResponseCode code=\"OK\"/>"),
+        (Transaction::Iti47, question(&query, OWN, None), "<resultTotalQuantity value=\"1\"/>"),
+    ] {
+        let sent = gateway.soap().send_to(t, &body, &[], &sink.url()).await;
+        assert_eq!(sent.answer.status.as_u16(), 202, "{t:?}");
+        let arrived = sink.next().await;
+        assert_eq!(
+            (arrived.action.as_str(), &arrived.relates_to),
+            (t.row().response_action, &sent.message_id)
+        );
+        assert!(arrived.answer.envelope.contains(wanted), "{t:?}\n{}", arrived.answer.envelope);
+    }
+    let audit = gateway.audit().await;
+    let records = |t: Transaction| audit.iter().filter(|e| e.transaction == t.code()).count();
+    assert_eq!(
+        (records(Transaction::Iti44), records(Transaction::Iti45), records(Transaction::Iti47)),
+        (2, 1, 1)
+    );
 }
