@@ -70,8 +70,10 @@ fn patient(ids: &[(&str, &str)], family: &str, kana: &str, birth: &str) -> Value
         let url = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation";
         json!({ "extension": [{ "url": url, "valueCode": script }], "use": "official", "family": family, "given": [given] })
     };
-    let identifiers: Vec<Value> =
-        ids.iter().map(|(oid, value)| json!({ "system": format!("urn:oid:{oid}"), "value": value })).collect();
+    let identifiers: Vec<Value> = ids
+        .iter()
+        .map(|(oid, value)| json!({ "system": format!("urn:oid:{oid}"), "value": value }))
+        .collect();
     json!({
         "resourceType": "Patient",
         "identifier": identifiers,
@@ -128,7 +130,8 @@ async fn a_patient_is_fed_found_read_and_cross_referenced() {
     assert_eq!(get(&gateway, "/fhir/Patient/0000000000").await.status, StatusCode::NOT_FOUND);
 
     // The usual form of the name finds her, character by character it does not.
-    let found = get(&gateway, "/fhir/Patient?family=%E9%AB%98%E6%A9%8B&birthdate=1988-03-02&gender=female").await;
+    let found =
+        get(&gateway, "/fhir/Patient?family=%E9%AB%98%E6%A9%8B&birthdate=1988-03-02&gender=female").await;
     assert_eq!((found.status, &found.resource["total"]), (StatusCode::OK, &json!(1)));
     assert_eq!(found.entries()[0]["fullUrl"], json!(location));
     assert_eq!(found.entries()[0]["search"]["mode"], "match");
@@ -138,9 +141,13 @@ async fn a_patient_is_fed_found_read_and_cross_referenced() {
     let query = "given=%E7%BE%8E&telecom=054-000-0000&address-city=%E9%9D%99%E5%B2%A1%E5%B8%82&address-postalcode=422-8033";
     let by_post = ask(&gateway, "POST", "/fhir/Patient/_search", &form, query).await;
     assert_eq!(by_post.resource["total"], 1);
-    let domains = format!("/fhir/Patient?identifier=urn:oid:{HOSPA}%7C0000012345&identifier=urn:oid:{HOSPB}%7C");
+    let domains =
+        format!("/fhir/Patient?identifier=urn:oid:{HOSPA}%7C0000012345&identifier=urn:oid:{HOSPB}%7C");
     let limited = get(&gateway, &domains).await;
-    assert_eq!(limited.entries()[0]["resource"]["identifier"], json!([{ "system": format!("urn:oid:{HOSPB}"), "value": "777" }]));
+    assert_eq!(
+        limited.entries()[0]["resource"]["identifier"],
+        json!([{ "system": format!("urn:oid:{HOSPB}"), "value": "777" }])
+    );
     let id = location.rsplit('/').next().unwrap();
     assert_eq!(get(&gateway, &format!("/fhir/Patient?_id={id}")).await.resource["total"], 1);
     assert_eq!(get(&gateway, &format!("/fhir/Patient?_id={id}&active=false")).await.resource["total"], 0);
@@ -161,7 +168,10 @@ async fn a_patient_is_fed_found_read_and_cross_referenced() {
     ] });
     assert_eq!(targets(&post(&gateway, "/fhir/Patient/$ihe-pix", &resource).await), ["777"]);
     let nowhere = get(&gateway, &format!("{pix}&targetSystem=urn:oid:1.2.3")).await;
-    assert_eq!((nowhere.status, nowhere.resource.clone()), (StatusCode::OK, json!({ "resourceType": "Parameters" })));
+    assert_eq!(
+        (nowhere.status, nowhere.resource.clone()),
+        (StatusCode::OK, json!({ "resourceType": "Parameters" }))
+    );
 }
 
 #[tokio::test]
@@ -278,12 +288,25 @@ async fn each_refusal_has_its_status() {
         let answer = get(&gateway, &path).await;
         assert_eq!((answer.status.as_u16(), answer.issue()), (status, ("error", code)), "{path}");
     }
-    let lenient = ask(&gateway, "GET", "/fhir/Patient?name=x&birthdate=1988-03-02", &[("prefer", "handling=lenient")], "").await;
+    let lenient = ask(
+        &gateway,
+        "GET",
+        "/fhir/Patient?name=x&birthdate=1988-03-02",
+        &[("prefer", "handling=lenient")],
+        "",
+    )
+    .await;
     assert_eq!(lenient.status, StatusCode::OK);
     assert!(lenient.entries().iter().any(|e| e["search"]["mode"] == "outcome"), "what was left out is told");
     let accepts = |accept: &'static str| [("accept", accept)];
-    assert_eq!(ask(&gateway, "GET", "/fhir/metadata", &accepts("application/fhir+xml"), "").await.status.as_u16(), 406);
-    assert_eq!(ask(&gateway, "GET", "/fhir/metadata", &accepts("text/html, */*;q=0.1"), "").await.status.as_u16(), 200);
+    assert_eq!(
+        ask(&gateway, "GET", "/fhir/metadata", &accepts("application/fhir+xml"), "").await.status.as_u16(),
+        406
+    );
+    assert_eq!(
+        ask(&gateway, "GET", "/fhir/metadata", &accepts("text/html, */*;q=0.1"), "").await.status.as_u16(),
+        200
+    );
     for (method, path, allow) in [
         ("DELETE", by(HOSPA, "E1"), "GET, HEAD, PUT"),
         ("POST", "/fhir/Patient".into(), "GET, HEAD, PUT"),
@@ -305,8 +328,18 @@ async fn each_spoiled_feed_is_refused_and_nothing_is_stored() {
         ("/birthDate", json!("1988-02-30"), 400, "value"),
         ("/gender", json!("F"), 400, "code-invalid"),
         ("/identifier/0/value", json!("F2"), 422, "business-rule"),
-        ("/identifier", json!([{ "system": format!("urn:oid:{HOSPA}"), "value": "F1" }, { "system": "urn:oid:2.999.77", "value": "1" }]), 400, "code-invalid"),
-        ("/identifier", json!([{ "system": format!("urn:oid:{HOSPA}"), "value": "F1" }, { "system": format!("urn:oid:{HOSPB}"), "value": "123456789018" }]), 422, "business-rule"),
+        (
+            "/identifier",
+            json!([{ "system": format!("urn:oid:{HOSPA}"), "value": "F1" }, { "system": "urn:oid:2.999.77", "value": "1" }]),
+            400,
+            "code-invalid",
+        ),
+        (
+            "/identifier",
+            json!([{ "system": format!("urn:oid:{HOSPA}"), "value": "F1" }, { "system": "urn:oid:2.999.392.22.1", "value": "123456789018" }]),
+            422,
+            "business-rule",
+        ),
     ];
     for (pointer, value, status, code) in cases {
         let mut spoiled = good.clone();
@@ -316,7 +349,9 @@ async fn each_spoiled_feed_is_refused_and_nothing_is_stored() {
         assert!(!answer.resource.to_string().contains("123456789018"));
     }
     let path = by(HOSPA, "F1");
-    for (path, status) in [("/fhir/Patient", 400), ("/fhir/Patient?identifier=F1", 400), ("/fhir/Patient?name=x", 400)] {
+    for (path, status) in
+        [("/fhir/Patient", 400), ("/fhir/Patient?identifier=F1", 400), ("/fhir/Patient?name=x", 400)]
+    {
         assert_eq!(put(&gateway, path, &good).await.status.as_u16(), status, "{path}");
     }
     for (kind, body, status) in [
@@ -335,7 +370,9 @@ async fn each_spoiled_feed_is_refused_and_nothing_is_stored() {
     let pix = format!("/fhir/Patient/$ihe-pix?sourceIdentifier=urn:oid:{HOSPA}%7CF1");
     assert_eq!(get(&gateway, &pix).await.status, StatusCode::NOT_FOUND, "nothing was stored");
     let audit = gateway.audit().await;
-    assert!(audit.iter().any(|e| e.transaction == "ITI-104") && audit.iter().any(|e| e.transaction == "ITI-83"));
+    assert!(
+        audit.iter().any(|e| e.transaction == "ITI-104") && audit.iter().any(|e| e.transaction == "ITI-83")
+    );
     assert!(!format!("{audit:?}").contains("123456789018"));
 }
 

@@ -14,8 +14,10 @@ use crate::support::mllp::{HOSPA, HOSPB, Mllp, PATIENCE, gateway_with};
 use crate::support::samples::*;
 use crate::support::{Gateway, raw};
 
-const HANAKO: &str = "MIYAZAKI^HARUKA^^^^^L^A||19880302|F|||^^^^422-8033^JPN^H^Shizuoka 1-2-3||^PRN^PH^^^^^^^^^054-285-0000";
-const TARO: &str = "IGARASHI^TAKUMA^^^^^L^A||19451107|M|||^^^^950-0911^JPN^H^Niigata 3-2-1||^PRN^PH^^^^^^^^^025-241-0000";
+const HANAKO: &str =
+    "MIYAZAKI^HARUKA^^^^^L^A||19880302|F|||^^^^422-8033^JPN^H^Shizuoka 1-2-3||^PRN^PH^^^^^^^^^054-285-0000";
+const TARO: &str =
+    "IGARASHI^TAKUMA^^^^^L^A||19451107|M|||^^^^950-0911^JPN^H^Niigata 3-2-1||^PRN^PH^^^^^^^^^025-241-0000";
 
 fn oid(hospital: &str) -> &'static str {
     if hospital == "HOSPA" { HOSPA } else { HOSPB }
@@ -117,9 +119,8 @@ async fn consumer(listener: tokio::net::TcpListener, told: tokio::sync::mpsc::Un
                 let Event::Message(message) = event else { continue };
                 let text = String::from_utf8(message).unwrap();
                 let control = text.split('|').nth(9).unwrap().to_owned();
-                let answer = format!(
-                    "MSH|^~\\&|EMR|A|CHIREN||20250401||ACK^A31^ACK|1|P|2.5\rMSA|AA|{control}\r"
-                );
+                let answer =
+                    format!("MSH|^~\\&|EMR|A|CHIREN||20250401||ACK^A31^ACK|1|P|2.5\rMSA|AA|{control}\r");
                 socket.write_all(&frame(answer.as_bytes())).await.unwrap();
                 let _ = told.send(text);
             }

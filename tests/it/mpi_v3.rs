@@ -6,6 +6,7 @@ use chiren::model::identity::{
     Address, Authority, Demographics, DemographicsQuery, DomainId, NameScript, PersonName, Phone, PhoneUse,
     Representation, SentId,
 };
+use chiren::model::transaction::Transaction;
 use chiren::peer::http::Client;
 use chiren::peer::soap::notify;
 use chiren::wire::hl7v3::ack::{self, Ack, Acknowledgement};
@@ -17,6 +18,7 @@ use crate::support::gateway::listener;
 use crate::support::mllp::{self, CORPUS, HOSPA, HOSPB};
 use crate::support::samples::AUTHORITY as AUTHORITY_OID;
 use crate::support::schema::validate_hl7v3;
+use crate::support::sink::{Sink, allowed};
 use crate::support::soap::{SIMPLE, envelope};
 use crate::support::{Answer, Gateway};
 
@@ -34,7 +36,11 @@ fn device(root: &str) -> Device {
 fn what_a_client_sends_is_valid() {
     let (sender, receiver) = (device("2.999.1"), device("2.999.2"));
     let person = Demographics {
-        names: Some(vec![PersonName { family: "山本".into(), given: "美咲".into(), ..PersonName::default() }]),
+        names: Some(vec![PersonName {
+            family: "山本".into(),
+            given: "美咲".into(),
+            ..PersonName::default()
+        }]),
         birth_date: Some("19880302".into()),
         sex: Some("F".into()),
         deceased: Some(String::new()),
@@ -68,7 +74,8 @@ fn what_a_client_sends_is_valid() {
     }
     let mut w = XmlWriter::new();
     let wanted = ["2.999.4".to_owned()];
-    let out = pix::Outgoing { sender: &sender, receiver: &receiver, query_id: OWN, id: &ids[0], wanted: &wanted };
+    let out =
+        pix::Outgoing { sender: &sender, receiver: &receiver, query_id: OWN, id: &ids[0], wanted: &wanted };
     pix::write_query(&mut w, &own(), &out);
     written.push(w.finish());
     let query = DemographicsQuery {
@@ -219,13 +226,8 @@ async fn asked_pix(gateway: &Gateway, id: &Ii, wanted: &[&str]) -> pix::Answered
 
 fn question(query: &DemographicsQuery, query_id: &str, size: Option<u64>) -> String {
     let mut w = XmlWriter::new();
-    let out = pdq::Outgoing {
-        sender: &device("2.999.1"),
-        receiver: &device("2.999.2"),
-        query_id,
-        size,
-        query,
-    };
+    let out =
+        pdq::Outgoing { sender: &device("2.999.1"), receiver: &device("2.999.2"), query_id, size, query };
     pdq::write_query(&mut w, &own(), &out);
     w.finish()
 }
@@ -234,7 +236,13 @@ async fn asked_pdq(gateway: &Gateway, query: &DemographicsQuery) -> pdq::Answere
     body(&send(gateway, "/mpi/iti47", &question(query, OWN, None)).await, pdq::read_answer)
 }
 
-async fn go_on(gateway: &Gateway, query_id: &str, from: Option<u64>, size: Option<u64>, cancel: bool) -> Answer {
+async fn go_on(
+    gateway: &Gateway,
+    query_id: &str,
+    from: Option<u64>,
+    size: Option<u64>,
+    cancel: bool,
+) -> Answer {
     let mut w = XmlWriter::new();
     let id = Ii::of(query_id);
     let out = pdq::GoOn { query_id: &id, from, size, cancel };
@@ -267,7 +275,8 @@ async fn the_feeds_of_the_corpus_end_as_its_index_says() {
 #[tokio::test]
 async fn the_questions_of_the_corpus_end_as_its_index_says() {
     let gateway = gateway().await;
-    let ids = [Ii::with("1.3.6.1.4.1.21367.2005.1.1", "PIX10501"), Ii::with("1.3.6.1.4.1.21367.2005.1.2", "XREF1")];
+    let ids =
+        [Ii::with("1.3.6.1.4.1.21367.2005.1.1", "PIX10501"), Ii::with("1.3.6.1.4.1.21367.2005.1.2", "XREF1")];
     assert_eq!(fed(&gateway, &message(feed::ADDED, &ids, &misaki(), None)).await.code, "AA");
     let answer = send(&gateway, "/mpi/iti45", &corpus("iti-45/accept/query-nist-10501-04.xml")).await;
     let found = body(&answer, pix::read_answer);
@@ -277,14 +286,22 @@ async fn the_questions_of_the_corpus_end_as_its_index_says() {
         let answer = send(&gateway, "/mpi/iti45", &corpus(&format!("iti-45/reject/{file}.xml"))).await;
         let refused = body(&answer, pix::read_answer);
         let (code, detail, at) = said(&refused.acknowledgement);
-        assert_eq!((code.as_str(), refused.query_ack, detail.as_str()), ("AE", QueryAck::Error, "204"), "{file}");
+        assert_eq!(
+            (code.as_str(), refused.query_ack, detail.as_str()),
+            ("AE", QueryAck::Error, "204"),
+            "{file}"
+        );
         assert!(at.ends_with("/parameterList/patientIdentifier/value"), "{at}");
     }
     let maximal = send(&gateway, "/mpi/iti47", &corpus("iti-47/accept/query-maximal.xml")).await;
     let none = body(&maximal, pdq::read_answer);
     assert_eq!((none.acknowledgement.code.as_str(), none.query_ack), ("AA", QueryAck::NothingFound));
     let moore = Demographics {
-        names: Some(vec![PersonName { family: "Moore".into(), given: "Chip".into(), ..PersonName::default() }]),
+        names: Some(vec![PersonName {
+            family: "Moore".into(),
+            given: "Chip".into(),
+            ..PersonName::default()
+        }]),
         ..Demographics::default()
     };
     let id = [Ii::with("1.3.6.1.4.1.21367.2005.1.1", "M1")];
@@ -353,8 +370,10 @@ async fn an_answer_is_continued_and_cancelled() {
         let id = [Ii::with(HOSPA, format!("P{n}"))];
         assert_eq!(fed(&gateway, &message(feed::ADDED, &id, &who, None)).await.code, "AA");
     }
-    let query =
-        DemographicsQuery { family: vec![("山本".into(), Representation::Folded)], ..DemographicsQuery::default() };
+    let query = DemographicsQuery {
+        family: vec![("山本".into(), Representation::Folded)],
+        ..DemographicsQuery::default()
+    };
     let all = asked_pdq(&gateway, &query).await;
     assert_eq!(all.candidates.len(), 5, "without a quantity, all of them");
     let query_id = uuid::Uuid::new_v4().to_string();
@@ -363,7 +382,9 @@ async fn an_answer_is_continued_and_cancelled() {
     let mut page = body(&first, pdq::read_answer);
     for (current, remaining) in [(2, 3), (2, 1), (1, 0)] {
         assert_eq!(page.totals, Some(Totals { total: 5, current, remaining }));
-        seen.extend(page.candidates.iter().flat_map(|c| c.ids.clone()).filter(|id| id.root.as_deref() == Some(HOSPA)));
+        seen.extend(
+            page.candidates.iter().flat_map(|c| c.ids.clone()).filter(|id| id.root.as_deref() == Some(HOSPA)),
+        );
         if remaining > 0 {
             page = body(&go_on(&gateway, &query_id, None, Some(2), false).await, pdq::read_answer);
         }
@@ -396,13 +417,21 @@ async fn a_merge_moves_an_id() {
     let gateway = gateway().await;
     let (old, new) = (Ii::with(HOSPA, "OLD1"), Ii::with(HOSPA, "NEW1"));
     let other = Ii::with(HOSPB, "777");
-    assert_eq!(fed(&gateway, &message(feed::ADDED, &[old.clone(), other.clone()], &misaki(), None)).await.code, "AA");
-    assert_eq!(fed(&gateway, &message(feed::ADDED, &[new.clone()], &misaki(), None)).await.code, "AA");
-    let merged = fed(&gateway, &message(feed::RESOLVED, &[new.clone()], &misaki(), Some(&old))).await;
+    assert_eq!(
+        fed(&gateway, &message(feed::ADDED, &[old.clone(), other.clone()], &misaki(), None)).await.code,
+        "AA"
+    );
+    assert_eq!(
+        fed(&gateway, &message(feed::ADDED, std::slice::from_ref(&new), &misaki(), None)).await.code,
+        "AA"
+    );
+    let merged =
+        fed(&gateway, &message(feed::RESOLVED, std::slice::from_ref(&new), &misaki(), Some(&old))).await;
     assert_eq!(merged.code, "AA", "{:?}", merged.details);
     let now = asked_pix(&gateway, &other, &[HOSPA]).await;
     assert!(!now.ids.iter().any(|id| id.extension.as_deref() == Some("OLD1")), "{:?}", now.ids);
-    let same = fed(&gateway, &message(feed::RESOLVED, &[new.clone()], &misaki(), Some(&new))).await;
+    let same =
+        fed(&gateway, &message(feed::RESOLVED, std::slice::from_ref(&new), &misaki(), Some(&new))).await;
     assert_eq!((said(&same).0.as_str(), said(&same).1.as_str()), ("AE", "205"));
 }
 
@@ -419,7 +448,7 @@ async fn each_refusal_is_earned_and_nothing_is_stored() {
         (id.as_str(), "<id root=\"2.999.77\" extension=\"R1\"/>".into(), "204"),
         (id.as_str(), "<id extension=\"R1\" assigningAuthorityName=\"NOBODY\"/>".into(), "204"),
         (id.as_str(), format!("<id root=\"{HOSPA}\" nullFlavor=\"NI\"/>"), "101"),
-        (id.as_str(), format!("{id}<id root=\"{HOSPB}\" extension=\"123456789018\"/>"), "102"),
+        (id.as_str(), format!("{id}<id root=\"2.999.392.22.1\" extension=\"123456789018\"/>"), "102"),
         ("<statusCode code=\"active\"/>", "<statusCode code=\"completed\"/>".into(), "103"),
         ("<birthTime ", "<bogus/><birthTime ".into(), "100"),
     ];
@@ -446,7 +475,7 @@ async fn training_data_changes_nothing() {
     let gateway = gateway().await;
     let id = Ii::with(HOSPA, "T1");
     let training = |of: &str| of.replacen("processingCode code=\"P\"", "processingCode code=\"T\"", 1);
-    let good = message(feed::ADDED, &[id.clone()], &misaki(), None);
+    let good = message(feed::ADDED, std::slice::from_ref(&id), &misaki(), None);
     let checked = fed(&gateway, &training(&good)).await;
     assert_eq!((checked.code.as_str(), checked.details.len()), ("AA", 1));
     assert_eq!(said(&asked_pix(&gateway, &id, &[]).await.acknowledgement).0, "AE");
@@ -469,8 +498,11 @@ async fn addresses_take_what_they_serve() {
     let mixed = envelope("urn:hl7-org:v3:PRPA_IN201302UV02", &add);
     let (_, subcode) = gateway.soap().post("/mpi/iti44", SIMPLE, mixed).await.fault();
     assert_eq!(subcode.as_deref(), Some("wsa:ActionNotSupported"));
-    let strange = envelope("urn:hl7-org:v3:PRPA_IN201301UV02", &add)
-        .replacen("<s:Header>", "<s:Header><x:h xmlns:x=\"urn:x\" s:mustUnderstand=\"1\"/>", 1);
+    let strange = envelope("urn:hl7-org:v3:PRPA_IN201301UV02", &add).replacen(
+        "<s:Header>",
+        "<s:Header><x:h xmlns:x=\"urn:x\" s:mustUnderstand=\"1\"/>",
+        1,
+    );
     assert_eq!(gateway.soap().post("/mpi/iti44", SIMPLE, strange).await.fault().0, "soap:MustUnderstand");
     let off = gateway_with(|config| {
         config.mpi.enabled = false;
@@ -505,10 +537,74 @@ async fn a_consumer_is_told_of_ids() {
     };
     let acknowledgement = notify::notify(&client, &notice).await.expect("an acknowledgement");
     assert_eq!(acknowledgement.code, "AA", "{:?}", acknowledgement.details);
-    let query =
-        DemographicsQuery { family: vec![("髙橋".into(), Representation::Folded)], ..DemographicsQuery::default() };
+    let query = DemographicsQuery {
+        family: vec![("髙橋".into(), Representation::Folded)],
+        ..DemographicsQuery::default()
+    };
     assert_eq!(asked_pdq(&gateway, &query).await.candidates.len(), 1, "the name is left as it was");
     let stranger = [DomainId { domain: "2.999.77".into(), value: "1".into() }];
-    let refused = notify::notify(&client, &notify::Notice { ids: &stranger, ..notice }).await.expect("an answer");
+    let refused =
+        notify::notify(&client, &notify::Notice { ids: &stranger, ..notice }).await.expect("an answer");
     assert_eq!(refused.ack, Ack::Error);
+}
+
+#[tokio::test]
+async fn a_consumer_hears_through_the_outbox() {
+    // The consumer is another gateway's feed, which takes notices as revisions.
+    let consumer = gateway().await;
+    let url = format!("http://{}/mpi/iti44", consumer.address);
+    let gateway = gateway_with(|config| {
+        config.mpi.consumer = vec![MpiConsumerConfig {
+            name: "emr".into(),
+            url,
+            domains: vec![HOSPA.into(), HOSPB.into()],
+            ..MpiConsumerConfig::default()
+        }];
+    })
+    .await;
+    let ids = [Ii::with(HOSPA, "C1"), Ii::with(HOSPB, "C2")];
+    assert_eq!(fed(&gateway, &message(feed::ADDED, &ids, &misaki(), None)).await.code, "AA");
+    let now = gateway.clock.clone();
+    let now: chiren::service::outbox::Now = std::sync::Arc::new(move || now.now().as_microsecond());
+    let stop = Default::default();
+    let rooms = gateway.rooms();
+    rooms.outbox.run(&rooms.couriers, &now, &stop).await.expect("the outbox runs");
+    let told = asked_pix(&consumer, &ids[0], &[HOSPB]).await;
+    assert_eq!(told.ids.iter().filter_map(|id| id.extension.as_deref()).collect::<Vec<_>>(), ["C2"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_elsewhere_is_answered_there() {
+    let mut sink = Sink::start().await;
+    let address = sink.address;
+    let gateway = gateway_with(|config| config.asynchronous.reply_to = vec![allowed(address)]).await;
+    let id = Ii::with(HOSPA, "E1");
+    let add = message(feed::ADDED, std::slice::from_ref(&id), &misaki(), None);
+    let mut w = XmlWriter::new();
+    let (sender, receiver) = (device("2.999.1"), device("2.999.2"));
+    let out = pix::Outgoing { sender: &sender, receiver: &receiver, query_id: OWN, id: &id, wanted: &[] };
+    pix::write_query(&mut w, &own(), &out);
+    let query = DemographicsQuery { birth_date: Some("19880302".into()), ..DemographicsQuery::default() };
+    let spoiled = add.replacen("<acceptAckCode code=\"AL\"/>", "", 1);
+    for (t, body, wanted) in [
+        (Transaction::Iti44, add.clone(), "<typeCode code=\"AA\"/>"),
+        (Transaction::Iti44, spoiled, "<typeCode code=\"AE\"/>"),
+        (Transaction::Iti45, w.finish(), "<queryResponseCode code=\"OK\"/>"),
+        (Transaction::Iti47, question(&query, OWN, None), "<resultTotalQuantity value=\"1\"/>"),
+    ] {
+        let sent = gateway.soap().send_to(t, &body, &[], &sink.url()).await;
+        assert_eq!(sent.answer.status.as_u16(), 202, "{t:?}");
+        let arrived = sink.next().await;
+        assert_eq!(
+            (arrived.action.as_str(), &arrived.relates_to),
+            (t.row().response_action, &sent.message_id)
+        );
+        assert!(arrived.answer.envelope.contains(wanted), "{t:?}\n{}", arrived.answer.envelope);
+    }
+    let audit = gateway.audit().await;
+    let records = |t: Transaction| audit.iter().filter(|e| e.transaction == t.code()).count();
+    assert_eq!(
+        (records(Transaction::Iti44), records(Transaction::Iti45), records(Transaction::Iti47)),
+        (2, 1, 1)
+    );
 }

@@ -224,7 +224,12 @@ pub async fn feed(arguments: &Feed, language: Language) -> Result<Ending, Failur
         (Ending::Refused, Language::En) => "nothing was changed",
         (Ending::Refused, Language::Ja) => "何も変更されませんでした",
     };
-    write_out(&format!("{} {}: {said}\n{}", transaction.code(), acknowledgement.code, details(&acknowledgement)));
+    write_out(&format!(
+        "{} {}: {said}\n{}",
+        transaction.code(),
+        acknowledgement.code,
+        details(&acknowledgement)
+    ));
     Ok(ending)
 }
 
@@ -256,7 +261,8 @@ fn feed_call(session: &Session<'_>, arguments: &Feed) -> Result<Call, Failure> {
         names: Some(names).filter(|n| !n.is_empty()),
         birth_date: arguments.birth.clone(),
         sex: arguments.sex.as_deref().map(|s| if s == "UN" { "O" } else { s }.to_owned()),
-        addresses: Some(vec![address]).filter(|a| a.iter().any(|a| !a.text.is_empty() || !a.postal_code.is_empty())),
+        addresses: Some(vec![address])
+            .filter(|a| a.iter().any(|a| !a.text.is_empty() || !a.postal_code.is_empty())),
         phones: phone.map(|phone| vec![phone]),
         ..Demographics::default()
     };
@@ -394,7 +400,8 @@ pub async fn demographics(arguments: &Demographic, language: Language) -> Result
         shown += answered.candidates.len() as u64;
         let remaining = answered.totals.map_or(0, |t| t.remaining);
         let done = ending(&answered.acknowledgement);
-        let (Some(query_id), true) = (&answered.query_id, paged && remaining > 0 && done == Ending::Success) else {
+        let (Some(query_id), true) = (&answered.query_id, paged && remaining > 0 && done == Ending::Success)
+        else {
             return Ok(done);
         };
         if answered.candidates.is_empty() {
@@ -439,12 +446,8 @@ fn asked(arguments: &Demographic) -> Result<DemographicsQuery, Failure> {
 fn one(candidate: &pdq::Candidate) -> String {
     let mut known = Demographics::default();
     candidate.sent.over(&mut known);
-    let names: Vec<String> = known
-        .names
-        .iter()
-        .flatten()
-        .map(|n| format!("{} {}", n.family, n.given).trim().to_owned())
-        .collect();
+    let names: Vec<String> =
+        known.names.iter().flatten().map(|n| format!("{} {}", n.family, n.given).trim().to_owned()).collect();
     let ids: Vec<String> = candidate.ids.iter().map(cx).collect();
     let score = candidate.score.map(|s| format!("{s}%")).unwrap_or_default();
     [

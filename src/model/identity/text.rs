@@ -63,7 +63,8 @@ pub fn is_time(text: &str, unknown_parts: bool) -> bool {
     let (local, fraction) = local.split_once('.').map_or((local, None), |(l, f)| (l, Some(f)));
     let fraction_is_one =
         fraction.is_none_or(|f| local.len() == 14 && (1..=4).contains(&f.len()) && digits(f));
-    if !zone_is_one || !fraction_is_one || !digits(local) || !matches!(local.len(), 4 | 6 | 8 | 10 | 12 | 14) {
+    if !zone_is_one || !fraction_is_one || !digits(local) || !matches!(local.len(), 4 | 6 | 8 | 10 | 12 | 14)
+    {
         return false;
     }
     let number = |from: usize, absent: i16| {
@@ -114,7 +115,8 @@ mod tests {
         for good in ["1983", "198306", "19830608", "202503310215", "20250331021500.1234+0900"] {
             assert!(is_time(good, false), "{good}");
         }
-        for bad in ["", "83", "19830230", "19831301", "20250331021500+2500", "1700", "２０２５", "2025é331"] {
+        for bad in ["", "83", "19830230", "19831301", "20250331021500+2500", "1700", "２０２５", "2025é331"]
+        {
             assert!(!is_time(bad, false), "{bad}");
         }
         assert!(is_time("19830000", true) && !is_time("19830000", false));

@@ -5,8 +5,10 @@ use crate::config::{MpiConsumerConfig, PeerConfig};
 use crate::model::identity::{Demographics, DomainId};
 use crate::model::transaction::Transaction;
 use crate::peer::http::Client;
-use crate::wire::hl7v3::ack::{self, Acknowledgement};
+use crate::wire::hl7v3::ack;
 use crate::wire::hl7v3::{Device, Ii, Own, feed};
+
+pub use crate::wire::hl7v3::ack::{Ack, Acknowledgement};
 
 /// What a consumer is told: all ids of one patient in the domains it wants to hear of.
 pub struct Notice<'n> {

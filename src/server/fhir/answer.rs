@@ -117,7 +117,8 @@ pub fn refused(context: &Context, refusal: Refusal) -> Answer {
     let name = context.transaction.code();
     let (status, issues, outcome) = match refusal {
         Refusal::Identity(errors) => {
-            let status = errors.first().map_or(StatusCode::BAD_REQUEST, |e| status_of(context.transaction, e));
+            let status =
+                errors.first().map_or(StatusCode::BAD_REQUEST, |e| status_of(context.transaction, e));
             (status, errors.iter().map(of_error).collect(), Outcome::Failure)
         }
         Refusal::Error(error) => {
@@ -131,7 +132,8 @@ pub fn refused(context: &Context, refusal: Refusal) -> Answer {
 /// ITI PIXm 3.83.4.2.2, 3.104.4.1.3; ITI PDQm 3.78.4.1.3; FHIR R4 3.1.0.
 fn status_of(transaction: Transaction, error: &IdentityError) -> StatusCode {
     use Trouble::{
-        Expired, IndividualNumber, NoAuthority, OtherAuthority, SameId, Subsumed, Taken, UnknownAuthority, UnknownId,
+        Expired, IndividualNumber, NoAuthority, OtherAuthority, SameId, Subsumed, Taken, UnknownAuthority,
+        UnknownId,
     };
     match (transaction, error.trouble, error.place.field) {
         (Transaction::Iti83, UnknownAuthority, Field::WantedDomain) => StatusCode::FORBIDDEN,
@@ -165,11 +167,16 @@ fn inability(context: &Context, error: Error) -> (StatusCode, Issue, Outcome) {
         }
         Error::Away { peer, cause } => {
             tracing::error!(request_id, peer, cause, "not available");
-            later(format!("the {peer} behind this gateway is away; nothing was changed {reference}"), Outcome::Unavailable)
+            later(
+                format!("the {peer} behind this gateway is away; nothing was changed {reference}"),
+                Outcome::Unavailable,
+            )
         }
         Error::Unavailable { peer, cause } => {
             tracing::error!(request_id, peer, cause, "the outcome is not known");
-            ours(format!("the {peer} behind this gateway does not answer; look up whether anything was stored {reference}"))
+            ours(format!(
+                "the {peer} behind this gateway does not answer; look up whether anything was stored {reference}"
+            ))
         }
         Error::Internal(cause) => {
             tracing::error!(request_id, cause = format!("{cause:#}"), "internal failure");

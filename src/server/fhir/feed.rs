@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use super::answer::{Answer, Denied, refused};
 use super::{FhirFace, wrong};
-use crate::model::identity::{
-    Authority, DemographicsQuery, Feed, FeedMessage, Field, Place, SentId, Source,
-};
+use crate::model::identity::{Authority, DemographicsQuery, Feed, FeedMessage, Field, Place, SentId, Source};
 use crate::server::metrics::Outcome;
 use crate::service::context::Context;
 use crate::service::mpi::{Page, Refusal};
@@ -95,7 +93,8 @@ fn condition(query: &str) -> Result<(String, String), Denied> {
             "_format" | "_pretty" => {}
             "identifier" if found.is_none() => found = Some(value),
             other => {
-                let text = format!("parameter '{other}': a Patient is updated by one identifier=system|value");
+                let text =
+                    format!("parameter '{other}': a Patient is updated by one identifier=system|value");
                 return Err(Denied::new(StatusCode::BAD_REQUEST, IssueCode::NotSupported, text));
             }
         }
@@ -141,7 +140,10 @@ async fn survivor(
             type_code: None,
             place,
         })),
-        [] => Err(unprocessable("the Patient of replaced-by has no identifier of that domain").at("Patient.link")),
+        [] => {
+            Err(unprocessable("the Patient of replaced-by has no identifier of that domain")
+                .at("Patient.link"))
+        }
         _ => {
             let text = "the Patient of replaced-by has several identifiers of that domain: name one by other.identifier";
             Err(unprocessable(text).at("Patient.link"))

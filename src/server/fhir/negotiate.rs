@@ -19,7 +19,8 @@ fn is_json(media: &str) -> bool {
 /// 406 unless JSON will do: `_format` decides, else `Accept`.
 pub fn acceptable(request: &Request) -> Result<(), Denied> {
     let not = |asked: &str| {
-        let text = format!("'{}' cannot be answered: this service answers application/fhir+json", clip(asked));
+        let text =
+            format!("'{}' cannot be answered: this service answers application/fhir+json", clip(asked));
         Err(Denied::new(StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported, text))
     };
     let format = pairs(request.uri.query().unwrap_or_default())
@@ -36,7 +37,8 @@ pub fn acceptable(request: &Request) -> Result<(), Denied> {
     }
     let will_do = |range: &String| {
         let media = range.split(';').next().unwrap_or_default().trim();
-        let refused = range.split(';').skip(1).any(|p| matches!(p.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let refused =
+            range.split(';').skip(1).any(|p| matches!(p.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
         !refused && (is_json(media) || matches!(media, "*/*" | "application/*"))
     };
     if said.is_empty() || said.iter().any(will_do) { Ok(()) } else { not(&said.join(", ")) }

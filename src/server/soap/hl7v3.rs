@@ -71,6 +71,7 @@ pub fn ii(mpi: &Mpi, id: &DomainId) -> Ii {
 /// The index, of which a face without one has no addresses.
 pub fn index(face: &super::SoapFace) -> Result<&Mpi, Fault> {
     face.mpi.as_ref().ok_or_else(|| {
-        Fault::sender("the index of patients is switched off in this gateway").subcode("wsa:ActionNotSupported")
+        Fault::sender("the index of patients is switched off in this gateway")
+            .subcode("wsa:ActionNotSupported")
     })
 }

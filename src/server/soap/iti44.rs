@@ -76,7 +76,10 @@ fn rehearse_it(
     details.push(read.paths.warning(&Warning { place: Place::default(), text }));
     let known = |id: &SentId| {
         let domain = mpi.domains().resolve(&id.authority)?;
-        Some(crate::model::identity::DomainId { domain: domain.oid.clone(), value: domain.canonical(&id.value) })
+        Some(crate::model::identity::DomainId {
+            domain: domain.oid.clone(),
+            value: domain.canonical(&id.value),
+        })
     };
     let ids: Vec<_> = match &read.message.feed {
         Feed::Upsert { ids, .. } | Feed::Nothing { ids } => ids.iter().filter_map(known).collect(),

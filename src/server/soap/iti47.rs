@@ -17,7 +17,7 @@ use crate::wire::soap::write_answer;
 
 /// What is asked, or why it cannot be answered.
 pub enum Asked {
-    Question(Result<Read, Box<Refused>>),
+    Question(Result<Box<Read>, Box<Refused>>),
     Continuation(Result<Continuation, Box<Refused>>),
     Cancel(Result<Continuation, Box<Refused>>),
 }
@@ -30,7 +30,10 @@ pub fn read(body: Node<'_, '_>, action: &str) -> Result<Asked, Fault> {
             let read = pdq::read_continuation(body, cancel).map_err(Fault::sender)?;
             Ok(if cancel { Asked::Cancel(read) } else { Asked::Continuation(read) })
         }
-        _ => pdq::read(body).map(Asked::Question).map_err(Fault::sender),
+        _ => {
+            let read = pdq::read(body).map_err(Fault::sender)?;
+            Ok(Asked::Question(read.map(Box::new)))
+        }
     }
 }
 
@@ -43,7 +46,7 @@ pub async fn answer(
     let mpi = index(face)?;
     let asked = match asked {
         Asked::Question(Ok(read)) => {
-            let Read { header, mut query, asked, size, least, paths } = read;
+            let Read { header, mut query, asked, size, least, paths } = *read;
             // Without a quantity, all of them.
             let page = Page { query_id: asked.id.key(), size: Some(size.unwrap_or(ALL)), pointer: None };
             let domains: Vec<String> = query
@@ -53,7 +56,9 @@ pub async fn answer(
                 .collect();
             query.fuzzy |= least > 0 && least < 100;
             return match mpi.find(context, query, page).await {
-                Ok(found) => Ok(found_reply(context, message_id, mpi, &header, &asked, found, &domains, least)),
+                Ok(found) => {
+                    Ok(found_reply(context, message_id, mpi, &header, &asked, found, &domains, least))
+                }
                 Err(refused) => {
                     let ended = refusal(context, refused, &paths)?;
                     Ok(failed(context, message_id, &header, &asked, ended, Audited::Apart))
@@ -133,13 +138,8 @@ fn found_reply(
         .collect();
     let totals = Totals { total: total.saturating_sub(left_out), current: subjects.len() as u64, remaining };
     let query_ack = if subjects.is_empty() { QueryAck::NothingFound } else { QueryAck::Found };
-    let answer = Answer {
-        ack: Ack::Accept,
-        query_ack,
-        details: &[],
-        subjects: &subjects,
-        totals: Some(totals),
-    };
+    let answer =
+        Answer { ack: Ack::Accept, query_ack, details: &[], subjects: &subjects, totals: Some(totals) };
     write(context, message_id, header, asked, &answer, Audited::Apart, Outcome::Success)
 }
 

@@ -42,10 +42,8 @@ pub fn searchset(total: u64, links: &[(&str, String)], entries: Vec<Entry>, note
         .map(|entry| {
             let mut search = Map::new();
             if let Some(grade) = entry.grade {
-                search.insert(
-                    "extension".into(),
-                    json!([{ "url": MATCH_GRADE, "valueCode": grade.as_str() }]),
-                );
+                search
+                    .insert("extension".into(), json!([{ "url": MATCH_GRADE, "valueCode": grade.as_str() }]));
             }
             search.insert("mode".into(), json!("match"));
             if let Some(score) = entry.score {

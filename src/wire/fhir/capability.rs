@@ -6,7 +6,11 @@ use serde_json::{Value, json};
 const SEARCH: &[(&str, &str, &str)] = &[
     ("_id", "token", "the network's own id of a person"),
     ("active", "token", "persons found are active"),
-    ("identifier", "token", "system|value; or system| for the domains whose ids are wanted, comma between them"),
+    (
+        "identifier",
+        "token",
+        "system|value; or system| for the domains whose ids are wanted, comma between them",
+    ),
     ("family", "string", "folds width, kana and variants of kanji; :exact does not"),
     ("given", "string", "folds width, kana and variants of kanji; :exact does not"),
     ("birthdate", "date", "equality, of a year, a month or a day"),

@@ -85,7 +85,8 @@ impl Issue {
 
     /// What the index found odd and took all the same.
     pub fn warning(warning: &Warning) -> Self {
-        let issue = Self { severity: Severity::Warning, ..Self::error(IssueCode::Value, warning.text.clone()) };
+        let issue =
+            Self { severity: Severity::Warning, ..Self::error(IssueCode::Value, warning.text.clone()) };
         match expression(warning.place) {
             Some(expression) => issue.at(expression),
             None => issue,

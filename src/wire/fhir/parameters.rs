@@ -66,16 +66,21 @@ pub fn read_pix(resource: &Value) -> Result<PixQuery, Vec<Issue>> {
                 match whole.or(token).filter(|(s, v)| !s.is_empty() && !v.is_empty()) {
                     Some(identifier) => sources.push(identifier),
                     None => issues.push(
-                        Issue::error(IssueCode::Value, "sourceIdentifier is a valueIdentifier with system and value")
-                            .at("sourceIdentifier"),
+                        Issue::error(
+                            IssueCode::Value,
+                            "sourceIdentifier is a valueIdentifier with system and value",
+                        )
+                        .at("sourceIdentifier"),
                     ),
                 }
             }
             "targetSystem" => {
-                match ["valueUri", "valueUrl", "valueString"].iter().find_map(|k| parameter.get(k)?.as_str()) {
+                match ["valueUri", "valueUrl", "valueString"].iter().find_map(|k| parameter.get(k)?.as_str())
+                {
                     Some(uri) => targets.push(uri.trim().to_owned()),
-                    None => issues
-                        .push(Issue::error(IssueCode::Value, "targetSystem is a valueUri").at("targetSystem")),
+                    None => issues.push(
+                        Issue::error(IssueCode::Value, "targetSystem is a valueUri").at("targetSystem"),
+                    ),
                 }
             }
             other => issues.push(
@@ -134,9 +139,11 @@ pub fn write_pix(found: &PixFound<'_>) -> Value {
             json!({ "name": "targetIdentifier", "valueIdentifier": identifier })
         })
         .collect();
-    list.extend(found.patients.iter().map(|id| {
-        json!({ "name": "targetId", "valueReference": { "reference": format!("Patient/{id}") } })
-    }));
+    list.extend(
+        found.patients.iter().map(
+            |id| json!({ "name": "targetId", "valueReference": { "reference": format!("Patient/{id}") } }),
+        ),
+    );
     match list.is_empty() {
         true => json!({ "resourceType": "Parameters" }),
         false => json!({ "resourceType": "Parameters", "parameter": list }),
@@ -168,13 +175,15 @@ pub fn read_match(resource: &Value) -> Result<Match, Vec<Issue>> {
                     Err(wrong) => issues.extend(wrong),
                 },
                 (false, None) => {
-                    issues.push(Issue::error(IssueCode::Required, "resource holds no resource").at("resource"));
+                    issues
+                        .push(Issue::error(IssueCode::Required, "resource holds no resource").at("resource"));
                 }
             },
             "onlyCertainMatches" => match parameter.get("valueBoolean").and_then(Value::as_bool) {
                 Some(flag) => only_certain = flag,
                 None => issues.push(
-                    Issue::error(IssueCode::Value, "onlyCertainMatches is a valueBoolean").at("onlyCertainMatches"),
+                    Issue::error(IssueCode::Value, "onlyCertainMatches is a valueBoolean")
+                        .at("onlyCertainMatches"),
                 ),
             },
             "count" => {
@@ -186,8 +195,9 @@ pub fn read_match(resource: &Value) -> Result<Match, Vec<Issue>> {
                     ),
                 }
             }
-            other => issues
-                .push(Issue::error(IssueCode::NotSupported, "the parameter is not supported by $match").at(other)),
+            other => issues.push(
+                Issue::error(IssueCode::NotSupported, "the parameter is not supported by $match").at(other),
+            ),
         }
     }
     match patient {

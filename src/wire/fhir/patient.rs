@@ -8,8 +8,8 @@ use super::{authority_of, system_of};
 use crate::model::error::clip;
 use crate::model::identity::text::{is_time, joined, script_of};
 use crate::model::identity::{
-    Address, Demographics, DomainId, Field, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse, Place,
-    Sent, SentId, Update,
+    Address, Demographics, DomainId, Field, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse,
+    Place, Sent, SentId, Update,
 };
 
 const REPRESENTATION: &str = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation";
@@ -85,7 +85,11 @@ impl Reader {
             None | Some(Value::Null) => None,
             Some(Value::Bool(flag)) => Some(*flag),
             Some(_) => {
-                self.issue(IssueCode::Structure, &format!("Patient.{key}"), format!("{key} is not a boolean"));
+                self.issue(
+                    IssueCode::Structure,
+                    &format!("Patient.{key}"),
+                    format!("{key} is not a boolean"),
+                );
                 None
             }
         }
@@ -186,9 +190,11 @@ fn identifiers(reader: &mut Reader, resource: &Value) -> (Vec<SentId>, Vec<Insur
         if system.as_deref() == Some(INSURANCE) {
             match insurance(&value) {
                 Some(insurance) => insurances.push(insurance),
-                None => {
-                    reader.issue(IssueCode::Value, &at, "the member id is not of the form 保険者番号:記号:番号:枝番")
-                }
+                None => reader.issue(
+                    IssueCode::Value,
+                    &at,
+                    "the member id is not of the form 保険者番号:記号:番号:枝番",
+                ),
             }
             continue;
         }
@@ -199,7 +205,9 @@ fn identifiers(reader: &mut Reader, resource: &Value) -> (Vec<SentId>, Vec<Insur
         let type_code = identifier
             .pointer("/type/coding")
             .and_then(Value::as_array)
-            .and_then(|codings| codings.iter().find(|c| c.get("system").and_then(Value::as_str) == Some(TYPES)))
+            .and_then(|codings| {
+                codings.iter().find(|c| c.get("system").and_then(Value::as_str) == Some(TYPES))
+            })
             .and_then(|coding| coding.get("code"))
             .and_then(Value::as_str)
             .map(str::to_owned);
@@ -267,7 +275,8 @@ fn names(reader: &mut Reader, resource: &Value) -> Vec<PersonName> {
             Some("ABC") => Some(NameScript::Alphabetic),
             None => script_of(&name),
             Some(other) => {
-                let text = format!("iso21090-EN-representation '{}' is none of IDE, SYL and ABC", clip(other));
+                let text =
+                    format!("iso21090-EN-representation '{}' is none of IDE, SYL and ABC", clip(other));
                 reader.issue(IssueCode::CodeInvalid, &at, text);
                 None
             }
@@ -444,7 +453,8 @@ fn links(reader: &mut Reader, resource: &Value) -> Vec<Link> {
 
 /// The `id` data type.
 pub(super) fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 /// A person as JP Core has patients. `id` is the logical id.
@@ -477,12 +487,11 @@ pub fn write(id: &str, ids: &[DomainId], of: &Demographics) -> Value {
     });
     put("gender", json!(gender));
     put("birthDate", json!(of.birth_date.as_deref().and_then(written_date)));
-    match of.deceased.as_deref() {
-        Some(when) => match written_date(when) {
+    if let Some(when) = of.deceased.as_deref() {
+        match written_date(when) {
             Some(date) => put("deceasedDateTime", json!(date)),
             None => put("deceasedBoolean", json!(true)),
-        },
-        None => {}
+        }
     }
     put("address", of.addresses.iter().flatten().map(write_address).collect::<Vec<_>>().into());
     match (of.birth_order, of.multiple_birth) {
@@ -494,7 +503,8 @@ pub fn write(id: &str, ids: &[DomainId], of: &Demographics) -> Value {
 
 /// Digits as a date, as far as they are known.
 fn written_date(digits: &str) -> Option<String> {
-    let part = |range: std::ops::Range<usize>| digits.get(range).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let part =
+        |range: std::ops::Range<usize>| digits.get(range).filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
     let year = part(0..4)?;
     let Some(month) = part(4..6).filter(|m| *m != "00") else { return Some(year.to_owned()) };
     match part(6..8).filter(|d| *d != "00") {

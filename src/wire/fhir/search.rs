@@ -59,7 +59,9 @@ pub fn decoded(text: &str) -> Result<String, String> {
 pub fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, octet| {
         match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(octet)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(octet))
+            }
             octet => out.push_str(&format!("%{octet:02X}")),
         }
         out
@@ -237,7 +239,8 @@ fn parameter(
                 return Err(unsupported("birthdate: only equality (eq) is supported".into()));
             }
             let Some(digits) = date_digits(date) else {
-                let text = format!("'{}' is no date of the calendar (YYYY, YYYY-MM or YYYY-MM-DD)", clip(date));
+                let text =
+                    format!("'{}' is no date of the calendar (YYYY, YYYY-MM or YYYY-MM-DD)", clip(date));
                 return Err((IssueCode::Value, text));
             };
             once(&mut query.birth_date, digits, base)?;
@@ -269,7 +272,9 @@ fn identifiers(query: &mut DemographicsQuery, values: &[String]) -> Result<(), W
                 [system, value] if !system.trim().is_empty() => {
                     Ok((unescaped(system).trim().to_owned(), unescaped(value).trim().to_owned()))
                 }
-                _ => Err((IssueCode::Value, "identifier is system|value, or system| for a domain".to_owned())),
+                _ => {
+                    Err((IssueCode::Value, "identifier is system|value, or system| for a domain".to_owned()))
+                }
             }
         })
         .collect::<Result<_, _>>()?;
@@ -278,7 +283,10 @@ fn identifiers(query: &mut DemographicsQuery, values: &[String]) -> Result<(), W
         return Ok(());
     }
     let [(system, value)] = tokens.as_slice() else {
-        return Err((IssueCode::NotSupported, "identifier: alternatives (,) of ids are not supported".into()));
+        return Err((
+            IssueCode::NotSupported,
+            "identifier: alternatives (,) of ids are not supported".into(),
+        ));
     };
     let n = u32::try_from(query.ids.len() + 1).unwrap_or(u32::MAX);
     query.ids.push(SentId {

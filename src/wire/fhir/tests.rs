@@ -70,7 +70,9 @@ fn a_patient_of_jp_core_is_read() {
 
 #[test]
 fn what_an_update_does_not_hold_is_no_more() {
-    let read = read(&json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:oid:1.2", "value": "1" }] }));
+    let read = read(
+        &json!({ "resourceType": "Patient", "identifier": [{ "system": "urn:oid:1.2", "value": "1" }] }),
+    );
     let sent = read.unwrap().sent;
     assert!(sent.phones == Update::Delete && sent.birth_date == Update::Delete);
     assert_eq!(sent.insurances, Update::Keep, "no Patient holds insurances as a rule");
@@ -194,7 +196,10 @@ fn each_spoiling_of_a_search_is_named() {
         assert_eq!(issues(asked(query)), [(code, at.to_owned())], "{query}");
     }
     let lenient = read_search(&pairs("name=x&family=y").unwrap(), true).unwrap();
-    assert_eq!((lenient.ignored.as_slice(), lenient.said.as_str()), (["name".to_owned()].as_slice(), "family=y"));
+    assert_eq!(
+        (lenient.ignored.as_slice(), lenient.said.as_str()),
+        (["name".to_owned()].as_slice(), "family=y")
+    );
     assert!(asked(&"a=b&".repeat(200)).is_err());
 }
 
@@ -258,7 +263,10 @@ fn the_question_of_match_is_read() {
         *spoiled.pointer_mut(pointer).unwrap() = value;
         assert_eq!(issues(read_match(&spoiled))[0], (code, at.to_owned()), "{pointer}");
     }
-    assert_eq!(issues(read_match(&json!({ "resourceType": "Parameters" }))), [("required", "resource".to_owned())]);
+    assert_eq!(
+        issues(read_match(&json!({ "resourceType": "Parameters" }))),
+        [("required", "resource".to_owned())]
+    );
 }
 
 #[test]
@@ -286,7 +294,10 @@ fn every_trouble_has_a_code_and_no_value_of_the_index_is_lost() {
             text: "why".into(),
         };
         let issue = of_error(&error);
-        assert_eq!((issue.text.as_str(), issue.expression.as_deref()), ("why", Some("Patient.identifier[1]")));
+        assert_eq!(
+            (issue.text.as_str(), issue.expression.as_deref()),
+            ("why", Some("Patient.identifier[1]"))
+        );
     }
     let outcome = operation_outcome(&[Issue::error(IssueCode::Value, "why").at("Patient.name")]);
     assert_eq!(outcome["issue"][0]["expression"][0], "Patient.name");

@@ -166,7 +166,11 @@ impl<'a, 'i> Findings<'a, 'i> {
         let value = attr(node, "value")?;
         let number = value.parse::<u64>().ok().filter(|n| i64::try_from(*n).is_ok());
         if number.is_none() {
-            self.problem(code::DATA_TYPE, node, format!("'{}' is no number that can be meant here", clip(value)));
+            self.problem(
+                code::DATA_TYPE,
+                node,
+                format!("'{}' is no number that can be meant here", clip(value)),
+            );
         }
         number
     }
@@ -188,9 +192,8 @@ impl<'a, 'i> Findings<'a, 'i> {
         }
         let uses: Vec<&str> = attr(node, "use").unwrap_or_default().split_ascii_whitespace().collect();
         let has = |code: &str| uses.contains(&code);
-        let birth = children(node, "family").any(|f| {
-            attr(f, "qualifier").unwrap_or_default().split_ascii_whitespace().any(|q| q == "BR")
-        });
+        let birth = children(node, "family")
+            .any(|f| attr(f, "qualifier").unwrap_or_default().split_ascii_whitespace().any(|q| q == "BR"));
         let usage = match () {
             () if has("P") => NameUse::Pseudonym,
             () if has("A") => NameUse::Alias,
@@ -226,11 +229,12 @@ impl<'a, 'i> Findings<'a, 'i> {
         if text.is_empty() {
             text = tree::text_of(node).trim().to_owned();
         }
-        let usage = attr(node, "use").unwrap_or_default().split_ascii_whitespace().find_map(|code| match code {
-            "H" | "HP" | "HV" => Some("H"),
-            "WP" | "DIR" | "PUB" => Some("B"),
-            _ => None,
-        });
+        let usage =
+            attr(node, "use").unwrap_or_default().split_ascii_whitespace().find_map(|code| match code {
+                "H" | "HP" | "HV" => Some("H"),
+                "WP" | "DIR" | "PUB" => Some("B"),
+                _ => None,
+            });
         let address = Address {
             text,
             postal_code: part("postalCode"),

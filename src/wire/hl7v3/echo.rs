@@ -3,9 +3,9 @@
 
 use roxmltree::Node;
 
+use super::children;
 use super::datatypes::NS_XSI;
 use super::shape::Shape;
-use super::children;
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::tree;
 use crate::wire::xml::write::{push_attr, push_text};

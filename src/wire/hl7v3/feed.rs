@@ -8,7 +8,10 @@ use roxmltree::Node;
 use super::datatypes::{CS, IVL_TS, Ii};
 use super::person::{self, Extent, MOST_IDS};
 use super::problem::{Paths, code};
-use super::shape::{self, EVENT_ACT, PATIENT, PRIOR_REGISTRATION, PRIOR_SUBJECT, REGISTRATION_EVENT, REPLACEMENT, SUBJECT, SUBJECT1};
+use super::shape::{
+    self, EVENT_ACT, PATIENT, PRIOR_REGISTRATION, PRIOR_SUBJECT, REGISTRATION_EVENT, REPLACEMENT, SUBJECT,
+    SUBJECT1,
+};
 use super::transmission::{self, Device, Header, Own};
 use super::{Findings, INTERACTIONS, Reading, Refused, attr, child, children, descend};
 use crate::model::error::clip;
@@ -102,13 +105,11 @@ fn upsert<'a, 'i>(findings: &mut Findings<'a, 'i>, event: Node<'a, 'i>) -> Optio
         findings.problem(code::REQUIRED, patient, "no id of the patient has an extension");
     }
     let mut sent = person::sent(findings, child(patient, "patientPerson")?);
-    let also = |f: &mut Findings<'a, 'i>| {
-        // Addresses and telephones may stand at the patient's role, too.
-        let addresses: Vec<_> = children(patient, "addr").take(MOST_IDS).filter_map(|n| f.address(n)).collect();
-        let phones: Vec<_> = children(patient, "telecom").take(MOST_IDS).filter_map(|n| f.phone(n)).collect();
-        (addresses, phones)
-    };
-    let (addresses, phones) = also(findings);
+    // Addresses and telephones may stand at the patient's role, too.
+    let addresses: Vec<_> =
+        children(patient, "addr").take(MOST_IDS).filter_map(|n| findings.address(n)).collect();
+    let phones: Vec<_> =
+        children(patient, "telecom").take(MOST_IDS).filter_map(|n| findings.phone(n)).collect();
     if sent.addresses == Update::Keep && !addresses.is_empty() {
         sent.addresses = Update::Set(addresses);
     }
@@ -159,9 +160,8 @@ fn merge<'a, 'i>(findings: &mut Findings<'a, 'i>, event: Node<'a, 'i>) -> Option
     if let Some(second) = nodes.get(1) {
         findings.problem(code::SEQUENCE, *second, "priorRegisteredRole names more than one id");
     }
-    let subsumed = nodes
-        .first()
-        .and_then(|node| person::id(findings, *node, Field::PriorIdentifier, provider.as_ref()));
+    let subsumed =
+        nodes.first().and_then(|node| person::id(findings, *node, Field::PriorIdentifier, provider.as_ref()));
     let Some(subsumed) = subsumed else {
         findings.problem(code::REQUIRED, role, "priorRegisteredRole has no id with an extension");
         return None;

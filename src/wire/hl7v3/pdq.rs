@@ -6,20 +6,19 @@ use std::fmt;
 use roxmltree::Node;
 
 use super::ack::{self, Ack, Acknowledgement};
-use super::datatypes::{CE, CS, Ii, INT, IVL_TS, is_uid, write_name};
+use super::datatypes::{CE, CS, INT, IVL_TS, Ii, is_uid, write_name};
 use super::feed::{open_event, write_custodian};
 use super::person::{self, Extent, MOST_IDS};
 use super::problem::{Paths, Problem, code};
 use super::query::{self, Asked, QueryAck, Totals};
 use super::shape::{
-    self, CONTINUATION_ACT, MATCH_CRITERIA, PARAMETER, PDQ_PARAMETERS, PDQ_QUERY, QUERY_ACT, QUERY_CONTINUATION,
+    self, CONTINUATION_ACT, MATCH_CRITERIA, PARAMETER, PDQ_PARAMETERS, PDQ_QUERY, QUERY_ACT,
+    QUERY_CONTINUATION,
 };
 use super::transmission::{self, Device, Header, Own};
 use super::{Findings, INTERACTIONS, Reading, Refused, attr, child, children, descend, echo};
 use crate::model::error::clip;
-use crate::model::identity::{
-    Demographics, DemographicsQuery, Field, PersonName, Representation, Sent,
-};
+use crate::model::identity::{Demographics, DemographicsQuery, Field, PersonName, Representation, Sent};
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::{XmlWriter, tree};
 
@@ -52,7 +51,8 @@ impl fmt::Debug for Read {
 pub fn read(node: Node<'_, '_>) -> Reading<Read> {
     let mut findings = Findings::new(node);
     let header = transmission::read(&mut findings)?;
-    let (mut asked, mut query, mut size, mut least) = (Asked::default(), DemographicsQuery::default(), None, 0);
+    let (mut asked, mut query, mut size, mut least) =
+        (Asked::default(), DemographicsQuery::default(), None, 0);
     if let Some(act) = child(node, "controlActProcess") {
         shape::check(&mut findings, act, QUERY_ACT);
         if let Some(by) = child(act, "queryByParameter") {
@@ -80,7 +80,8 @@ fn quantity<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>, name: 
     if let Some(unit) = child(query, "initialQuantityCode") {
         let said = attr(unit, "code").unwrap_or_default();
         if said != "RD" {
-            let text = format!("initialQuantityCode '{}': quantities are counted in records (RD)", clip(said));
+            let text =
+                format!("initialQuantityCode '{}': quantities are counted in records (RD)", clip(said));
             findings.problem(code::TABLE_VALUE, unit, text);
         }
     }
@@ -170,7 +171,8 @@ fn parameter<'a, 'i>(
         },
         "livingSubjectName" => match findings.name(value) {
             Some(sought) => {
-                query.fuzzy |= attr(value, "use").unwrap_or_default().split_ascii_whitespace().any(|u| u == "SRCH");
+                query.fuzzy |=
+                    attr(value, "use").unwrap_or_default().split_ascii_whitespace().any(|u| u == "SRCH");
                 names(findings, query, value, &sought);
                 Said::Taken
             }
@@ -422,8 +424,7 @@ pub fn write_query(w: &mut XmlWriter<'static>, own: &Own, out: &Outgoing<'_>) {
     w.empty("code", &[("code", "PRPA_TE201305UV02"), ("codeSystem", INTERACTIONS)]);
     w.open("queryByParameter");
     w.empty("queryId", &[("root", out.query_id)]);
-    for (name, code) in
-        [("statusCode", "new"), ("responseModalityCode", "R"), ("responsePriorityCode", "I")]
+    for (name, code) in [("statusCode", "new"), ("responseModalityCode", "R"), ("responsePriorityCode", "I")]
     {
         w.empty(name, &[("code", code)]);
     }
@@ -575,7 +576,9 @@ pub fn read_answer(node: Node<'_, '_>) -> Result<Answered, String> {
         candidates.push(Candidate { ids: super::pix::read_ids(patient), sent, score });
     }
     match findings.problems.first() {
-        Some(problem) => Err(format!("{} at {}", problem.text, problem.location.as_deref().unwrap_or_default())),
+        Some(problem) => {
+            Err(format!("{} at {}", problem.text, problem.location.as_deref().unwrap_or_default()))
+        }
         None => Ok(Answered { acknowledgement, query_ack, query_id, totals, candidates }),
     }
 }

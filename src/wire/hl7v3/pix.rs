@@ -98,7 +98,11 @@ pub(super) fn domains<'a, 'i>(
         shape::check(findings, parameter, PARAMETER);
         for value in children(parameter, "value") {
             if found.len() == MOST_IDS {
-                findings.problem(code::SEQUENCE, value, format!("more than {MOST_IDS} domains are asked for"));
+                findings.problem(
+                    code::SEQUENCE,
+                    value,
+                    format!("more than {MOST_IDS} domains are asked for"),
+                );
                 return found;
             }
             let ii = findings.ii(value);
@@ -198,7 +202,8 @@ pub fn read_answer(node: Node<'_, '_>) -> Result<Answered, String> {
 
 /// The ids of a patient in an answer.
 pub(super) fn read_ids(patient: Node<'_, '_>) -> Vec<Ii> {
-    let others =
-        children(patient, "patientPerson").flat_map(|p| children(p, "asOtherIDs")).flat_map(|o| children(o, "id"));
+    let others = children(patient, "patientPerson")
+        .flat_map(|p| children(p, "asOtherIDs"))
+        .flat_map(|o| children(o, "id"));
     children(patient, "id").chain(others).map(Ii::read).filter(|id| id.extension.is_some()).collect()
 }

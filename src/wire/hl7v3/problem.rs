@@ -54,7 +54,9 @@ impl Problem {
 fn means(trouble: Trouble) -> &'static str {
     match trouble {
         Trouble::Missing => code::REQUIRED,
-        Trouble::BadValue | Trouble::TooLong | Trouble::TooMany | Trouble::IndividualNumber => code::DATA_TYPE,
+        Trouble::BadValue | Trouble::TooLong | Trouble::TooMany | Trouble::IndividualNumber => {
+            code::DATA_TYPE
+        }
         Trouble::BadCode | Trouble::NotSupported => code::TABLE_VALUE,
         Trouble::UnknownAuthority
         | Trouble::NoAuthority

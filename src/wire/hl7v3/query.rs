@@ -46,7 +46,9 @@ impl QueryAck {
     }
 
     pub(super) fn of(code: &str) -> Option<Self> {
-        [Self::Found, Self::NothingFound, Self::Error, Self::QueryError].into_iter().find(|q| q.code() == code)
+        [Self::Found, Self::NothingFound, Self::Error, Self::QueryError]
+            .into_iter()
+            .find(|q| q.code() == code)
     }
 }
 
@@ -64,7 +66,8 @@ pub(super) fn write(w: &mut XmlWriter<'static>, asked: &Asked, ack: QueryAck, to
     if !asked.id.is_empty() {
         asked.id.write(w, "queryId");
     }
-    let status = if matches!(ack, QueryAck::Error | QueryAck::QueryError) { "aborted" } else { "deliveredResponse" };
+    let status =
+        if matches!(ack, QueryAck::Error | QueryAck::QueryError) { "aborted" } else { "deliveredResponse" };
     write_code(w, "statusCode", status);
     write_code(w, "queryResponseCode", ack.code());
     if let Some(Totals { total, current, remaining }) = totals {
@@ -82,7 +85,11 @@ pub(super) fn asked<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>
     if let Some(node) = child(query, "queryId") {
         id = findings.ii(node);
         if id.root.is_none() {
-            findings.problem(code::REQUIRED, node, "queryId has no root; without it no answer can name the question");
+            findings.problem(
+                code::REQUIRED,
+                node,
+                "queryId has no root; without it no answer can name the question",
+            );
         }
     }
     let mut is = |name: &str, only: &str, why: &str| {

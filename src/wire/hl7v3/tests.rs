@@ -48,7 +48,9 @@ fn a_record_added_is_read_whole() {
     let Feed::Upsert { ids, sent } = read.message.feed else { panic!("no upsert") };
     let said: Vec<(&str, Option<&str>, Option<&str>)> = ids
         .iter()
-        .map(|id| (id.value.as_str(), id.authority.universal_id.as_deref(), id.authority.namespace.as_deref()))
+        .map(|id| {
+            (id.value.as_str(), id.authority.universal_id.as_deref(), id.authority.namespace.as_deref())
+        })
         .collect();
     assert_eq!(
         said,
@@ -65,7 +67,10 @@ fn a_record_added_is_read_whole() {
         "/PRPA_IN201301UV02/controlActProcess/subject/registrationEvent/subject1/patient/patientPerson/asOtherIDs[1]/id"
     );
     let Update::Set(names) = &sent.names else { panic!("no names") };
-    assert_eq!((names[0].family.as_str(), names[0].given.as_str(), names[0].middle.as_str()), ("WASHINGTON", "MARY", "ROSE"));
+    assert_eq!(
+        (names[0].family.as_str(), names[0].given.as_str(), names[0].middle.as_str()),
+        ("WASHINGTON", "MARY", "ROSE")
+    );
     assert_eq!((names[1].family.as_str(), names[1].usage), ("DEAN", NameUse::Birth));
     assert_eq!(names[0].script, Some(NameScript::Alphabetic));
     assert_eq!((&sent.birth_date, &sent.sex), (&Update::Set("19771208".into()), &Update::Set("F".into())));
@@ -90,7 +95,8 @@ fn a_revision_leaves_what_it_does_not_say() {
 
 #[test]
 fn a_merge_names_one_pair() {
-    let Feed::Merge { surviving, subsumed } = fed(&corpus("iti-44/accept/merge-from-a40.xml")).message.feed else {
+    let Feed::Merge { surviving, subsumed } = fed(&corpus("iti-44/accept/merge-from-a40.xml")).message.feed
+    else {
         panic!("no merge")
     };
     assert_eq!((surviving[0].value.as_str(), subsumed[0].value.as_str()), ("142025", "704686"));
@@ -159,24 +165,79 @@ fn each_spoiling_of_a_feed_is_named_where_it_stands() {
         ("<creationTime value=\"20091112115139\"/>", "", "101", message("")),
         ("value=\"20091112115139\"", "value=\"20091332\"", "102", message("/creationTime")),
         ("<creationTime value=\"20091112115139\"/>", "<creationTime/>", "101", message("/creationTime")),
-        ("<interactionId extension=\"PRPA_IN201301UV02\"", "<interactionId extension=\"PRPA_IN201302UV02\"", "200", message("/interactionId")),
+        (
+            "<interactionId extension=\"PRPA_IN201301UV02\"",
+            "<interactionId extension=\"PRPA_IN201302UV02\"",
+            "200",
+            message("/interactionId"),
+        ),
         ("<processingCode code=\"P\"/>", "<processingCode code=\"X\"/>", "202", message("/processingCode")),
-        ("<processingModeCode code=\"T\"/>", "<processingModeCode code=\"A\"/>", "202", message("/processingModeCode")),
+        (
+            "<processingModeCode code=\"T\"/>",
+            "<processingModeCode code=\"A\"/>",
+            "202",
+            message("/processingModeCode"),
+        ),
         ("ITSVersion=\"XML_1.0\"", "ITSVersion=\"XML_2.0\"", "102", message("")),
         ("<acceptAckCode code=\"AL\"/>", "", "101", message("")),
         ("<acceptAckCode code=\"AL\"/>", "<acceptAckCode code=\"AL\"/><bogus/>", "100", message("/bogus")),
-        ("<id root=\"1.2.840.114350.1.13.99998.8734\"/>", "<id nullFlavor=\"NI\"/>", "101", message("/sender/device")),
-        ("<statusCode code=\"active\"/>", "<statusCode code=\"nullified\"/>", "103", message("/controlActProcess/subject/registrationEvent/statusCode")),
-        ("<birthTime value=\"19771208\"/>", "<birthTime value=\"19771308\"/>", "102", at("/patientPerson/birthTime")),
-        ("<administrativeGenderCode code=\"F\"/>", "<administrativeGenderCode code=\"X\"/>", "103", at("/patientPerson/administrativeGenderCode")),
-        ("<deceasedInd value=\"false\"/>", "<deceasedInd value=\"no\"/>", "102", at("/patientPerson/deceasedInd")),
-        ("<deceasedInd value=\"false\"/>", "<multipleBirthOrderNumber value=\"0\"/>", "102", at("/patientPerson/multipleBirthOrderNumber")),
+        (
+            "<id root=\"1.2.840.114350.1.13.99998.8734\"/>",
+            "<id nullFlavor=\"NI\"/>",
+            "101",
+            message("/sender/device"),
+        ),
+        (
+            "<statusCode code=\"active\"/>",
+            "<statusCode code=\"nullified\"/>",
+            "103",
+            message("/controlActProcess/subject/registrationEvent/statusCode"),
+        ),
+        (
+            "<birthTime value=\"19771208\"/>",
+            "<birthTime value=\"19771308\"/>",
+            "102",
+            at("/patientPerson/birthTime"),
+        ),
+        (
+            "<administrativeGenderCode code=\"F\"/>",
+            "<administrativeGenderCode code=\"X\"/>",
+            "103",
+            at("/patientPerson/administrativeGenderCode"),
+        ),
+        (
+            "<deceasedInd value=\"false\"/>",
+            "<deceasedInd value=\"no\"/>",
+            "102",
+            at("/patientPerson/deceasedInd"),
+        ),
+        (
+            "<deceasedInd value=\"false\"/>",
+            "<multipleBirthOrderNumber value=\"0\"/>",
+            "102",
+            at("/patientPerson/multipleBirthOrderNumber"),
+        ),
         ("extension=\"PIX10515W3\"", &format!("extension=\"{}\"", "9".repeat(65)), "102", at("/id[1]")),
         ("root=\"1.2.3.4.5.1000\"", "root=\"1.2..5\"", "102", at("/id[2]")),
         ("<patient classCode=\"PAT\">", "<patient classCode=\"PAT\"><name>x</name>", "100", at("/name")),
-        ("xsi:type=\"urn:PN\"", "xsi:type=\"urn:ON2\"", "102", at("/patientPerson/personalRelationship/relationshipHolder1/name")),
-        ("xsi:type=\"urn:PN\"", "xsi:type=\"PQ\"", "102", at("/patientPerson/personalRelationship/relationshipHolder1/name")),
-        ("<custodian typeCode=\"CST\">", "<replacementOf typeCode=\"RPLC\"/><custodian typeCode=\"CST\">", "100", message("/controlActProcess/subject/registrationEvent/replacementOf")),
+        (
+            "xsi:type=\"urn:PN\"",
+            "xsi:type=\"urn:ON2\"",
+            "102",
+            at("/patientPerson/personalRelationship/relationshipHolder1/name"),
+        ),
+        (
+            "xsi:type=\"urn:PN\"",
+            "xsi:type=\"PQ\"",
+            "102",
+            at("/patientPerson/personalRelationship/relationshipHolder1/name"),
+        ),
+        (
+            "<custodian typeCode=\"CST\">",
+            "<replacementOf typeCode=\"RPLC\"/><custodian typeCode=\"CST\">",
+            "100",
+            message("/controlActProcess/subject/registrationEvent/replacementOf"),
+        ),
     ];
     for (from, to, code, location) in cases {
         let found = problems(with(&spoiled(&add, from, to), feed::read));
@@ -188,7 +249,9 @@ fn each_spoiling_of_a_feed_is_named_where_it_stands() {
             spoiled(&add, "<id root=\"21acf7be-007c-41e6-b176-d0969794983b\" extension=\"345\"/>", id);
         assert_eq!(problems(with(&nameless, feed::read))[0].0, "fault");
     }
-    let no_ids = add.replace(" extension=\"PIX10515W", " nullFlavor=\"").replace("extension=\"100-09-1234", "nullFlavor=\"");
+    let no_ids = add
+        .replace(" extension=\"PIX10515W", " nullFlavor=\"")
+        .replace("extension=\"100-09-1234", "nullFlavor=\"");
     assert_eq!(problems(with(&no_ids, feed::read)), [("101".into(), at(""))]);
 }
 
@@ -201,7 +264,12 @@ fn each_spoiling_of_a_merge_is_named_where_it_stands() {
     let cases = [
         (prior.to_owned(), "<id nullFlavor=\"NI\"/>".to_owned(), "101", role.to_owned()),
         (prior.to_owned(), format!("{prior}{prior}"), "100", format!("{role}/id[2]")),
-        ("code=\"obsolete\"".to_owned(), "code=\"active\"".to_owned(), "103", "/replacementOf/priorRegistration/statusCode".to_owned()),
+        (
+            "code=\"obsolete\"".to_owned(),
+            "code=\"active\"".to_owned(),
+            "103",
+            "/replacementOf/priorRegistration/statusCode".to_owned(),
+        ),
         ("extension=\"142025\"".to_owned(), String::new(), "101", "/subject1/patient".to_owned()),
     ];
     for (from, to, code, at) in cases {
@@ -222,13 +290,17 @@ fn a_question_about_an_id_is_read() {
     assert_eq!(read.query.id.value, "PIX10501");
     assert_eq!(read.query.wanted[0].universal_id.as_deref(), Some("1.3.6.1.4.1.21367.2005.1.2"));
     assert!(read.asked.echo.starts_with("<queryByParameter><queryId root=\"1.2.3.4.5\"></queryId>"));
-    let unknown = |field| IdentityError { trouble: Trouble::UnknownId, place: Place::of(field), text: String::new() };
+    let unknown =
+        |field| IdentityError { trouble: Trouble::UnknownId, place: Place::of(field), text: String::new() };
     const LIST: &str = "/PRPA_IN201309UV02/controlActProcess/queryByParameter/parameterList";
     let said = |field| read.paths.problem(&unknown(field)).location.unwrap();
     assert_eq!(said(Field::QueriedIdentifier), format!("{LIST}/patientIdentifier/value"));
     assert_eq!(said(Field::WantedDomain), format!("{LIST}/dataSource[1]/value"));
     for name in ["AE-unknown-authority-nist-10503-01", "AE-unknown-id-nist-10502-03"] {
-        assert!(with(&corpus(&format!("iti-45/reject/{name}.xml")), pix::read).unwrap().is_ok(), "for the MPI to say");
+        assert!(
+            with(&corpus(&format!("iti-45/reject/{name}.xml")), pix::read).unwrap().is_ok(),
+            "for the MPI to say"
+        );
     }
 }
 
@@ -241,12 +313,32 @@ fn each_spoiling_of_a_question_is_named_where_it_stands() {
     let cases = [
         ("<queryId root=\"1.2.3.4.5\"/>", "", "101", QUERY.to_owned()),
         ("<queryId root=\"1.2.3.4.5\"/>", "<queryId extension=\"1\"/>", "101", format!("{QUERY}/queryId")),
-        ("<statusCode code=\"new\"/>", "<statusCode code=\"aborted\"/>", "103", format!("{QUERY}/statusCode")),
-        ("<responsePriorityCode code=\"I\"/>", "<responsePriorityCode code=\"D\"/>", "103", format!("{QUERY}/responsePriorityCode")),
+        (
+            "<statusCode code=\"new\"/>",
+            "<statusCode code=\"aborted\"/>",
+            "103",
+            format!("{QUERY}/statusCode"),
+        ),
+        (
+            "<responsePriorityCode code=\"I\"/>",
+            "<responsePriorityCode code=\"D\"/>",
+            "103",
+            format!("{QUERY}/responsePriorityCode"),
+        ),
         (value, "<value root=\"1.2\"/>", "101", format!("{list}/patientIdentifier/value")),
         (value, "<value extension=\"1\"/>", "101", format!("{list}/patientIdentifier/value")),
-        (value, "<value extension=\"1\" root=\"1.2\"/><value extension=\"2\" root=\"1.2\"/>", "100", format!("{list}/patientIdentifier/value[2]")),
-        ("<value root=\"1.3.6.1.4.1.21367.2005.1.2\"/>", "<value/>", "101", format!("{list}/dataSource[1]/value")),
+        (
+            value,
+            "<value extension=\"1\" root=\"1.2\"/><value extension=\"2\" root=\"1.2\"/>",
+            "100",
+            format!("{list}/patientIdentifier/value[2]"),
+        ),
+        (
+            "<value root=\"1.3.6.1.4.1.21367.2005.1.2\"/>",
+            "<value/>",
+            "101",
+            format!("{list}/dataSource[1]/value"),
+        ),
         ("<parameterList>", "<parameterList><livingSubjectId/>", "100", format!("{list}/livingSubjectId")),
     ];
     for (from, to, code, at) in cases {
@@ -259,7 +351,10 @@ fn each_spoiling_of_a_question_is_named_where_it_stands() {
 fn a_question_about_demographics_is_read() {
     let read = with(&corpus("iti-47/accept/query-maximal.xml"), pdq::read).unwrap().unwrap();
     let q = &read.query;
-    assert_eq!((read.size, read.least, q.sex.as_deref(), q.birth_date.as_deref()), (Some(2), 75, Some("F"), Some("19400101")));
+    assert_eq!(
+        (read.size, read.least, q.sex.as_deref(), q.birth_date.as_deref()),
+        (Some(2), 75, Some("F"), Some("19400101"))
+    );
     assert_eq!(q.family, [("Heidi".to_owned(), Representation::Folded)]);
     assert_eq!(q.given, [("MARY".to_owned(), Representation::Folded)]);
     assert_eq!(q.address.as_deref(), Some("Some City 3443 North Arctic Avenue"));
@@ -278,18 +373,58 @@ fn each_spoiling_of_a_demographics_question_is_named() {
     let birth = "<value value=\"19400101\"/>";
     let name = "<given>MARY</given>";
     let cases = [
-        ("<initialQuantity value=\"2\"/>", "<initialQuantity value=\"0\"/>", "102", format!("{QUERY}/initialQuantity")),
-        ("<initialQuantity value=\"2\"/>", "<initialQuantity value=\"-2\"/>", "102", format!("{QUERY}/initialQuantity")),
-        ("<initialQuantity value=\"2\"/>", "<initialQuantity value=\"2\"/><initialQuantityCode code=\"LI\"/>", "103", format!("{QUERY}/initialQuantityCode")),
-        ("value=\"75\"", "value=\"101\"", "102", format!("{QUERY}/matchCriterionList/minimumDegreeMatch/value")),
-        ("xsi:type=\"INT\"", "xsi:type=\"REAL\"", "102", format!("{QUERY}/matchCriterionList/minimumDegreeMatch/value")),
+        (
+            "<initialQuantity value=\"2\"/>",
+            "<initialQuantity value=\"0\"/>",
+            "102",
+            format!("{QUERY}/initialQuantity"),
+        ),
+        (
+            "<initialQuantity value=\"2\"/>",
+            "<initialQuantity value=\"-2\"/>",
+            "102",
+            format!("{QUERY}/initialQuantity"),
+        ),
+        (
+            "<initialQuantity value=\"2\"/>",
+            "<initialQuantity value=\"2\"/><initialQuantityCode code=\"LI\"/>",
+            "103",
+            format!("{QUERY}/initialQuantityCode"),
+        ),
+        (
+            "value=\"75\"",
+            "value=\"101\"",
+            "102",
+            format!("{QUERY}/matchCriterionList/minimumDegreeMatch/value"),
+        ),
+        (
+            "xsi:type=\"INT\"",
+            "xsi:type=\"REAL\"",
+            "102",
+            format!("{QUERY}/matchCriterionList/minimumDegreeMatch/value"),
+        ),
         (birth, "<value value=\"19400132\"/>", "102", format!("{list}/livingSubjectBirthTime/value")),
-        (birth, "<value><low value=\"1940\"/><high value=\"1950\"/></value>", "103", format!("{list}/livingSubjectBirthTime/value")),
+        (
+            birth,
+            "<value><low value=\"1940\"/><high value=\"1950\"/></value>",
+            "103",
+            format!("{list}/livingSubjectBirthTime/value"),
+        ),
         (birth, "<value nullFlavor=\"UNK\"/>", "101", format!("{list}/livingSubjectBirthTime/value")),
-        ("<value code=\"F\"/>", "<value code=\"F\"/><value code=\"M\"/>", "103", format!("{list}/livingSubjectAdministrativeGender")),
+        (
+            "<value code=\"F\"/>",
+            "<value code=\"F\"/><value code=\"M\"/>",
+            "103",
+            format!("{list}/livingSubjectAdministrativeGender"),
+        ),
         (name, "<given>*ARY</given>", "102", format!("{list}/livingSubjectName/value")),
         ("livingSubjectAdministrativeGender>", "livingSubjectDeceasedTime>", "", String::new()),
-        ("<value root=\"1.3.6.1.4.1.21367.2005.1.2\"/>", "<value nullFlavor=\"NI\"/>", "101", format!("{list}/otherIDsScopingOrganization[1]/value")),
+        (
+            "<value root=\"1.3.6.1.4.1.21367.2005.1.2\"/>",
+            "<value nullFlavor=\"NI\"/>",
+            "101",
+            format!("{list}/otherIDsScopingOrganization[1]/value"),
+        ),
     ];
     for (from, to, code, at) in cases {
         let xml = match code {
@@ -370,7 +505,7 @@ fn every_field_has_a_place() {
 #[test]
 fn what_a_client_writes_is_read_as_it_was_meant() {
     use super::{Device, Ii, Own};
-    use crate::model::identity::{Demographics, DemographicsQuery, PersonName, SentId, Authority};
+    use crate::model::identity::{Authority, Demographics, DemographicsQuery, PersonName, SentId};
     let own = Own { id: "0193a2f0-0000-7000-8000-000000000001".into(), time: "20261122030000+0000".into() };
     let device = |root: &str| Device { id: Ii::of(root), organization: None };
     let (sender, receiver) = (device("1.2.1"), device("1.2.2"));
@@ -389,7 +524,13 @@ fn what_a_client_writes_is_read_as_it_was_meant() {
         ..DemographicsQuery::default()
     };
     let mut w = XmlWriter::new();
-    let out = pdq::Outgoing { sender: &sender, receiver: &receiver, query_id: &own.id, size: Some(5), query: &query };
+    let out = pdq::Outgoing {
+        sender: &sender,
+        receiver: &receiver,
+        query_id: &own.id,
+        size: Some(5),
+        query: &query,
+    };
     pdq::write_query(&mut w, &own, &out);
     let mut read = with(&w.finish(), pdq::read).unwrap().unwrap();
     read.query.ids.iter_mut().for_each(|id| id.place = Place::default());
@@ -408,9 +549,18 @@ fn what_a_client_writes_is_read_as_it_was_meant() {
     };
     let ids = [Ii::with("1.2.3", "0001"), Ii::with("1.2.4", "0002")];
     let subsumed = Ii::with("1.2.3", "0009");
-    for (interaction, subsumed) in [(feed::ADDED, None), (feed::REVISED, None), (feed::RESOLVED, Some(&subsumed))] {
+    for (interaction, subsumed) in
+        [(feed::ADDED, None), (feed::REVISED, None), (feed::RESOLVED, Some(&subsumed))]
+    {
         let mut w = XmlWriter::new();
-        let out = feed::Outgoing { interaction, sender: &sender, receiver: &receiver, ids: &ids, demographics: &demographics, subsumed };
+        let out = feed::Outgoing {
+            interaction,
+            sender: &sender,
+            receiver: &receiver,
+            ids: &ids,
+            demographics: &demographics,
+            subsumed,
+        };
         feed::write(&mut w, &own, &out);
         match fed(&w.finish()).message.feed {
             Feed::Upsert { ids, sent } => {
@@ -443,6 +593,7 @@ fn continuations_and_cancels_say_what_they_are() {
     assert!(with(&write(true), |n| pdq::read_continuation(n, true)).unwrap().is_ok());
     let mixed = problems(with(&write(false), |n| pdq::read_continuation(n, true)));
     assert_eq!(mixed[0].0, "103");
-    let from_zero = spoiled(&write(false), "<startResultNumber value=\"3\"/>", "<startResultNumber value=\"0\"/>");
+    let from_zero =
+        spoiled(&write(false), "<startResultNumber value=\"3\"/>", "<startResultNumber value=\"0\"/>");
     assert_eq!(problems(with(&from_zero, |n| pdq::read_continuation(n, false)))[0].0, "102");
 }

@@ -125,7 +125,8 @@ fn device<'a, 'i>(findings: &mut Findings<'a, 'i>, role: &'static str) -> Device
         return Device::default();
     };
     let read = known(device);
-    if read.id.root.is_none() {
+    // Whom it is for we are in any case.
+    if role == "sender" && read.id.root.is_none() {
         findings.problem(code::REQUIRED, device, format!("the device of {role} has no id/@root"));
     }
     read
@@ -136,7 +137,9 @@ fn known(device: Node<'_, '_>) -> Device {
     let valid = |ii: Ii| Some(ii).filter(|ii| ii.root.as_ref().is_some_and(|root| is_uid(root)));
     Device {
         id: child(device, "id").map(Ii::read).and_then(valid).unwrap_or_default(),
-        organization: descend(device, &["asAgent", "representedOrganization", "id"]).map(Ii::read).and_then(valid),
+        organization: descend(device, &["asAgent", "representedOrganization", "id"])
+            .map(Ii::read)
+            .and_then(valid),
     }
 }
 
@@ -225,4 +228,3 @@ pub fn open_request(
 ) {
     open(w, &Wrapper { interaction, own, processing, accept_ack: "AL", receiver, sender });
 }
-

@@ -50,9 +50,14 @@ fn compile(path: &str) -> SchemaSet {
 pub fn validate_soap(envelope: &str) -> Result<(), Vec<String>> {
     let text = without_xop_includes(envelope).map_err(|e| vec![e])?;
     let mut problems = structure(&text);
-    problems.extend(validate(&text).err().into_iter().flatten());
-    if let Some(payload) = hl7v3_payload(&text) {
-        problems.extend(validate_hl7v3(payload).err().into_iter().flatten());
+    match hl7v3_payload(&text) {
+        // The envelope by its schemas and the message by its own: types that `xsi:type` names are declared there.
+        Some(payload) => {
+            let envelope = text.replacen(payload, "", 1);
+            problems.extend(validate(&envelope).err().into_iter().flatten());
+            problems.extend(validate_hl7v3(payload).err().into_iter().flatten());
+        }
+        None => problems.extend(validate(&text).err().into_iter().flatten()),
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
