@@ -71,7 +71,9 @@ impl Audit {
             }
             (Audited::Due(event), answer) => self.append(vec![*event], answer).await,
             (Audited::Written | Audited::Apart | Audited::NotKept, None) => Ok(()),
-            (Audited::Written | Audited::Apart | Audited::NotKept, answer) => self.append(vec![], answer).await,
+            (Audited::Written | Audited::Apart | Audited::NotKept, answer) => {
+                self.append(vec![], answer).await
+            }
         }
     }
 

@@ -256,7 +256,13 @@ impl<'a> Session<'a> {
             Some(tree::text_of(id).trim().to_owned())
         });
         let answered_by = self.transaction.row().response_action;
-        Call { transaction: self.transaction, answered_by, message_id, envelope: xml.to_owned(), documents: vec![] }
+        Call {
+            transaction: self.transaction,
+            answered_by,
+            message_id,
+            envelope: xml.to_owned(),
+            documents: vec![],
+        }
     }
 
     fn answered(&self, answer: SoapAnswer) -> Result<SoapAnswer, Failure> {

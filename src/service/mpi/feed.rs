@@ -150,11 +150,7 @@ impl Mpi {
     }
 
     /// Brings a feed's ids to known domains and looks at what it says: everything that is wrong, at once.
-    fn read(
-        &self,
-        source: &crate::model::identity::Source,
-        feed: Feed,
-    ) -> Result<Task, Vec<IdentityError>> {
+    fn read(&self, source: &crate::model::identity::Source, feed: Feed) -> Result<Task, Vec<IdentityError>> {
         let domains = &self.settings.domains;
         let one = |id| admit::resolve(domains, source, id).map_err(|e| vec![e]);
         Ok(match feed {
@@ -231,7 +227,9 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
     let sent: Vec<_> = match &message.feed {
         Feed::Upsert { ids, .. } | Feed::Nothing { ids } => ids.iter().collect(),
         Feed::Merge { surviving, subsumed } => surviving.iter().chain(subsumed).collect(),
-        Feed::Rename { from: a, to: b } | Feed::Link { one: a, other: b } | Feed::Unlink { one: a, other: b } => {
+        Feed::Rename { from: a, to: b }
+        | Feed::Link { one: a, other: b }
+        | Feed::Unlink { one: a, other: b } => {
             vec![a, b]
         }
     };
@@ -424,12 +422,7 @@ async fn upsert(
         if s.known.is_none()
             && let Some((after, features)) = &s.after
         {
-            step.newcomers.push(Newcomer {
-                key: s.key,
-                id: &s.resolved.id,
-                features,
-                demographics: after,
-            });
+            step.newcomers.push(Newcomer { key: s.key, id: &s.resolved.id, features, demographics: after });
         }
     }
     for pair in &pairs {
@@ -533,10 +526,7 @@ fn subsumed(resolved: &Resolved) -> IdentityError {
     )
 }
 
-fn verdicts_of_message(
-    subjects: &[Subject1],
-    action: &Action<'_>,
-) -> Vec<(Two, events::Event)> {
+fn verdicts_of_message(subjects: &[Subject1], action: &Action<'_>) -> Vec<(Two, events::Event)> {
     let Some((first, rest)) = subjects.split_first() else { return vec![] };
     let told = json!({ "word": "ids of one message" });
     rest.iter()

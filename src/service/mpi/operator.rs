@@ -131,11 +131,8 @@ impl Mpi {
     }
 
     fn resolved(&self, id: &DomainId) -> Resolved {
-        let kind = self
-            .settings
-            .domains
-            .by_name(&id.domain)
-            .map_or(crate::config::DomainKind::Facility, |d| d.kind);
+        let kind =
+            self.settings.domains.by_name(&id.domain).map_or(crate::config::DomainKind::Facility, |d| d.kind);
         Resolved { id: id.clone(), kind, place: Place::of(Field::Identifier) }
     }
 
@@ -656,11 +653,7 @@ async fn shown(tx: &mut Tx<'_>, network: &str, page: Vec<Person>) -> Result<Vec<
 }
 
 /// Events with ids in the place of keys.
-async fn named_events(
-    tx: &mut Tx<'_>,
-    network: &str,
-    all: Vec<Event>,
-) -> Result<Vec<EventShown>, DbError> {
+async fn named_events(tx: &mut Tx<'_>, network: &str, all: Vec<Event>) -> Result<Vec<EventShown>, DbError> {
     let mut ids: HashMap<i64, String> = HashMap::new();
     let mut keys: Vec<i64> = vec![];
     for e in &all {

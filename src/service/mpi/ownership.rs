@@ -101,8 +101,7 @@ pub(super) async fn unmerge(
         }
         for (of, id) in owned::first_of(tx, *member, holder).await? {
             let keep = of == ObjectKind::Association && reaches(tx, holder, &id).await?;
-            moved.objects +=
-                usize::from(come.take_over(tx, &mut gone, of, &id, &own_pid, keep).await?);
+            moved.objects += usize::from(come.take_over(tx, &mut gone, of, &id, &own_pid, keep).await?);
         }
     }
     // Memberships by reference stood beside what they name.

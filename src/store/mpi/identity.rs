@@ -255,7 +255,8 @@ pub async fn set_person(tx: &mut Tx<'_>, keys: &[i64], person_key: i64) -> Resul
 
 /// Subsumed ids follow the id they were merged into.
 pub async fn followers(tx: &mut Tx<'_>, key: i64) -> Result<Vec<i64>, DbError> {
-    let sql = "SELECT identity_key FROM identity WHERE subsumed_into = $1 AND status = 2 ORDER BY identity_key";
+    let sql =
+        "SELECT identity_key FROM identity WHERE subsumed_into = $1 AND status = 2 ORDER BY identity_key";
     tx.fetch(sql, &[key.into()], |row| row.get(0)).await
 }
 
@@ -354,11 +355,7 @@ pub async fn versions(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Told>, DbError> {
 }
 
 /// A page of active identities in order of their keys: key, features as stored.
-pub async fn features_after(
-    tx: &mut Tx<'_>,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<(i64, Stored)>, DbError> {
+pub async fn features_after(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<(i64, Stored)>, DbError> {
     let sql = "SELECT identity_key, features FROM identity WHERE identity_key > $1 AND status = 1 \
                ORDER BY identity_key LIMIT $2";
     tx.fetch(sql, &[after.into(), limit.into()], |row| Ok((row.get(0)?, Stored(row.get(1)?)))).await
