@@ -71,7 +71,9 @@ impl Rooms {
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
         let notices = match config.mpi.enabled {
-            true => Notices::new(&config.mpi, &config.network.patient_id_authority).context("mpi.consumer")?,
+            true => {
+                Notices::new(&config.mpi, &config.network.patient_id_authority).context("mpi.consumer")?
+            }
             false => None,
         };
         let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
@@ -254,8 +256,7 @@ impl Running {
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), as_of, reviews };
-        let listening =
-            listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
+        let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);

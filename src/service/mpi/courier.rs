@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::notices::Notice;
 use super::Domains;
+use super::notices::Notice;
 use crate::config::MpiConfig;
 use crate::peer::mllp::{MllpClient, MllpError, Notification, Verdict};
 
@@ -15,7 +15,10 @@ use crate::peer::mllp::{MllpClient, MllpError, Notification, Verdict};
 pub enum Sent {
     Done,
     /// To be tried again; `away`: nobody was there.
-    Later { why: String, away: bool },
+    Later {
+        why: String,
+        away: bool,
+    },
     Never(String),
 }
 
