@@ -206,7 +206,7 @@ async fn elder_survives(
     step: &mut Step<'_>,
 ) -> Result<(), DbError> {
     let persons = person::several(tx, &[old.person_key, new.person_key]).await?;
-    let age = |key: i64| persons.iter().find(|p| p.key == key).map(|p| (p.created_at, p.key));
+    let age = |key: i64| persons.iter().find(|p| p.key == key).map(|p| p.created_at);
     let owners = person::owners(tx, &[old.person_key, new.person_key]).await?;
     let rank = |key: i64| (!owners.contains(&key), age(key));
     if rank(old.person_key) < rank(new.person_key) {

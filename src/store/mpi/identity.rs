@@ -40,6 +40,13 @@ pub struct Identity {
     pub updated_at: i64,
 }
 
+impl Identity {
+    /// Not an identity, but an id that was exchanged for another.
+    pub fn is_buried(&self) -> bool {
+        self.status == Status::Subsumed && self.version == 0
+    }
+}
+
 /// Features as stored. Prints nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stored(pub String);
@@ -285,6 +292,12 @@ pub async fn bury(tx: &mut Tx<'_>, key: i64, id: &DomainId, of: &Identity, at: i
         ],
     )
     .await?;
+    Ok(())
+}
+
+/// Frees an id that was exchanged for another.
+pub async fn unbury(tx: &mut Tx<'_>, key: i64) -> Result<(), DbError> {
+    tx.exec("DELETE FROM identity WHERE identity_key = $1 AND version = 0", &[key.into()]).await?;
     Ok(())
 }
 

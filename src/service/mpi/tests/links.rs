@@ -86,9 +86,12 @@ async fn an_unknown_survivor_makes_a_merge_a_change_of_id() {
         let rename = |from: &str, to: &str| Feed::Rename { from: id(A, from), to: id(A, to) };
         w.feed("A", rename("new", "newer")).await.unwrap();
         assert_eq!(w.person(A, "newer").await, person);
-        assert_eq!(trouble(w.feed("A", rename("newer", "1")).await), Trouble::Taken, "ids are never reused");
+        assert_eq!(trouble(w.feed("A", rename("newer", "1")).await), Trouble::Taken, "not by a change");
         assert_eq!(trouble(w.feed("A", rename("404", "5")).await), Trouble::UnknownId);
         assert_eq!(trouble(w.feed("A", rename("newer", "newer")).await), Trouble::SameId);
+        // A facility that uses the old id again has a new patient.
+        assert_ne!(w.add(A, "1", &TARO).await, person);
+        assert_eq!(w.person(A, "newer").await, person);
     }
 }
 
