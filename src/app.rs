@@ -248,8 +248,7 @@ impl Running {
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
         let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), as_of };
-        let listening =
-            listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
+        let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
