@@ -177,6 +177,7 @@ async fn one_person_of_two_hospitals_is_found_under_both_ids() {
         "MSH|^~\\&|HIS|X|MPI|N|20250401||ADT^A24^ADT_A24|L1|P|2.5\rEVN||20250401\r\
          PID|1||00012345^^^&{HOSPA}&ISO\rPID|2||0000067891^^^&{HOSPB}&ISO\r"
     );
+    accepted(&mllp.ask(link.replace("0000067891", "0000067890")).await);
     accepted(&mllp.ask(&link).await);
     let all = mllp.ask(pix("00012345^^^HOSPA", "^^^HOSPB")).await;
     assert_eq!(ids(&all), ["0000067890", "0000067891"], "case 6");
