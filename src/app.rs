@@ -72,7 +72,9 @@ impl Rooms {
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
         let notices = match config.mpi.enabled {
-            true => Notices::new(&config.mpi, &config.network.patient_id_authority).context("mpi.consumer")?,
+            true => {
+                Notices::new(&config.mpi, &config.network.patient_id_authority).context("mpi.consumer")?
+            }
             false => None,
         };
         let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
@@ -259,8 +261,7 @@ impl Running {
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let index = messages.map(Arc::new);
         let faces = Faces { soap: Arc::new(face), index, fhir, as_of, reviews };
-        let listening =
-            listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
+        let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);

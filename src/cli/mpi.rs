@@ -66,22 +66,13 @@ enum What {
         json: bool,
     },
     /// Show the person an id is of, and all their ids
-    Show {
-        id: String,
-    },
+    Show { id: String },
     /// Show what happened to an id and to its person, by whom and why
-    History {
-        id: String,
-    },
+    History { id: String },
     /// Show what was known of an id, version by version
-    Versions {
-        id: String,
-    },
+    Versions { id: String },
     /// Show why an id is where it is, or why two are together or not: field by field
-    Why {
-        id: String,
-        other: Option<String>,
-    },
+    Why { id: String, other: Option<String> },
     /// Say that two ids are of one person
     Link {
         one: String,

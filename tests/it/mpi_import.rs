@@ -37,7 +37,10 @@ async fn files_are_fed_and_persons_corrected_at_the_command_line() {
     std::fs::write(&csv, table).unwrap();
     let file = csv.to_str().unwrap();
     let text = out(&mpi(&["import", file]));
-    assert!(text.starts_with("6 records read, 0 of them taken before; 2 taken, 2 of them new; 4 rejected"), "{text}");
+    assert!(
+        text.starts_with("6 records read, 0 of them taken before; 2 taken, 2 of them new; 4 rejected"),
+        "{text}"
+    );
     let rejected = std::fs::read_to_string(dir.path().join("patients.csv.rejected")).unwrap();
     let lines: Vec<Value> = rejected.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     let mut numbers: Vec<u64> = lines.iter().map(|l| l["record"].as_u64().unwrap()).collect();
@@ -55,10 +58,14 @@ async fn files_are_fed_and_persons_corrected_at_the_command_line() {
             "MSH|^~\\&|HIS|X|MPI|N|20250401||ADT^A28|C{id}|P|2.5\nEVN||20250401\nPID|1||{id}^^^HOSPA&{HOSPA}&ISO||A^B\nPV1||N\n"
         )
     };
-    let question = "MSH|^~\\&|V|C|MPI|N|20250401||QBP^Q23^QBP_Q21|Q1|P|2.5\nQPD|IHE PIX Query|T1|1^^^HOSPA\nRCP|I\n";
+    let question =
+        "MSH|^~\\&|V|C|MPI|N|20250401||QBP^Q23^QBP_Q21|Q1|P|2.5\nQPD|IHE PIX Query|T1|1^^^HOSPA\nRCP|I\n";
     std::fs::write(&hl7, [message("h1"), question.to_owned(), message("h2")].concat()).unwrap();
     let text = out(&mpi(&["import", hl7.to_str().unwrap()]));
-    assert!(text.starts_with("3 records read, 0 of them taken before; 2 taken, 2 of them new; 1 rejected"), "{text}");
+    assert!(
+        text.starts_with("3 records read, 0 of them taken before; 2 taken, 2 of them new; 1 rejected"),
+        "{text}"
+    );
 
     let listed: Value = serde_json::from_str(&out(&mpi(&["list", "--json"]))).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 3, "{listed}");

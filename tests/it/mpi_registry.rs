@@ -14,8 +14,10 @@ use crate::support::mllp::{HOSPA, HOSPB, Mllp, PATIENCE, gateway_with};
 use crate::support::samples::*;
 use crate::support::{Gateway, raw};
 
-const HANAKO: &str = "MIYAZAKI^HARUKA^^^^^L^A||19880302|F|||^^^^422-8033^JPN^H^Shizuoka 1-2-3||^PRN^PH^^^^^^^^^054-285-0000";
-const TARO: &str = "IGARASHI^TAKUMA^^^^^L^A||19451107|M|||^^^^950-0911^JPN^H^Niigata 3-2-1||^PRN^PH^^^^^^^^^025-241-0000";
+const HANAKO: &str =
+    "MIYAZAKI^HARUKA^^^^^L^A||19880302|F|||^^^^422-8033^JPN^H^Shizuoka 1-2-3||^PRN^PH^^^^^^^^^054-285-0000";
+const TARO: &str =
+    "IGARASHI^TAKUMA^^^^^L^A||19451107|M|||^^^^950-0911^JPN^H^Niigata 3-2-1||^PRN^PH^^^^^^^^^025-241-0000";
 
 fn oid(hospital: &str) -> &'static str {
     if hospital == "HOSPA" { HOSPA } else { HOSPB }
@@ -117,9 +119,8 @@ async fn consumer(listener: tokio::net::TcpListener, told: tokio::sync::mpsc::Un
                 let Event::Message(message) = event else { continue };
                 let text = String::from_utf8(message).unwrap();
                 let control = text.split('|').nth(9).unwrap().to_owned();
-                let answer = format!(
-                    "MSH|^~\\&|EMR|A|CHIREN||20250401||ACK^A31^ACK|1|P|2.5\rMSA|AA|{control}\r"
-                );
+                let answer =
+                    format!("MSH|^~\\&|EMR|A|CHIREN||20250401||ACK^A31^ACK|1|P|2.5\rMSA|AA|{control}\r");
                 socket.write_all(&frame(answer.as_bytes())).await.unwrap();
                 let _ = told.send(text);
             }
@@ -162,30 +163,32 @@ async fn reviewers_work_over_http() {
     accepted(&mut mllp, feed("A28", "1", "HOSPA", HANAKO)).await;
     let far = String::from_utf8(feed("A28", "f1", "CHIIKI", HANAKO)).unwrap();
     accepted(&mut mllp, far.replace(&format!("CHIIKI&{HOSPB}&ISO"), "CHIIKI").into_bytes()).await;
-    let mut ops = raw::connect(gateway.ops).await;
+    let at = gateway.ops;
+    // A refusal may end the connection.
+    let ask = async |bytes: Vec<u8>| raw::connect(at).await.exchange(&bytes).await.unwrap();
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes();
-    let answer = ops.exchange(&get("/mpi/reviews")).await.unwrap();
+    let answer = ask(get("/mpi/reviews")).await;
     let page: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(page["counts"]["候補"], 1, "{page}");
     let task = page["tasks"][0]["id"].as_str().unwrap().to_owned();
-    let shown = ops.exchange(&get(&format!("/mpi/reviews/{task}"))).await.unwrap();
+    let shown = ask(get(&format!("/mpi/reviews/{task}"))).await;
     let shown: Value = serde_json::from_slice(&shown.body).unwrap();
     assert_eq!(shown["acrossNetworks"], true);
     assert!(shown["candidates"][0]["pair"]["score"]["fields"].as_array().is_some_and(|f| !f.is_empty()));
     let post = |what: &str, body: &str| {
         raw::post(&format!("/mpi/reviews/{task}/{what}"), "application/json", body.as_bytes())
     };
-    assert_eq!(ops.exchange(&post("assign", "{\"to\": \"yamada\"}")).await.unwrap().status, 200);
-    assert_eq!(ops.exchange(&post("decide", "{\"verdict\": \"same\"}")).await.unwrap().status, 400);
+    assert_eq!(ask(post("assign", "{\"to\": \"yamada\"}")).await.status, 200);
+    assert_eq!(ask(post("decide", "{\"verdict\": \"same\"}")).await.status, 400);
     let decided = post("decide", "{\"verdict\": \"same\", \"by\": \"yamada\", \"reason\": \"card\"}");
-    assert_eq!(ops.exchange(&decided).await.unwrap().status, 200);
-    assert_eq!(ops.exchange(&decided).await.unwrap().status, 409, "decided already");
-    let waiting = ops.exchange(&get("/mpi/reviews?state=confirmed")).await.unwrap();
+    assert_eq!(ask(decided.clone()).await.status, 200);
+    assert_eq!(ask(decided.clone()).await.status, 409, "decided already");
+    let waiting = ask(get("/mpi/reviews?state=confirmed")).await;
     let page: Value = serde_json::from_slice(&waiting.body).unwrap();
     assert_eq!(page["tasks"][0]["stateName"], "確定");
-    assert_eq!(ops.exchange(&get("/mpi/reviews?state=odd")).await.unwrap().status, 400);
+    assert_eq!(ask(get("/mpi/reviews?state=odd")).await.status, 400);
     // Where it is not switched on, there is no such page.
     let (gateway, _) = gateway_with(|_| {}).await;
-    let mut ops = raw::connect(gateway.ops).await;
-    assert_eq!(ops.exchange(&get("/mpi/reviews")).await.unwrap().status, 404);
+    let answer = raw::connect(gateway.ops).await.exchange(&get("/mpi/reviews")).await.unwrap();
+    assert_eq!(answer.status, 404);
 }

@@ -353,7 +353,9 @@ impl Guide<'_> {
     /// HL7 v2: two hospitals tell the index of one patient, and it is asked which ids are one person's.
     fn index(&self) -> Vec<([String; 2], String)> {
         let Some(address) = self.address(MLLP) else { return vec![] };
-        let Some(patient) = self.network.patients.iter().max_by_key(|p| p.local_ids.len()) else { return vec![] };
+        let Some(patient) = self.network.patients.iter().max_by_key(|p| p.local_ids.len()) else {
+            return vec![];
+        };
         let mut list = vec![];
         let mut command = |comment: [&str; 2], transaction: &str, words: &[&str]| {
             let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
@@ -369,16 +371,41 @@ impl Guide<'_> {
             let (sender, id) = (format!("HIS|{namespace}"), format!("{}^^^{namespace}", local.id));
             let sex = patient.sex.hl7();
             let words = [
-                "--sender", &sender, "--event", "A04", "--id", &id, "--name", &kanji, "--kana", &kana, "--birth",
-                &birth, "--sex", sex, "--postcode", &patient.postcode, "--address", &patient.address, "--phone",
+                "--sender",
+                &sender,
+                "--event",
+                "A04",
+                "--id",
+                &id,
+                "--name",
+                &kanji,
+                "--kana",
+                &kana,
+                "--birth",
+                &birth,
+                "--sex",
+                sex,
+                "--postcode",
+                &patient.postcode,
+                "--address",
+                &patient.address,
+                "--phone",
                 &patient.phone,
             ];
-            command(["A hospital tells the index of a patient (ITI-8)", "病院が患者情報を送る（ITI-8）"], "iti8", &words);
+            command(
+                ["A hospital tells the index of a patient (ITI-8)", "病院が患者情報を送る（ITI-8）"],
+                "iti8",
+                &words,
+            );
         }
         if let Some(local) = patient.local_ids.first() {
             let namespace = NAMESPACES.get(local.hospital).copied().unwrap_or_default();
             let id = format!("{}^^^{namespace}", local.id);
-            command(["Which ids are this person's elsewhere (ITI-9)", "同じ人の他施設の患者ID（ITI-9）"], "iti9", &["--id", &id]);
+            command(
+                ["Which ids are this person's elsewhere (ITI-9)", "同じ人の他施設の患者ID（ITI-9）"],
+                "iti9",
+                &["--id", &id],
+            );
         }
         let words = ["--family", name.family, "--birth", &birth];
         command(["Who is called so (ITI-21)", "氏名と生年月日で探す（ITI-21）"], "iti21", &words);

@@ -23,8 +23,8 @@ use super::{Opened, refused};
 use crate::cli::patient::csv;
 use crate::config::{Config, Language};
 use crate::model::identity::{
-    Address, Authority, Feed, FeedMessage, Field, Insurance, NameScript, PersonName, Phone, PhoneUse, Place, Sent,
-    SentId, Source, Update,
+    Address, Authority, Feed, FeedMessage, Field, Insurance, NameScript, PersonName, Phone, PhoneUse, Place,
+    Sent, SentId, Source, Update,
 };
 use crate::service::context::{Context, time_uuid};
 use crate::service::mpi::{Mpi, Refusal};
@@ -130,7 +130,8 @@ impl Progress {
 
     fn write(&self) -> anyhow::Result<()> {
         let beside = self.path.with_extension("progress.new");
-        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
         writeln!(file, "{}", self.done())?;
         file.sync_data()?;
         std::fs::rename(&beside, &self.path)?;
@@ -209,7 +210,10 @@ pub async fn run(
             let taken = tally.taken.load(Ordering::Relaxed);
             #[allow(clippy::cast_precision_loss)]
             let rate = taken as f64 / started.elapsed().as_secs_f64();
-            eprintln!("{number}: {taken} taken ({rate:.0}/s), {} rejected", tally.rejected.load(Ordering::Relaxed));
+            eprintln!(
+                "{number}: {taken} taken ({rate:.0}/s), {} rejected",
+                tally.rejected.load(Ordering::Relaxed)
+            );
         }
     }
     drop(queues);
@@ -280,7 +284,12 @@ impl Worker {
                 Err(Refusal::Identity(errors)) => {
                     self.tally.rejected.fetch_add(1, Ordering::Relaxed);
                     for e in errors {
-                        reject(&self.rejected, number, &format!("{:?} {:?}", e.trouble, e.place.field), &e.text)?;
+                        reject(
+                            &self.rejected,
+                            number,
+                            &format!("{:?} {:?}", e.trouble, e.place.field),
+                            &e.text,
+                        )?;
                     }
                 }
                 // Ours: the run ends, and a later one goes on here.
@@ -294,8 +303,20 @@ impl Worker {
 
 /// The feeds of a file, one after another.
 enum Items {
-    Csv { lines: std::io::Lines<BufReader<File>>, header: String, domain: Option<Authority>, network: Authority, number: u64 },
-    Hl7 { reader: BufReader<File>, settings: hl7v2::Settings, ahead: Vec<u8>, number: u64, ended: bool },
+    Csv {
+        lines: std::io::Lines<BufReader<File>>,
+        header: String,
+        domain: Option<Authority>,
+        network: Authority,
+        number: u64,
+    },
+    Hl7 {
+        reader: BufReader<File>,
+        settings: hl7v2::Settings,
+        ahead: Vec<u8>,
+        number: u64,
+        ended: bool,
+    },
 }
 
 impl Items {
@@ -305,8 +326,7 @@ impl Items {
         let mut reader = BufReader::with_capacity(BUFFER, open()?);
         let beginning = reader.fill_buf()?;
         let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
-        let is_hl7 = beginning.first() == Some(&0x0b)
-            || beginning.trim_ascii_start().starts_with(b"MSH");
+        let is_hl7 = beginning.first() == Some(&0x0b) || beginning.trim_ascii_start().starts_with(b"MSH");
         if is_hl7 {
             let settings = hl7v2::Settings {
                 require_name: config.hl7v2.require_name,
@@ -319,7 +339,11 @@ impl Items {
         let domain = match &arguments.domain {
             Some(name) => {
                 let known = opened.mpi.domains().by_name(name);
-                Some(known.ok_or_else(|| anyhow!("--domain {name} is none of the configured domains"))?.authority())
+                Some(
+                    known
+                        .ok_or_else(|| anyhow!("--domain {name} is none of the configured domains"))?
+                        .authority(),
+                )
             }
             None => None,
         };
@@ -580,7 +604,8 @@ mod tests {
     #[test]
     fn a_line_becomes_a_feed() {
         let header = "id,familyKanji,givenKanji,birth,phone,number,branch";
-        let rows = csv::read(&format!("{header}\n001,山田,花子,1988-03-02,0312345678,12,01"), &COLUMNS, &["id"]);
+        let rows =
+            csv::read(&format!("{header}\n001,山田,花子,1988-03-02,0312345678,12,01"), &COLUMNS, &["id"]);
         let (_, row) = rows.unwrap().pop().unwrap();
         let message = of_row(row, Some(&Authority::oid("1.2.3")), &Authority::oid("1.2.1"), 7).unwrap();
         let Feed::Upsert { ids, sent } = message.feed else { panic!() };

@@ -60,11 +60,7 @@ pub(super) fn ids(
 }
 
 /// One id.
-pub(super) fn resolve(
-    domains: &Domains,
-    source: &Source,
-    sent: &SentId,
-) -> Result<Resolved, IdentityError> {
+pub(super) fn resolve(domains: &Domains, source: &Source, sent: &SentId) -> Result<Resolved, IdentityError> {
     let place = sent.place;
     let value = sent.value.trim();
     let national = sent.type_code.as_deref().is_some_and(|t| t.trim().eq_ignore_ascii_case(NATIONAL));
@@ -93,10 +89,7 @@ pub(super) fn resolve(
                 error(
                     Trouble::UnknownAuthority,
                     Place { field, repetition, component: Some(4) },
-                    format!(
-                        "the assigning authority '{}' is not known here",
-                        clip(name.unwrap_or_default())
-                    ),
+                    format!("the assigning authority '{}' is not known here", clip(name.unwrap_or_default())),
                 )
             }
         });
@@ -193,9 +186,11 @@ pub(super) fn sent(sent: &Sent) -> Vec<IdentityError> {
             }
         }
     }
-    for (field, value) in
-        [(Field::BirthDate, &sent.birth_date), (Field::Death, &sent.deceased), (Field::EventTime, &sent.updated)]
-    {
+    for (field, value) in [
+        (Field::BirthDate, &sent.birth_date),
+        (Field::Death, &sent.deceased),
+        (Field::EventTime, &sent.updated),
+    ] {
         if let Update::Set(date) = value
             && !(date.is_empty() && field == Field::Death)
             && !is_date(date)
@@ -222,7 +217,11 @@ pub(super) fn sent(sent: &Sent) -> Vec<IdentityError> {
     if let Update::Set(order) = &sent.birth_order
         && !(1..=20).contains(order)
     {
-        errors.push(error(Trouble::BadValue, Place::of(Field::BirthOrder), "the birth order is not from 1 to 20"));
+        errors.push(error(
+            Trouble::BadValue,
+            Place::of(Field::BirthOrder),
+            "the birth order is not from 1 to 20",
+        ));
     }
     fn count<T>(value: &Update<Vec<T>>) -> usize {
         if let Update::Set(list) = value { list.len() } else { 0 }
@@ -303,8 +302,7 @@ mod tests {
     #[test]
     fn unknown_authorities_are_refused_and_missing_ones_filled_in() {
         let d = domains();
-        let his =
-            Source { application: "HIS".into(), facility: "CHUO".into(), ..Source::default() };
+        let his = Source { application: "HIS".into(), facility: "CHUO".into(), ..Source::default() };
         let refused = |source: &Source, id: SentId| resolve(&d, source, &id).unwrap_err().trouble;
         assert_eq!(refused(&his, id("1", Authority::oid("9.9"))), Trouble::UnknownAuthority);
         assert_eq!(refused(&Source::default(), id("1", Authority::default())), Trouble::NoAuthority);

@@ -150,11 +150,7 @@ impl Mpi {
     }
 
     /// Brings a feed's ids to known domains and looks at what it says: everything that is wrong, at once.
-    fn read(
-        &self,
-        source: &crate::model::identity::Source,
-        feed: Feed,
-    ) -> Result<Task, Vec<IdentityError>> {
+    fn read(&self, source: &crate::model::identity::Source, feed: Feed) -> Result<Task, Vec<IdentityError>> {
         let domains = &self.settings.domains;
         let one = |id| admit::resolve(domains, source, id).map_err(|e| vec![e]);
         Ok(match feed {
@@ -231,7 +227,9 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
     let sent: Vec<_> = match &message.feed {
         Feed::Upsert { ids, .. } | Feed::Nothing { ids } => ids.iter().collect(),
         Feed::Merge { surviving, subsumed } => surviving.iter().chain(subsumed).collect(),
-        Feed::Rename { from: a, to: b } | Feed::Link { one: a, other: b } | Feed::Unlink { one: a, other: b } => {
+        Feed::Rename { from: a, to: b }
+        | Feed::Link { one: a, other: b }
+        | Feed::Unlink { one: a, other: b } => {
             vec![a, b]
         }
     };
@@ -266,7 +264,7 @@ pub(super) fn lock_of(id: &DomainId) -> i64 {
 }
 
 /// An identity of the message.
-struct Subject1 {
+struct Named {
     resolved: Resolved,
     known: Option<Identity>,
     /// What is known of it after the message; none if the message is not the one to say.
@@ -286,11 +284,15 @@ async fn upsert(
     let config = &work.settings.config;
     let network = &work.settings.domains.network().oid;
     let speaks_for_own = own.is_some_and(|own| ids.iter().any(|r| r.id.domain == own));
-    let mut subjects: Vec<Subject1> = vec![];
+    let mut subjects: Vec<Named> = vec![];
     let mut given: Option<i64> = None;
     let mut new_person: Option<&str> = None;
     for resolved in ids {
-        let known = identity::by_id(tx, &resolved.id).await?;
+        let mut known = identity::by_id(tx, &resolved.id).await?;
+        // An id that was exchanged for another (A47) is free again, if its facility uses it again.
+        if let Some(buried) = known.take_if(|i| i.is_buried()) {
+            identity::unbury(tx, buried.key).await?;
+        }
         if known.as_ref().is_some_and(|i| i.status == Status::Subsumed) {
             return Err(subsumed(resolved).into());
         }
@@ -326,7 +328,7 @@ async fn upsert(
             (after, features)
         });
         let key = known.as_ref().map_or_else(new_key, |i| i.key);
-        subjects.push(Subject1 { resolved: resolved.clone(), known, after, before, key });
+        subjects.push(Named { resolved: resolved.clone(), known, after, before, key });
     }
     if subjects.is_empty() && given.is_none() {
         return Err(error(Trouble::Missing, Place::of(Field::Identifier), "no patient id is there").into());
@@ -424,12 +426,7 @@ async fn upsert(
         if s.known.is_none()
             && let Some((after, features)) = &s.after
         {
-            step.newcomers.push(Newcomer {
-                key: s.key,
-                id: &s.resolved.id,
-                features,
-                demographics: after,
-            });
+            step.newcomers.push(Newcomer { key: s.key, id: &s.resolved.id, features, demographics: after });
         }
     }
     for pair in &pairs {
@@ -533,10 +530,7 @@ fn subsumed(resolved: &Resolved) -> IdentityError {
     )
 }
 
-fn verdicts_of_message(
-    subjects: &[Subject1],
-    action: &Action<'_>,
-) -> Vec<(Two, events::Event)> {
+fn verdicts_of_message(subjects: &[Named], action: &Action<'_>) -> Vec<(Two, events::Event)> {
     let Some((first, rest)) = subjects.split_first() else { return vec![] };
     let told = json!({ "word": "ids of one message" });
     rest.iter()
@@ -553,7 +547,7 @@ fn verdicts_of_message(
 /// The network's own id in a message names the person outright.
 async fn join_given(
     tx: &mut Tx<'_>,
-    subjects: &[Subject1],
+    subjects: &[Named],
     person: i64,
     action: &Action<'_>,
     step: &mut Step<'_>,

@@ -151,8 +151,7 @@ pub fn partition(facts: &Facts) -> Outcome {
         let (a, b) = (rank_of(two.0), rank_of(two.1));
         (a.min(b), a.max(b))
     };
-    let mut edges: Vec<Edge> =
-        facts.edges.iter().copied().filter(|e| groups.both(e.two).is_some()).collect();
+    let mut edges: Vec<Edge> = facts.edges.iter().copied().filter(|e| groups.both(e.two).is_some()).collect();
     edges.sort_by_key(|e| (std::cmp::Reverse(e.score), ranks(e.two)));
     let against = |a: i64, b: i64| {
         let two = Two::of(a, b);
@@ -261,8 +260,7 @@ pub fn assign(
     let mut persons = vec![];
     let mut joined = vec![];
     for (i, group) in groups.iter().enumerate() {
-        let mut here: Vec<&Standing> =
-            standing.iter().filter(|p| wish.get(&p.key) == Some(&i)).collect();
+        let mut here: Vec<&Standing> = standing.iter().filter(|p| wish.get(&p.key) == Some(&i)).collect();
         here.sort_by_key(|p| {
             let wanted = group.iter().any(|k| prefer.get(k) == Some(&p.key));
             (!wanted, !p.settled, p.created_at, p.key)

@@ -76,11 +76,7 @@ fn unknown(resolved: &Resolved) -> IdentityError {
 }
 
 fn gone(resolved: &Resolved) -> IdentityError {
-    error(
-        Trouble::Subsumed,
-        resolved.place.component(1),
-        "this id was merged into another already",
-    )
+    error(Trouble::Subsumed, resolved.place.component(1), "this id was merged into another already")
 }
 
 /// Merges one id into another of its domain.
@@ -137,8 +133,10 @@ pub(super) async fn merge(
         }
     }
     let mut step = Step { seeds: vec![new.key], ..Step::default() };
-    let others: Vec<&Identity> =
-        before.iter().filter(|i| i.person_key == old.person_key && i.key != old.key && i.key != new.key).collect();
+    let others: Vec<&Identity> = before
+        .iter()
+        .filter(|i| i.person_key == old.person_key && i.key != old.key && i.key != new.key)
+        .collect();
     let other_person = old.person_key != new.person_key;
     if other_person {
         // The rest of that person is this one, too, unless somebody said otherwise.
@@ -208,7 +206,7 @@ async fn elder_survives(
     step: &mut Step<'_>,
 ) -> Result<(), DbError> {
     let persons = person::several(tx, &[old.person_key, new.person_key]).await?;
-    let age = |key: i64| persons.iter().find(|p| p.key == key).map(|p| (p.created_at, p.key));
+    let age = |key: i64| persons.iter().find(|p| p.key == key).map(|p| p.created_at);
     let owners = person::owners(tx, &[old.person_key, new.person_key]).await?;
     let rank = |key: i64| (!owners.contains(&key), age(key));
     if rank(old.person_key) < rank(new.person_key) {
@@ -355,7 +353,9 @@ pub(super) async fn rename(
         return Err(gone(from).into());
     }
     if identity::by_id(tx, &to.id).await?.is_some() {
-        return Err(error(Trouble::Taken, to.place.component(1), "the new id belongs to a patient already").into());
+        return Err(
+            error(Trouble::Taken, to.place.component(1), "the new id belongs to a patient already").into()
+        );
     }
     let before = members(tx, &[old.person_key]).await?;
     let buried = new_key();

@@ -20,9 +20,9 @@ mod pix;
 mod review;
 mod search;
 mod settle;
+mod terms;
 #[cfg(test)]
 mod tests;
-mod terms;
 mod view;
 mod weigh;
 
@@ -313,11 +313,10 @@ const RECOUNT: u64 = 4096;
 /// The model that was accepted last.
 async fn accepted(db: &Db) -> anyhow::Result<Option<Model>> {
     use anyhow::Context as _;
-    let body: Option<String> = db
-        .read(|tx| Box::pin(kept::accepted_model(tx)))
-        .await
-        .map_err(|e: DbError| anyhow::Error::new(e))?;
-    body.map(|text| serde_json::from_str(&text).context("the accepted matching model cannot be read")).transpose()
+    let body: Option<String> =
+        db.read(|tx| Box::pin(kept::accepted_model(tx))).await.map_err(|e: DbError| anyhow::Error::new(e))?;
+    body.map(|text| serde_json::from_str(&text).context("the accepted matching model cannot be read"))
+        .transpose()
 }
 
 /// `id^^^&oid&ISO`, as the registry and the audit trail name patients.

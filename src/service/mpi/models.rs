@@ -55,7 +55,10 @@ impl Mpi {
         self.state.looked.store(now, Ordering::Relaxed);
         match super::accepted(&self.db).await {
             Ok(Some(model)) if model.id() != self.model().id() => {
-                tracing::info!(model = model.id(), "another matching model was accepted; decisions follow it");
+                tracing::info!(
+                    model = model.id(),
+                    "another matching model was accepted; decisions follow it"
+                );
                 self.use_model(model);
             }
             Ok(_) => {}
@@ -178,10 +181,8 @@ impl Mpi {
         let id = model.id().to_owned();
         let body = serde_json::to_string(model).map_err(|e| Error::Internal(e.into()))?;
         let what = if by.is_some() { "accepted" } else { "trained" };
-        let subject =
-            Subject { query: Some(format!("matching model {id} {what}")), ..Subject::default() };
-        let traces =
-            Traces::new(vec![context.audit(Outcome::Success, subject)], None).map_err(database)?;
+        let subject = Subject { query: Some(format!("matching model {id} {what}")), ..Subject::default() };
+        let traces = Traces::new(vec![context.audit(Outcome::Success, subject)], None).map_err(database)?;
         let kept = std::sync::Arc::new((id, body, by.map(str::to_owned), traces, context.micros()));
         self.db
             .write(move |tx| {

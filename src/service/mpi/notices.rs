@@ -37,12 +37,8 @@ impl std::fmt::Debug for Notice {
 /// A patient with one id has nothing cross-referenced.
 fn to(consumer: &MpiConsumerConfig, work: &Work, settled: &Settled) -> Vec<Notice> {
     let domains = &work.settings.domains;
-    let wanted: Vec<&str> = consumer
-        .domains
-        .iter()
-        .filter_map(|name| domains.by_name(name))
-        .map(|d| d.oid.as_str())
-        .collect();
+    let wanted: Vec<&str> =
+        consumer.domains.iter().filter_map(|name| domains.by_name(name)).map(|d| d.oid.as_str()).collect();
     let wants = |oid: &str| wanted.is_empty() || wanted.contains(&oid);
     let network = &domains.network().oid;
     let mut notices = vec![];
@@ -54,9 +50,7 @@ fn to(consumer: &MpiConsumerConfig, work: &Work, settled: &Settled) -> Vec<Notic
                 .map(|id| (id.domain.clone(), id.value.clone()))
                 .collect();
             // The network's id stands for whoever has any other.
-            if let (false, true, Some(value)) =
-                (ids.is_empty(), wants(network), settled.values.get(person))
-            {
+            if let (false, true, Some(value)) = (ids.is_empty(), wants(network), settled.values.get(person)) {
                 set.insert((network.clone(), value.clone()));
             }
             set

@@ -131,11 +131,8 @@ impl Mpi {
     }
 
     fn resolved(&self, id: &DomainId) -> Resolved {
-        let kind = self
-            .settings
-            .domains
-            .by_name(&id.domain)
-            .map_or(crate::config::DomainKind::Facility, |d| d.kind);
+        let kind =
+            self.settings.domains.by_name(&id.domain).map_or(crate::config::DomainKind::Facility, |d| d.kind);
         Resolved { id: id.clone(), kind, place: Place::of(Field::Identifier) }
     }
 
@@ -379,7 +376,7 @@ async fn perform(tx: &mut Tx<'_>, work: &Work, change: &Change) -> Result<Change
             done
         }
         Change::Merge(from, into) => {
-            let (from, into) = (person(tx, work, from).await?, person(tx, work, into).await?);
+            let (from, into) = (person(tx, from).await?, person(tx, into).await?);
             if from.key == into.key {
                 return Err(error(
                     Trouble::SameId,
@@ -407,12 +404,11 @@ async fn perform(tx: &mut Tx<'_>, work: &Work, change: &Change) -> Result<Change
 }
 
 /// The active person an id is of.
-async fn person(tx: &mut Tx<'_>, work: &Work, resolved: &Resolved) -> Result<Person, Stop> {
+async fn person(tx: &mut Tx<'_>, resolved: &Resolved) -> Result<Person, Stop> {
     let key = match is_network(resolved) {
         true => person::by_value(tx, &resolved.id.value).await?.map(|p| p.key),
         false => merge::meant(tx, resolved).await?.first().map(|i| i.person_key),
     };
-    let _ = work;
     let person = match key {
         Some(key) => person::get(tx, key).await?.filter(|p| p.replaced_by.is_none()),
         None => None,
@@ -656,11 +652,7 @@ async fn shown(tx: &mut Tx<'_>, network: &str, page: Vec<Person>) -> Result<Vec<
 }
 
 /// Events with ids in the place of keys.
-async fn named_events(
-    tx: &mut Tx<'_>,
-    network: &str,
-    all: Vec<Event>,
-) -> Result<Vec<EventShown>, DbError> {
+async fn named_events(tx: &mut Tx<'_>, network: &str, all: Vec<Event>) -> Result<Vec<EventShown>, DbError> {
     let mut ids: HashMap<i64, String> = HashMap::new();
     let mut keys: Vec<i64> = vec![];
     for e in &all {

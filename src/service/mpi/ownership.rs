@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::model::ebrim::ObjectKind;
-use crate::model::metadata::{DocumentEntry, Folder};
+use crate::model::metadata::DocumentEntry;
 use crate::store::db::{DbError, Tx};
 use crate::store::documents;
 use crate::store::patient::{self, Held};
@@ -101,8 +101,7 @@ pub(super) async fn unmerge(
         }
         for (of, id) in owned::first_of(tx, *member, holder).await? {
             let keep = of == ObjectKind::Association && reaches(tx, holder, &id).await?;
-            moved.objects +=
-                usize::from(come.take_over(tx, &mut gone, of, &id, &own_pid, keep).await?);
+            moved.objects += usize::from(come.take_over(tx, &mut gone, of, &id, &own_pid, keep).await?);
         }
     }
     // Memberships by reference stood beside what they name.
@@ -148,15 +147,13 @@ pub(super) async fn follow(
         return Ok(Moved::default());
     }
     let associations = owned::associations(tx, from).await?;
-    let is_member = |association: &owned::Joins| association.is_member;
     let mut objects: Vec<(ObjectKind, String)> =
         entries.iter().map(|(id, _)| (ObjectKind::DocumentEntry, id.clone())).collect();
     let mut holders: Vec<(ObjectKind, String)> = vec![];
     for (id, _) in owned::bodies(tx, ObjectKind::SubmissionSet, from).await? {
         holders.push((ObjectKind::SubmissionSet, id));
     }
-    for (id, body) in owned::bodies(tx, ObjectKind::Folder, from).await? {
-        let _: Folder = read(&body)?;
+    for (id, _) in owned::bodies(tx, ObjectKind::Folder, from).await? {
         holders.push((ObjectKind::Folder, id));
     }
     // Folders before the sets that hold them.
@@ -165,7 +162,7 @@ pub(super) async fn follow(
     for (of, id) in holders {
         let members: Vec<&str> = associations
             .iter()
-            .filter(|a| is_member(a) && a.source == id && !is_association.contains(a.target.as_str()))
+            .filter(|a| a.is_member && a.source == id && !is_association.contains(a.target.as_str()))
             .map(|a| a.target.as_str())
             .collect();
         if !members.is_empty() && members.iter().all(|m| leaving.contains(*m)) {

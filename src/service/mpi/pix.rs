@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::admit::{self, error};
 use super::{Mpi, PixAnswer, Refusal, cx};
 use crate::model::audit::Outcome;
-use crate::model::identity::{
-    Authority, DomainId, Field, IdentityError, PixQuery, Place, Source, Trouble,
-};
+use crate::model::identity::{Authority, DomainId, Field, IdentityError, PixQuery, Place, Source, Trouble};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
@@ -47,8 +45,11 @@ impl Mpi {
             Err(errors) => Err(Refusal::Identity(errors)),
             Ok((asked, wanted)) => {
                 subject.patients.push(cx(&asked));
-                self.answer(Question { asked, network: domains.network().oid.clone(), wanted }, query.id.place)
-                    .await
+                self.answer(
+                    Question { asked, network: domains.network().oid.clone(), wanted },
+                    query.id.place,
+                )
+                .await
             }
         };
         match done {

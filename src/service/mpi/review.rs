@@ -104,7 +104,8 @@ pub(super) async fn look(
     keys.push(key);
     let rows: HashMap<i64, Identity> =
         identity::active(tx, &keys, false).await?.into_iter().map(|i| (i.key, i)).collect();
-    let person_of = |k: i64| settled.person_of.get(&k).copied().or_else(|| rows.get(&k).map(|i| i.person_key));
+    let person_of =
+        |k: i64| settled.person_of.get(&k).copied().or_else(|| rows.get(&k).map(|i| i.person_key));
     let own = person_of(key);
     let mut candidates: Vec<Nominated> = pairs
         .iter()
@@ -401,9 +402,9 @@ impl Mpi {
                 let work = work.clone();
                 let (id, candidate) = (id.clone(), candidate.clone());
                 let (by, reason) = (by.clone(), reason.clone());
-                Box::pin(async move {
-                    decide(tx, &work, &id, verdict, candidate.as_deref(), &by, &reason).await
-                })
+                Box::pin(
+                    async move { decide(tx, &work, &id, verdict, candidate.as_deref(), &by, &reason).await },
+                )
             })
             .await
     }
@@ -440,8 +441,7 @@ async fn decide(
     if meant.is_empty() && matches!(verdict, Verdict::Same | Verdict::Different) {
         return Err(Undecided::NoCandidate);
     }
-    let mut said =
-        Said { by: by.to_owned(), at, verdict, identity: None, reason: reason.to_owned() };
+    let mut said = Said { by: by.to_owned(), at, verdict, identity: None, reason: reason.to_owned() };
     let outcome = match verdict {
         Verdict::Unsure | Verdict::Ask => {
             task.state = State::Waiting;
@@ -453,9 +453,10 @@ async fn decide(
             let own = subject.first().map(|i| i.person_key);
             let persons: Vec<i64> = own.into_iter().chain([other.person_key]).collect();
             let owners = person::owners(tx, &persons).await?;
-            let seconds = body.said.iter().any(|s| {
-                s.verdict == Verdict::Same && s.identity == Some(other.key) && s.by != by
-            });
+            let seconds = body
+                .said
+                .iter()
+                .any(|s| s.verdict == Verdict::Same && s.identity == Some(other.key) && s.by != by);
             if owners.len() > 1 && !seconds {
                 task.state = State::Waiting;
                 Decided::SecondReviewer

@@ -15,16 +15,16 @@ use crate::matching::{Candidate, Features, Known, Outcome as Judged, Subject as 
 use crate::model::audit::Outcome;
 use crate::model::error::Error;
 use crate::model::identity::{
-    Demographics, DemographicsQuery, DomainId, Field, IdentityError, PersonName, Place, Representation, SentId,
-    Source, Trouble,
+    Demographics, DemographicsQuery, DomainId, Field, IdentityError, PersonName, Place, Representation,
+    SentId, Source, Trouble,
 };
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
 use crate::store::mpi::identity::{self, Identity};
+use crate::store::mpi::person;
 use crate::store::mpi::question::{self, Open};
 use crate::store::mpi::search::{self, Question, TermKind, Wanted};
-use crate::store::mpi::person;
 
 /// What marks names folded by sound in the index, where they differ from the name.
 pub(super) const SOUND: char = '~';
@@ -267,16 +267,15 @@ impl Mpi {
         let persons: Vec<(i64, u8)> = kept.found.get(range).unwrap_or_default().to_vec();
         let patients = self.load(persons, kept.returned).await?;
         let remaining = total - end;
-        Ok(Found {
-            patients,
-            total,
-            remaining,
-            next: (remaining > 0).then(|| format!("{end}.{query_id}")),
-        })
+        Ok(Found { patients, total, remaining, next: (remaining > 0).then(|| format!("{end}.{query_id}")) })
     }
 
     /// Persons with their ids in the domains asked for (none: all), and what is known of them.
-    async fn load(&self, persons: Vec<(i64, u8)>, returned: Vec<String>) -> Result<Vec<FoundPatient>, Refusal> {
+    async fn load(
+        &self,
+        persons: Vec<(i64, u8)>,
+        returned: Vec<String>,
+    ) -> Result<Vec<FoundPatient>, Refusal> {
         let network = self.settings.domains.network().oid.clone();
         let asked = Arc::new((persons, returned));
         self.db
@@ -407,10 +406,7 @@ async fn persons_of(tx: &mut Tx<'_>, ids: &[DomainId], network: &str) -> Result<
     let mut all: Option<i64> = None;
     for id in ids {
         let person = match id.domain == network {
-            true => person::by_value(tx, &id.value)
-                .await?
-                .filter(|p| p.replaced_by.is_none())
-                .map(|p| p.key),
+            true => person::by_value(tx, &id.value).await?.filter(|p| p.replaced_by.is_none()).map(|p| p.key),
             false => identity::by_id(tx, id)
                 .await?
                 .filter(|i| i.status == identity::Status::Active)
@@ -435,10 +431,7 @@ async fn sieved(tx: &mut Tx<'_>, found: Vec<i64>, sieve: &Sieve) -> Result<Vec<i
             by_person.entry(row.person_key).or_default().push(d);
         }
     }
-    Ok(found
-        .into_iter()
-        .filter(|p| by_person.get(p).is_some_and(|known| sieve.lets_pass(known)))
-        .collect())
+    Ok(found.into_iter().filter(|p| by_person.get(p).is_some_and(|known| sieve.lets_pass(known))).collect())
 }
 
 async fn load(
@@ -463,13 +456,12 @@ async fn load(
             continue;
         }
         let person = DomainId { domain: network.to_owned(), value: value.clone() };
-        let mut ids: Vec<DomainId> = own.iter().map(|i| i.id.clone()).filter(|id| wants(&id.domain)).collect();
+        let mut ids: Vec<DomainId> =
+            own.iter().map(|i| i.id.clone()).filter(|id| wants(&id.domain)).collect();
         if wants(network) {
             ids.push(person.clone());
         }
-        let order = |id: &DomainId| {
-            (returned.iter().position(|r| *r == id.domain), id.domain != network)
-        };
+        let order = |id: &DomainId| (returned.iter().position(|r| *r == id.domain), id.domain != network);
         ids.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
         ids.dedup();
         let known = own.iter().filter_map(|i| Some((i.updated_at, known.remove(&i.key)?))).collect();
@@ -495,10 +487,7 @@ fn read(query: &DemographicsQuery) -> (Question, Sieve) {
         (!value.is_empty()).then_some(Wanted { value, prefix })
     };
     let exact = |list: &[(String, Representation)]| -> Vec<String> {
-        list.iter()
-            .filter(|(_, how)| *how == Representation::Exact)
-            .map(|(value, _)| value.clone())
-            .collect()
+        list.iter().filter(|(_, how)| *how == Representation::Exact).map(|(value, _)| value.clone()).collect()
     };
     sieve.families = exact(&query.family);
     sieve.givens = exact(&query.given);

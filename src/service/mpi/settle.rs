@@ -187,8 +187,7 @@ pub(super) async fn settle(
             }
         }
         for witness in &witnesses {
-            let other =
-                Weighed { key: witness.0.key, id: &witness.0.id, features: &witness.1 };
+            let other = Weighed { key: witness.0.key, id: &witness.0.id, features: &witness.1 };
             if scales.are_against(one, &other) {
                 facts.vetoed.insert(Two::of(one.key, other.key));
             }
@@ -213,11 +212,7 @@ pub(super) async fn settle(
     }
     let standing: Vec<Standing> = rows
         .iter()
-        .map(|p| Standing {
-            key: p.key,
-            created_at: p.created_at,
-            settled: facts.settled.contains(&p.key),
-        })
+        .map(|p| Standing { key: p.key, created_at: p.created_at, settled: facts.settled.contains(&p.key) })
         .collect();
     let assigned = link::assign(&outcome.groups, &person_of, &standing, &step.prefer);
 
@@ -244,17 +239,14 @@ fn disturbs(groups: &[Vec<i64>], person_of: &HashMap<i64, (i64, i64)>) -> bool {
 
 /// Loads and holds all that hangs together: co-members, edges, verdicts; again until nothing is added.
 async fn gather(tx: &mut Tx<'_>, step: &Step<'_>) -> Result<Component, DbError> {
-    let mut c = Component {
-        known: BTreeMap::new(),
-        features: HashMap::new(),
-        pairs: vec![],
-        verdicts: vec![],
-    };
+    let mut c =
+        Component { known: BTreeMap::new(), features: HashMap::new(), pairs: vec![], verdicts: vec![] };
     let newcomers: Vec<i64> = step.newcomers.iter().map(|n| n.key).collect();
     let mut seen: HashSet<i64> = newcomers.iter().copied().collect();
     let mut unread = newcomers;
     let mut todo: Vec<i64> = step.seeds.clone();
-    let mut persons: Vec<i64> = step.revive.iter().chain(step.prefer.values()).chain(&step.given).copied().collect();
+    let mut persons: Vec<i64> =
+        step.revive.iter().chain(step.prefer.values()).chain(&step.given).copied().collect();
     let mut known_persons: HashSet<i64> = HashSet::new();
     loop {
         let mut rows = match todo.is_empty() {
@@ -316,8 +308,7 @@ async fn witnesses(
     if !c.pairs.iter().any(|p| p.class == Class::Links) {
         return Ok(vec![]);
     }
-    let here =
-        |key: &i64| c.known.contains_key(key) || step.newcomers.iter().any(|n| n.key == *key);
+    let here = |key: &i64| c.known.contains_key(key) || step.newcomers.iter().any(|n| n.key == *key);
     let mut keys: Vec<i64> = c
         .pairs
         .iter()
@@ -373,7 +364,8 @@ async fn apply(
                     (Some(n), _) => n.demographics,
                     (None, first) => {
                         let first: Vec<i64> = first.copied().into_iter().collect();
-                        fallback = identity::known(tx, &first).await?.pop().map(|(_, d)| d).unwrap_or_default();
+                        fallback =
+                            identity::known(tx, &first).await?.pop().map(|(_, d)| d).unwrap_or_default();
                         &fallback
                     }
                 };
@@ -437,13 +429,7 @@ async fn apply(
         settled.moved.objects += moved.objects;
         settled.moved.documents += moved.documents;
         let told = json!({ "objects": moved.objects, "documents": moved.documents });
-        settled.events.push(action.event(
-            Kind::PersonMerged,
-            None,
-            None,
-            (Some(*from), Some(*into)),
-            told,
-        ));
+        settled.events.push(action.event(Kind::PersonMerged, None, None, (Some(*from), Some(*into)), told));
     }
     Ok(())
 }

@@ -312,7 +312,9 @@ async fn what_may_not_enter_leaves_nothing_behind() {
         assert_eq!(trouble(w.feed("A", insured).await), Trouble::IndividualNumber);
         let own = upsert(vec![id(NETWORK, "4711")], &HANAKO);
         assert_eq!(trouble(w.feed("A", own).await), Trouble::UnknownId);
-        for sql in ["SELECT COUNT(*) FROM identity", "SELECT COUNT(*) FROM person", "SELECT COUNT(*) FROM patient"] {
+        for sql in
+            ["SELECT COUNT(*) FROM identity", "SELECT COUNT(*) FROM person", "SELECT COUNT(*) FROM patient"]
+        {
             assert_eq!(w.count(sql).await, 0, "{sql}");
         }
         assert_eq!(w.count("SELECT COUNT(*) FROM audit_event WHERE outcome = 8").await, 4);
@@ -330,23 +332,25 @@ async fn messages_are_kept_without_individual_numbers_and_without_insurance_wher
             sent.insurances = Update::Set(vec![Insurance { number: "12".into(), ..Insurance::default() }]);
         }
         w.mpi.feed(&context(), m).await.unwrap();
-        assert_eq!(w.count("SELECT COUNT(*) FROM demographic_version WHERE sent LIKE '%insurance%'").await, 0);
+        assert_eq!(
+            w.count("SELECT COUNT(*) FROM demographic_version WHERE sent LIKE '%insurance%'").await,
+            0
+        );
         assert_eq!(w.count("SELECT COUNT(*) FROM demographic_version WHERE LENGTH(raw) > 0").await, 0);
     }
     for w in worlds().await {
         let mut m = message("A", upsert(vec![id(A, "1")], &HANAKO));
         m.raw = b"ZXX|123456789018|".to_vec();
         w.mpi.feed(&context(), m).await.unwrap();
-        let raw: Vec<u8> = w
-            .t
-            .db
-            .read(|tx| {
-                Box::pin(async move {
-                    tx.fetch_one("SELECT raw FROM demographic_version", &[], |row| row.get(0)).await
+        let raw: Vec<u8> =
+            w.t.db
+                .read(|tx| {
+                    Box::pin(async move {
+                        tx.fetch_one("SELECT raw FROM demographic_version", &[], |row| row.get(0)).await
+                    })
                 })
-            })
-            .await
-            .unwrap_or_else(|e: DbError| panic!("{e}"));
+                .await
+                .unwrap_or_else(|e: DbError| panic!("{e}"));
         assert_eq!(raw, b"ZXX|************|");
     }
 }

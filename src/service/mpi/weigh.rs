@@ -58,12 +58,8 @@ impl Scales<'_> {
             return Ok(None);
         }
         let subject = Subject { domain: &left.id.domain, features: left.features };
-        let known = Known {
-            key: right.key,
-            domain: &right.id.domain,
-            features: right.features,
-            do_not_link: false,
-        };
+        let known =
+            Known { key: right.key, domain: &right.id.domain, features: right.features, do_not_link: false };
         let candidates = [Candidate { person: 0, identities: vec![known] }];
         let judgement = self.model.decide(self.population, &subject, &candidates);
         let Some(best) = judgement.ranked.first() else { return Ok(None) };
@@ -110,9 +106,8 @@ impl Scales<'_> {
 
     /// Whether two ids are of two networks.
     pub fn across(&self, one: &DomainId, other: &DomainId) -> bool {
-        let neighbour = |id: &DomainId| {
-            self.domains.by_name(&id.domain).is_some_and(|d| d.kind == DomainKind::Neighbour)
-        };
+        let neighbour =
+            |id: &DomainId| self.domains.by_name(&id.domain).is_some_and(|d| d.kind == DomainKind::Neighbour);
         neighbour(one) || neighbour(other)
     }
 }

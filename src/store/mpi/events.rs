@@ -99,8 +99,7 @@ pub async fn append(tx: &mut Tx<'_>, events: &[Event]) -> Result<(), DbError> {
     Ok(())
 }
 
-const COLUMNS: &str =
-    "id, action, at, kind, identity_key, other_key, person_from, person_to, manual, cause";
+const COLUMNS: &str = "id, action, at, kind, identity_key, other_key, person_from, person_to, manual, cause";
 
 fn read(row: &Row<'_>) -> Result<Event, DbError> {
     let kind: i64 = row.get(3)?;
@@ -125,8 +124,12 @@ pub async fn get(tx: &mut Tx<'_>, id: &str) -> Result<Option<Event>, DbError> {
 
 /// All that was done by one action, oldest first.
 pub async fn of_action(tx: &mut Tx<'_>, action: &str) -> Result<Vec<Event>, DbError> {
-    tx.fetch(format!("SELECT {COLUMNS} FROM link_event WHERE action = $1 ORDER BY at, id"), &[action.into()], read)
-        .await
+    tx.fetch(
+        format!("SELECT {COLUMNS} FROM link_event WHERE action = $1 ORDER BY at, id"),
+        &[action.into()],
+        read,
+    )
+    .await
 }
 
 /// What happened to an identity, oldest first.
@@ -186,11 +189,7 @@ pub async fn withdraw(tx: &mut Tx<'_>, two: Two) -> Result<bool, DbError> {
 /// All that was said of these identities.
 pub async fn verdicts(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<Verdict>, DbError> {
     let mut found = touching(tx, "SELECT a_key, b_key, same, event_id FROM verdict", keys, |row| {
-        Ok(Verdict {
-            two: Two(row.get(0)?, row.get(1)?),
-            same: row.get(2)?,
-            event: row.get(3)?,
-        })
+        Ok(Verdict { two: Two(row.get(0)?, row.get(1)?), same: row.get(2)?, event: row.get(3)? })
     })
     .await?;
     found.sort_by_key(|v| v.two);

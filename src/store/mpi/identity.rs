@@ -40,6 +40,13 @@ pub struct Identity {
     pub updated_at: i64,
 }
 
+impl Identity {
+    /// Not an identity, but an id that was exchanged for another.
+    pub fn is_buried(&self) -> bool {
+        self.status == Status::Subsumed && self.version == 0
+    }
+}
+
 /// Features as stored. Prints nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stored(pub String);
@@ -255,7 +262,8 @@ pub async fn set_person(tx: &mut Tx<'_>, keys: &[i64], person_key: i64) -> Resul
 
 /// Subsumed ids follow the id they were merged into.
 pub async fn followers(tx: &mut Tx<'_>, key: i64) -> Result<Vec<i64>, DbError> {
-    let sql = "SELECT identity_key FROM identity WHERE subsumed_into = $1 AND status = 2 ORDER BY identity_key";
+    let sql =
+        "SELECT identity_key FROM identity WHERE subsumed_into = $1 AND status = 2 ORDER BY identity_key";
     tx.fetch(sql, &[key.into()], |row| row.get(0)).await
 }
 
@@ -284,6 +292,12 @@ pub async fn bury(tx: &mut Tx<'_>, key: i64, id: &DomainId, of: &Identity, at: i
         ],
     )
     .await?;
+    Ok(())
+}
+
+/// Frees an id that was exchanged for another.
+pub async fn unbury(tx: &mut Tx<'_>, key: i64) -> Result<(), DbError> {
+    tx.exec("DELETE FROM identity WHERE identity_key = $1 AND version = 0", &[key.into()]).await?;
     Ok(())
 }
 
@@ -354,11 +368,7 @@ pub async fn versions(tx: &mut Tx<'_>, key: i64) -> Result<Vec<Told>, DbError> {
 }
 
 /// A page of active identities in order of their keys: key, features as stored.
-pub async fn features_after(
-    tx: &mut Tx<'_>,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<(i64, Stored)>, DbError> {
+pub async fn features_after(tx: &mut Tx<'_>, after: i64, limit: i64) -> Result<Vec<(i64, Stored)>, DbError> {
     let sql = "SELECT identity_key, features FROM identity WHERE identity_key > $1 AND status = 1 \
                ORDER BY identity_key LIMIT $2";
     tx.fetch(sql, &[after.into(), limit.into()], |row| Ok((row.get(0)?, Stored(row.get(1)?)))).await

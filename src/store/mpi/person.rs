@@ -95,9 +95,7 @@ pub async fn owners(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<i64>, DbError> 
 
 /// A page of active persons in order of their ids.
 pub async fn page(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Person>, DbError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM person WHERE value > $1 AND status = 1 ORDER BY value LIMIT $2"
-    );
+    let sql = format!("SELECT {COLUMNS} FROM person WHERE value > $1 AND status = 1 ORDER BY value LIMIT $2");
     tx.fetch(sql, &[after.into(), limit.into()], read).await
 }
 

@@ -31,12 +31,7 @@ pub async fn put(
     Ok(())
 }
 
-pub async fn get(
-    tx: &mut Tx<'_>,
-    asker: &str,
-    query_id: &str,
-    now: i64,
-) -> Result<Option<Open>, DbError> {
+pub async fn get(tx: &mut Tx<'_>, asker: &str, query_id: &str, now: i64) -> Result<Option<Open>, DbError> {
     tx.fetch_opt(
         "SELECT place, body FROM mpi_query WHERE asker = $1 AND query_id = $2 AND expires_at >= $3",
         &[asker.into(), query_id.into(), now.into()],
@@ -45,12 +40,7 @@ pub async fn get(
     .await
 }
 
-pub async fn set_place(
-    tx: &mut Tx<'_>,
-    asker: &str,
-    query_id: &str,
-    place: i64,
-) -> Result<(), DbError> {
+pub async fn set_place(tx: &mut Tx<'_>, asker: &str, query_id: &str, place: i64) -> Result<(), DbError> {
     tx.exec(
         "UPDATE mpi_query SET place = $3 WHERE asker = $1 AND query_id = $2",
         &[asker.into(), query_id.into(), place.into()],

@@ -146,8 +146,7 @@ pub async fn page(
         "SELECT {COLUMNS} FROM review_task WHERE state = $1 AND (priority < $2 OR (priority = $2 AND id > $3)) \
          {whose} ORDER BY priority DESC, id LIMIT $4"
     );
-    let mut args =
-        vec![Val::I64(state as i64), priority.into(), id.into(), limit.into()];
+    let mut args = vec![Val::I64(state as i64), priority.into(), id.into(), limit.into()];
     args.extend(assignee.map(Val::Text));
     tx.fetch(sql, &args, read).await
 }
@@ -162,7 +161,8 @@ pub async fn counts(tx: &mut Tx<'_>) -> Result<Vec<(State, i64)>, DbError> {
 
 /// The accepted model's JSON; none: the shipped one counts.
 pub async fn accepted_model(tx: &mut Tx<'_>) -> Result<Option<String>, DbError> {
-    let sql = "SELECT body FROM mpi_model WHERE accepted_at IS NOT NULL ORDER BY accepted_at DESC, id LIMIT 1";
+    let sql =
+        "SELECT body FROM mpi_model WHERE accepted_at IS NOT NULL ORDER BY accepted_at DESC, id LIMIT 1";
     tx.fetch_opt(sql, &[], |row| row.get(0)).await
 }
 

@@ -141,8 +141,7 @@ pub async fn persons(tx: &mut Tx<'_>, question: &Question, limit: usize) -> Resu
     let mut s = Statement::default();
     let mut conditions: Vec<String> = vec!["i.status = 1".into()];
     // The order of the tables is the order they are looked into: the narrowest first.
-    let named =
-        !question.families.is_empty() || !question.givens.is_empty() || question.birth.is_some();
+    let named = !question.families.is_empty() || !question.givens.is_empty() || question.birth.is_some();
     let mut terms = question.terms.iter();
     let first = terms.next();
     s.sql.push_str("SELECT i.person_key FROM ");
@@ -185,10 +184,7 @@ pub async fn persons(tx: &mut Tx<'_>, question: &Question, limit: usize) -> Resu
         (Some(family), Some(given)) => {
             let (f, g) = (s.text("m.family", family), s.text("m.given", given));
             // Some systems send the name in one piece.
-            let whole = Wanted {
-                value: format!("{}{}", family.value, given.value),
-                prefix: given.prefix,
-            };
+            let whole = Wanted { value: format!("{}{}", family.value, given.value), prefix: given.prefix };
             let piece = match family.prefix {
                 true => "1 = 0".to_owned(),
                 false => format!("{} AND m.given = ''", s.text("m.family", &whole)),

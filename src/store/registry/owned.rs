@@ -32,11 +32,7 @@ pub async fn first_of(
 }
 
 /// Associations of other patients that are kept under `holder` and name something of `patient`.
-pub async fn by_reference(
-    tx: &mut Tx<'_>,
-    holder: i64,
-    patient: i64,
-) -> Result<Vec<String>, DbError> {
+pub async fn by_reference(tx: &mut Tx<'_>, holder: i64, patient: i64) -> Result<Vec<String>, DbError> {
     tx.fetch(
         "SELECT a.id FROM association a JOIN object_id o ON o.id = a.id JOIN object_id t ON t.id = a.target_id \
          WHERE a.patient_key = $1 AND o.patient_key <> $1 AND t.patient_key = $2 ORDER BY a.id",
@@ -47,11 +43,7 @@ pub async fn by_reference(
 }
 
 /// What an association kept under a patient points at.
-pub async fn target(
-    tx: &mut Tx<'_>,
-    patient_key: i64,
-    association: &str,
-) -> Result<Option<String>, DbError> {
+pub async fn target(tx: &mut Tx<'_>, patient_key: i64, association: &str) -> Result<Option<String>, DbError> {
     let sql = "SELECT target_id FROM association WHERE patient_key = $1 AND id = $2";
     tx.fetch_opt(sql, &[Val::I64(patient_key), Val::Text(association)], |row| row.get(0)).await
 }
@@ -62,8 +54,7 @@ pub async fn bodies(
     of: ObjectKind,
     patient_key: i64,
 ) -> Result<Vec<(String, String)>, DbError> {
-    let sql =
-        format!("SELECT id, body FROM {} WHERE patient_key = $1 ORDER BY id", state::kept(of).table);
+    let sql = format!("SELECT id, body FROM {} WHERE patient_key = $1 ORDER BY id", state::kept(of).table);
     tx.fetch(sql, &[Val::I64(patient_key)], |row| Ok((row.get(0)?, row.get(1)?))).await
 }
 

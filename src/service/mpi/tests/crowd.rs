@@ -73,19 +73,18 @@ fn crowd(people: u64) -> Vec<(&'static str, String, Who)> {
 
 /// Who is with whom, by ids alone.
 async fn partition(w: &World) -> BTreeSet<BTreeSet<(String, String)>> {
-    let rows: Vec<(i64, String, String)> = w
-        .t
-        .db
-        .read(|tx| {
-            Box::pin(async move {
-                tx.fetch("SELECT person_key, domain, value FROM identity WHERE status = 1", &[], |r| {
-                    Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+    let rows: Vec<(i64, String, String)> =
+        w.t.db
+            .read(|tx| {
+                Box::pin(async move {
+                    tx.fetch("SELECT person_key, domain, value FROM identity WHERE status = 1", &[], |r| {
+                        Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+                    })
+                    .await
                 })
-                .await
             })
-        })
-        .await
-        .unwrap_or_else(|e: DbError| panic!("{e}"));
+            .await
+            .unwrap_or_else(|e: DbError| panic!("{e}"));
     let mut by: BTreeMap<i64, BTreeSet<(String, String)>> = BTreeMap::new();
     for (person, domain, value) in rows {
         by.entry(person).or_default().insert((domain, value));

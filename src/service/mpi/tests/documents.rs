@@ -76,7 +76,8 @@ impl World {
                     let (unique, id) = (&set.set.unique_id, &set.set.entry_uuid);
                     put::claim_unique_id(tx, unique, kind::SUBMISSION_SET, key, id, None, None).await?;
                     let (unique, id) = (&entry.entry.unique_id, &entry.entry.entry_uuid);
-                    put::claim_unique_id(tx, unique, kind::DOCUMENT_ENTRY, key, id, Some("ab"), Some(2)).await?;
+                    put::claim_unique_id(tx, unique, kind::DOCUMENT_ENTRY, key, id, Some("ab"), Some(2))
+                        .await?;
                     change.register_set(tx, set).await?;
                     change.register_entry(tx, entry).await?;
                     change.register_association(tx, joins).await?;
@@ -179,7 +180,10 @@ async fn a_chain_of_merges_is_taken_back_from_either_end() {
     for w in worlds().await {
         let c = w.add(A, "1", &HANAKO).await;
         let b = w.add(A, "2", &TARO).await;
-        let other = Who { family: "渡邊", given: "健一", family_kana: "ワタナベ", given_kana: "ケンイチ", ..TARO };
+        let other =
+            Who {
+                family: "渡邊", given: "健一", family_kana: "ワタナベ", given_kana: "ケンイチ", ..TARO
+            };
         let a = w.add(A, "3", &Who { birth: "19700101", phone: "", address: "", ..other }).await;
         for (n, person) in [(100, &c), (200, &b), (300, &a)] {
             w.publish(n, person, "x^^^&1.2.3&ISO").await;

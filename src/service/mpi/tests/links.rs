@@ -7,7 +7,8 @@ async fn one_patient_of_two_hospitals_is_one_person() {
     for w in worlds().await {
         let person = w.add(A, "1", &HANAKO).await;
         // Half-width and other ways of writing are the same.
-        let other = Who { phone: "054-285-0000", address: "静岡県静岡市駿河区登呂5-10-2", ..HANAKO };
+        let other =
+            Who { phone: "054-285-0000", address: "静岡県静岡市駿河区登呂5-10-2", ..HANAKO };
         assert_eq!(w.add(B, "77", &other).await, person);
         let found = w.elsewhere(A, "1").await.unwrap();
         assert_eq!(found, [at(B, "77"), at(NETWORK, &person)]);
@@ -85,9 +86,12 @@ async fn an_unknown_survivor_makes_a_merge_a_change_of_id() {
         let rename = |from: &str, to: &str| Feed::Rename { from: id(A, from), to: id(A, to) };
         w.feed("A", rename("new", "newer")).await.unwrap();
         assert_eq!(w.person(A, "newer").await, person);
-        assert_eq!(trouble(w.feed("A", rename("newer", "1")).await), Trouble::Taken, "ids are never reused");
+        assert_eq!(trouble(w.feed("A", rename("newer", "1")).await), Trouble::Taken, "not by a change");
         assert_eq!(trouble(w.feed("A", rename("404", "5")).await), Trouble::UnknownId);
         assert_eq!(trouble(w.feed("A", rename("newer", "newer")).await), Trouble::SameId);
+        // A facility that uses the old id again has a new patient.
+        assert_ne!(w.add(A, "1", &TARO).await, person);
+        assert_eq!(w.person(A, "newer").await, person);
     }
 }
 
@@ -108,7 +112,11 @@ async fn manual_words_outrank_the_machine_in_both_directions() {
         // Nor do data that speak for it.
         w.feed("B", upsert(vec![id(B, "2")], &HANAKO)).await.unwrap();
         assert_ne!(w.person(A, "1").await, w.person(B, "2").await);
-        assert_eq!(w.elsewhere(NETWORK, &two).await, Err(Trouble::UnknownId), "an id once joined is not reused");
+        assert_eq!(
+            w.elsewhere(NETWORK, &two).await,
+            Err(Trouble::UnknownId),
+            "an id once joined is not reused"
+        );
         let itself = Feed::Link { one: id(A, "1"), other: id(A, "1") };
         assert_eq!(trouble(w.feed("A", itself).await), Trouble::SameId);
         let unknown = Feed::Link { one: id(A, "1"), other: id(B, "404") };
@@ -180,7 +188,10 @@ async fn a_reviewer_tells_two_apart_for_good() {
     for w in worlds().await {
         // Name and birth date alone: a namesake's, perhaps.
         let bare = Who { address: "", phone: "", ..HANAKO };
-        let moved = Who { address: "北海道札幌市北区北十条西1-1", postal: "0600810", phone: "0117000000", ..HANAKO };
+        let moved =
+            Who {
+                address: "北海道札幌市北区北十条西1-1", postal: "0600810", phone: "0117000000", ..HANAKO
+            };
         let one = w.add(A, "1", &bare).await;
         let two = w.add(B, "2", &moved).await;
         let open = w.mpi.reviews(ReviewState::Candidate, None, None, 10).await.unwrap();
@@ -227,7 +238,9 @@ async fn operators_join_and_part_persons() {
         let shown = w.mpi.show(&context(), &at(A, "1")).await.unwrap().unwrap();
         assert_eq!((shown.identities.len(), shown.documents), (1, false));
         let history = w.mpi.history(&context(), &from).await.unwrap();
-        assert!(history.iter().any(|e| e.manual && e.cause["by"] == "clerk" && e.cause["reason"] == "same card"));
+        assert!(
+            history.iter().any(|e| e.manual && e.cause["by"] == "clerk" && e.cause["reason"] == "same card")
+        );
         assert_eq!(w.mpi.named(&cx(&from)).unwrap(), from);
         assert_eq!(w.mpi.named("A:1").unwrap(), at(A, "1"));
     }

@@ -9,8 +9,13 @@ fn family(value: &str) -> DemographicsQuery {
 
 async fn values(w: &World, query: DemographicsQuery) -> Vec<String> {
     let found = w.mpi.find(&context(), query, Page::default()).await.unwrap();
-    let mut all: Vec<String> =
-        found.patients.iter().flat_map(|p| &p.ids).filter(|i| i.domain == A).map(|i| i.value.clone()).collect();
+    let mut all: Vec<String> = found
+        .patients
+        .iter()
+        .flat_map(|p| &p.ids)
+        .filter(|i| i.domain == A)
+        .map(|i| i.value.clone())
+        .collect();
     all.sort();
     all
 }
@@ -44,7 +49,14 @@ async fn pix_answers_in_the_order_asked_and_names_what_it_does_not_know() {
 async fn names_are_found_however_they_are_written() {
     for w in worlds().await {
         w.add(A, "1", &HANAKO).await;
-        w.add(A, "2", &Who { family: "髙橋", given: "優子", family_kana: "ﾀｶﾊｼ", given_kana: "ユウコ", ..TARO }).await;
+        w.add(
+            A,
+            "2",
+            &Who {
+                family: "髙橋", given: "優子", family_kana: "ﾀｶﾊｼ", given_kana: "ユウコ", ..TARO
+            },
+        )
+        .await;
         w.add(A, "3", &Who { family: "山田　太郎", given: "", family_kana: "", ..TARO }).await;
         for (asked, found) in [
             ("宮崎", vec!["1"]),
@@ -101,10 +113,9 @@ async fn everything_said_must_agree() {
         ] {
             assert_eq!(values(&w, query).await, found);
         }
-        for query in [
-            DemographicsQuery { sex: text("F"), ..q() },
-            DemographicsQuery { address: text("登呂"), ..q() },
-        ] {
+        for query in
+            [DemographicsQuery { sex: text("F"), ..q() }, DemographicsQuery { address: text("登呂"), ..q() }]
+        {
             let refused = w.mpi.find(&context(), query, Page::default()).await;
             let Err(Refusal::Identity(errors)) = refused else { panic!() };
             assert_eq!(errors[0].trouble, Trouble::NotSupported);
@@ -149,7 +160,8 @@ async fn a_long_answer_comes_in_pages() {
         stranger.caller.address = "10.9.9.9".into();
         assert!(matches!(w.mpi.go_on(&stranger, "Q1", None, None).await, Err(Refusal::Identity(_))));
         let mut later = context();
-        later.received_at = jiff::Timestamp::from_microsecond(1_800_000_000_000_000 + 11 * 60_000_000).unwrap();
+        later.received_at =
+            jiff::Timestamp::from_microsecond(1_800_000_000_000_000 + 11 * 60_000_000).unwrap();
         let late = w.mpi.find(&later, family("宮崎"), page(first.next.clone())).await;
         let Err(Refusal::Identity(errors)) = late else { panic!() };
         assert_eq!(errors[0].trouble, Trouble::Expired);
@@ -167,7 +179,10 @@ async fn a_description_is_matched_to_the_likeliest() {
         let mut described = Demographics::default();
         HANAKO.sent().over(&mut described);
         let likely = w.mpi.likely(&context(), described.clone(), vec![], 5).await.unwrap();
-        assert_eq!((likely[0].patient.person.value.as_str(), likely[0].grade), (person.as_str(), Grade::Certain));
+        assert_eq!(
+            (likely[0].patient.person.value.as_str(), likely[0].grade),
+            (person.as_str(), Grade::Certain)
+        );
         assert_eq!(likely.len(), 1);
         described.phones = None;
         described.addresses = None;
