@@ -379,7 +379,6 @@ pub async fn demographics(arguments: &Demographic, language: Language) -> Result
             session.exchange(call, &mut Discard).await?
         }
     };
-    let mut shown = 0_u64;
     loop {
         let answered = answer.body(pdq::read_answer)?;
         let total = answered.totals.map_or(answered.candidates.len() as u64, |t| t.total);
@@ -397,7 +396,6 @@ pub async fn demographics(arguments: &Demographic, language: Language) -> Result
         for candidate in &answered.candidates {
             write_out(&(table::line(&format!("  {}", one(candidate))) + "\n"));
         }
-        shown += answered.candidates.len() as u64;
         let remaining = answered.totals.map_or(0, |t| t.remaining);
         let done = ending(&answered.acknowledgement);
         let (Some(query_id), true) = (&answered.query_id, paged && remaining > 0 && done == Ending::Success)
@@ -407,7 +405,12 @@ pub async fn demographics(arguments: &Demographic, language: Language) -> Result
         if answered.candidates.is_empty() {
             return Ok(done);
         }
-        let go_on = pdq::GoOn { query_id, from: Some(shown + 1), size: arguments.quantity, cancel: false };
+        let go_on = pdq::GoOn {
+            query_id,
+            from: Some(total.saturating_sub(remaining) + 1),
+            size: arguments.quantity,
+            cancel: false,
+        };
         let action = "urn:hl7-org:v3:QUQI_IN000003UV01_Continue";
         let row = transaction.row();
         let call = Call::with_action(&session.client, transaction, action, row.response_action, |w| {

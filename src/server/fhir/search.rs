@@ -40,8 +40,8 @@ pub async fn by_query(
     }
     let mut links = vec![("self", format!("{base}/Patient?{said}"))];
     if found.remaining > 0 && !count_only {
-        let (id, from) = page.unwrap_or_else(|| (context.request_id.clone(), 1));
-        let next = from.saturating_add(found.patients.len() as u64);
+        let id = page.map_or_else(|| context.request_id.clone(), |(id, _)| id);
+        let next = found.total.saturating_sub(found.remaining) + 1;
         let count = size.map(|n| format!("&_count={n}")).unwrap_or_default();
         links.push(("next", format!("{base}/Patient?_page={}&_from={next}{count}", fhir::encoded(&id))));
     }
