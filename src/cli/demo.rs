@@ -27,8 +27,7 @@ use super::{failed, log, print, runtime};
 use crate::app::Running;
 use crate::config::{
     CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, MpiConfig, MpiDomainConfig,
-    NetworkConfig, OnDemandConfig,
-    Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
+    NetworkConfig, OnDemandConfig, Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
 };
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
@@ -247,7 +246,9 @@ impl<'f> Demo<'f> {
 /// A port of 0 stays; one that is taken becomes 0, and is named with its listener.
 fn free(mut ports: Ports) -> (Ports, Vec<(&'static str, u16)>) {
     let mut taken = vec![];
-    for (name, port) in [(SOAP, &mut ports.soap), (TLS, &mut ports.tls), (OPS, &mut ports.ops), (MLLP, &mut ports.mllp)] {
+    for (name, port) in
+        [(SOAP, &mut ports.soap), (TLS, &mut ports.tls), (OPS, &mut ports.ops), (MLLP, &mut ports.mllp)]
+    {
         if *port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err() {
             taken.push((name, *port));
             *port = 0;
