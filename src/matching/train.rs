@@ -91,7 +91,7 @@ impl Trainer {
     fn keep(&mut self, birth: bool, key: Key, features: &Features) {
         let hash = key.hash();
         let blocks = if birth { &mut self.by_birth } else { &mut self.by_name };
-        if hash.cast_unsigned() % self.thinning == 0 {
+        if hash.cast_unsigned().is_multiple_of(self.thinning) {
             blocks.entry(hash).or_default().push(features.clone());
         }
     }

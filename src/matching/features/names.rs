@@ -22,21 +22,20 @@ struct Forms {
 impl NameEntry {
     /// As stored: forms that are the same as the one before are empty.
     pub fn parts(&self) -> [&str; 9] {
-        let other = |a: &'_ str, b: &'_ str| a == b;
         let (f, g) = (&self.family, &self.given);
-        fn unless<'a>(same: bool, value: &'a str) -> &'a str {
+        fn unless(same: bool, value: &str) -> &str {
             if same { "" } else { value }
         }
         [
             if self.newborn { "n" } else { "" },
             &f.kana,
             &g.kana,
-            unless(other(&f.sound, &f.kana), &f.sound),
-            unless(other(&g.sound, &g.kana), &g.sound),
+            unless(f.sound == f.kana, &f.sound),
+            unless(g.sound == g.kana, &g.sound),
             &f.written,
             &g.written,
-            unless(other(&f.plain, &f.written), &f.plain),
-            unless(other(&g.plain, &g.written), &g.plain),
+            unless(f.plain == f.written, &f.plain),
+            unless(g.plain == g.written, &g.plain),
         ]
     }
 

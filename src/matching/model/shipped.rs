@@ -7,9 +7,12 @@ use super::{LevelRate, ModelData, Thresholds};
 use crate::matching::fold;
 use crate::matching::score::{Field, Level};
 
+/// Level, m, u.
+type Rates = &'static [(Level, f64, f64)];
+
 /// patient-identity.md §6.3: EM on synthetic registrations, rounded; levels it does not name by their plain meaning.
 /// A network that has data estimates its own (`chiren mpi train`).
-const RATES: &[(Field, &[(Level, f64, f64)])] = &[
+const RATES: &[(Field, Rates)] = &[
     (
         Field::FamilyKana,
         &[
