@@ -109,7 +109,7 @@ impl Mpi {
             after = *last;
             for (key, features) in page {
                 seen += 1;
-                if seen % sample.max(1) != 0 {
+                if !seen.is_multiple_of(sample.max(1)) {
                     continue;
                 }
                 let hashes: Vec<i64> = features

@@ -93,10 +93,10 @@ async fn a_line_that_is_no_row_is_named() {
         for (line, wanted) in [
             ("nonsense", "JSON"),
             ("[\"a\",1]", "values"),
-            ("[1,1,1,null]", "id is no Text"),
-            ("[\"a\",\"1\",1,null]", "kind is no Integer"),
+            ("[1,1,1,null,null]", "id is no Text"),
+            ("[\"a\",\"1\",1,null,null]", "kind is no Integer"),
         ] {
-            let load = (table.clone(), format!("[\"ok\",1,1,null]\n{line}\n"));
+            let load = (table.clone(), format!("[\"ok\",1,1,null,null]\n{line}\n"));
             let done =
                 t.db.write(move |tx| {
                     let (table, rows) = load.clone();
