@@ -18,11 +18,12 @@ use crate::server::clock::Clock;
 use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
+use crate::server::reviews::ReviewFace;
 use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
-use crate::service::mpi::{self, Domains, Mpi};
+use crate::service::mpi::{self, Domains, Mpi, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -69,7 +70,13 @@ impl Rooms {
             false => None,
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")? };
+        let notices = match config.mpi.enabled {
+            true => {
+                Notices::new(&config.mpi, &config.network.patient_id_authority).context("mpi.consumer")?
+            }
+            false => None,
+        };
+        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
         let audit = Audit::new(db.clone(), config.audit.queries);
         let mpi = match config.mpi.enabled {
             true => Some(index(config, &db, &audit, clock).await?),
@@ -247,7 +254,8 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), as_of };
+        let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
+        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), as_of, reviews };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
@@ -272,7 +280,7 @@ impl Running {
         let postman = self.postman.abort_handle();
         if tokio::time::timeout(self.drain, self.postman).await.is_err() {
             postman.abort();
-        } else if self.asynchronous.is_some() {
+        } else if self.asynchronous.is_some() || self.rooms.couriers.notices.is_some() {
             // What the last requests left is tried once; the rest waits for the next start.
             let now = micros(&self.clock);
             let stop = CancellationToken::new();
