@@ -76,7 +76,7 @@ fn says(bytes: &[u8], ack: Ack, control_id: &str) {
     };
     assert_eq!(answer.verdict, verdict);
     assert_eq!(answer.errors.is_empty(), ack == Ack::Accept);
-    if control_id.is_ascii() && !control_id.contains('\u{fffd}') {
+    if control_id.is_ascii() {
         assert_eq!(answer.control_id, control_id);
     }
 }
@@ -108,6 +108,8 @@ fn accepted(request: Request) {
             assert!(again.iter().map(identifier).eq(written));
             let mut told = Demographics::default();
             sent.over(&mut told);
+            // PID-13 and PID-14 may have been told apart otherwise.
+            known.phones.iter_mut().chain(&mut told.phones).for_each(|phones| phones.sort());
             assert!(told == known, "{} became {}", json(&known), json(&told));
         }
         Body::Pix(_, query) => {

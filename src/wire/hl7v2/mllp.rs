@@ -136,11 +136,11 @@ impl Splitter {
     fn keep(&mut self, content: &[u8], events: &mut Vec<Event>) {
         let before = self.bytes;
         self.bytes += content.len() as u64;
-        if self.bytes <= self.limit as u64 {
-            self.message.extend_from_slice(content);
-        } else if before <= self.limit as u64 {
-            // The rest is counted only.
-            self.message.extend_from_slice(content.get(..BEGINNING).unwrap_or(content));
+        // What is more is counted only.
+        let most = if before > self.limit as u64 { BEGINNING } else { self.limit.max(BEGINNING) };
+        let room = most.saturating_sub(self.message.len());
+        self.message.extend_from_slice(content.get(..room).unwrap_or(content));
+        if self.bytes > self.limit as u64 && self.message.len() > BEGINNING {
             self.message.truncate(BEGINNING);
             self.message.shrink_to_fit();
         }
@@ -236,6 +236,15 @@ mod tests {
     fn a_stray_end_does_not_cut_a_message_in_two() {
         assert_eq!(split(b"\x0ba\x1cb\x1c\r", 9, 9).0, [message("a\x1cb")]);
         assert_eq!(split(b"\x0ba\x1c\x1c\r", 9, 1).0, [message("a\x1c")]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_giant_is_the_same_however_it_arrives() {
+        let bytes = [b"\x0b".as_slice(), &[b'x'; 300], &[b'y'; 300], b"\x1c\r"].concat();
+        let whole = split(&bytes, 200, bytes.len());
+        for step in [1, 3, 64, 250] {
+            assert_eq!(split(&bytes, 200, step), whole);
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub fn sent(message: &Message<'_>, pid: Segment<'_>, branch: usize, findings: &m
 /// EVN-6, or EVN-2: when it happened.
 pub fn occurred(message: &Message<'_>) -> Option<String> {
     let evn = message.segment("EVN")?;
-    evn.field(6).filled().or_else(|| evn.field(2).filled())
+    [6, 2].iter().find_map(|n| evn.field(*n).component(1).filled())
 }
 
 /// Repetitions that hold something; a field of `""` deletes.

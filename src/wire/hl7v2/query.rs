@@ -74,7 +74,7 @@ pub fn pix(
         None if findings.errors.is_empty() => {
             findings.error(Trouble::Missing, place, "QPD-3 holds no identifier")
         }
-        Some(id) if id.authority.is_empty() => {
+        Some(id) if id.authority.namespace.is_none() && id.authority.universal_id.is_none() => {
             findings.error(Trouble::NoAuthority, place, "QPD-3 names no assigning authority");
         }
         _ => {}
@@ -232,7 +232,7 @@ impl Asked {
     fn query(self, returned: Vec<Authority>, findings: &mut Findings) -> DemographicsQuery {
         let mut query = self.query;
         for id in &query.ids {
-            if id.authority.is_empty() {
+            if id.authority.namespace.is_none() && id.authority.universal_id.is_none() {
                 findings.errors.push(IdentityError {
                     trouble: Trouble::NoAuthority,
                     place: id.place,
@@ -352,6 +352,7 @@ mod tests {
             ("@PID.7^19880230", "", "102 QPD^1^3^1"),
             ("@PID.5.1", "", "101 QPD^1^3^1"),
             ("@PID.3.1^5", "", "204 QPD^1^3^1"),
+            ("@PID.3.1^5~@PID.3.4.3^ISO", "", "204 QPD^1^3^1"),
             ("@PID.3.4.1^N", "", "101 QPD^1^3^1"),
             ("@PID.8^F", "|||||^^^N~^^^", "204 QPD^1^8^2"),
             ("@PID.8^F", "\rRCP|D", "103 RCP^1^1"),

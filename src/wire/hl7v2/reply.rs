@@ -210,6 +210,9 @@ impl<'a> Answer<'a> {
         let label = h.map(|h| &h.label).filter(|l| needed && l.set != CharacterSet::Ascii).cloned();
         let label = label.unwrap_or(Label::ASCII);
         let msh_18 = escape_label(&label.msh_18, d);
+        // Whatever the delimiters are: a full stop, a plus sign.
+        let [time, version, msh_20] =
+            [self.answering.time, self.version.as_str(), label.msh_20.as_str()].map(|text| escaped(text, d));
         let fields = [
             "MSH",
             &d.encoding_characters(),
@@ -217,12 +220,12 @@ impl<'a> Answer<'a> {
             from[1],
             to[0],
             to[1],
-            self.answering.time,
+            &time,
             "",
             kind,
             self.answering.control_id,
             processing,
-            self.version.as_str(),
+            &version,
             "",
             "",
             "",
@@ -230,7 +233,7 @@ impl<'a> Answer<'a> {
             "",
             &msh_18,
             "",
-            &label.msh_20,
+            &msh_20,
         ];
         let used = fields.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last + 1);
         let msh = fields.get(..used).unwrap_or_default().join(&d.field.to_string());
@@ -296,6 +299,18 @@ mod tests {
             written.contains("ERR$$PID%1%3%1%4$204%Unknown key identifier%HL70357$E$$$$authority A&B"),
             "{written}"
         );
+    }
+
+    #[test]
+    fn answers_survive_the_oddest_delimiters_and_keep_blanks() {
+        for (msh, id) in [("MSH+.:;,+HIS", " M1 "), ("MSH-^~\\&-HIS", "M1"), ("MSH|^~\\&|HIS", " M 1  ")] {
+            let f = msh.chars().nth(3).unwrap().to_string();
+            let text = format!("{msh}|F|M|N|2025||ADT|{id}|P|2\r").replace('|', &f);
+            let h = header(text.as_bytes());
+            let answer = acknowledge(Some(&h), ANSWERING, Ack::Accept, &[]);
+            let read = super::super::answer::read(&answer.bytes).unwrap();
+            assert_eq!((read.code.as_str(), read.control_id.as_str()), ("AA", id), "{}", read.text);
+        }
     }
 
     fn question(msh: &str, qpd: &str) -> (Header, Echo) {

@@ -198,9 +198,10 @@ pub fn too_long(beginning: &[u8], limit: usize) -> Refused {
 
 /// Without what files and senders leave around a message: line ends and blanks, an end block kept in storage.
 pub(super) fn trim(bytes: &[u8]) -> &[u8] {
-    let around = |b: &u8| matches!(b, b'\r' | b'\n' | b' ' | 0x1c | 0);
-    let start = bytes.iter().position(|b| !around(b)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|b| !around(b)).map_or(start, |last| last + 1);
+    let around = |b: &u8| matches!(b, b'\r' | b'\n' | 0x1c | 0);
+    // A blank at the end may be the last of a field: MSA-2 is compared exactly.
+    let start = bytes.iter().position(|b| !around(b) && *b != b' ').unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|b| !around(b)).map_or(start, |last| (last + 1).max(start));
     bytes.get(start..end).unwrap_or_default()
 }
 

@@ -168,7 +168,9 @@ impl Decoder<'_> {
                 }
             }
             b'\n' => self.decoded.text.push('\r'),
-            b'\t' | 0x20..=0x7e => self.decoded.text.push(char::from(byte)),
+            // A tabulator is a blank to whoever types one.
+            b'\t' => self.decoded.text.push(' '),
+            0x20..=0x7e => self.decoded.text.push(char::from(byte)),
             other => {
                 self.fault(FaultKind::Control(other));
                 self.decoded.text.push('\u{fffd}');
@@ -406,6 +408,13 @@ mod tests {
         assert_eq!((decoded.text.as_str(), decoded.set), ("山", CharacterSet::Iso2022Jp));
         let decoded = decode("\u{feff}MSH|𠮷".as_bytes(), CharacterSet::Ascii, false);
         assert_eq!((decoded.text.as_str(), decoded.set), ("MSH|𠮷", CharacterSet::Utf8));
+    }
+
+    #[test]
+    fn tabulators_are_blanks() {
+        assert_eq!(decode(b"a\tb", CharacterSet::Ascii, false).text, "a b");
+        assert_eq!(decode(b"a\tb", CharacterSet::Utf8, false).text, "a b");
+        assert_eq!(jis(b"\x1b$B;3\t;3\x1b(B").text, "山 山");
     }
 
     #[test]
