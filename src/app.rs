@@ -15,6 +15,7 @@ use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
+use crate::server::fhir::FhirFace;
 use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
@@ -236,6 +237,8 @@ impl Running {
         let face = SoapFace {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
+            mpi: rooms.mpi.clone(),
+            processing_id: config.hl7v2.processing_id.as_str(),
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
             soap: config.soap.clone(),
@@ -254,8 +257,10 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
+        let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
-        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), as_of, reviews };
+        let index = messages.map(Arc::new);
+        let faces = Faces { soap: Arc::new(face), index, fhir, as_of, reviews };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);

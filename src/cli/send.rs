@@ -11,6 +11,7 @@ mod remove_documents;
 mod retrieve;
 pub mod table;
 mod update;
+mod v3;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -37,6 +38,9 @@ Examples:
   chiren send iti61 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --repository 2.999.392.1.2.1
   chiren send iti62 --url http://127.0.0.1:8080 --submission-set 2.25.2
   chiren send iti86 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1
+  chiren send iti44 --url http://127.0.0.1:8080 --id '00012345^^^&1.2.392.100495.20.3.51.11312345670&ISO' --name '山本 美咲'
+  chiren send iti45 --url http://127.0.0.1:8080 --id '00012345^^^&1.2.392.100495.20.3.51.11312345670&ISO'
+  chiren send iti47 --url http://127.0.0.1:8080 --family 山本 --birth 19880302 --quantity 5
   chiren send iti8 --url mllp://127.0.0.1:2575 --sender 'HIS|CHUO' --id 00012345 --name '山本 美咲' --birth 19880302
   chiren send iti9 --url mllp://127.0.0.1:2575 --id '00012345^^^CHUO'
   chiren send iti21 --url mllp://127.0.0.1:2575 --family 山本 --birth 1988
@@ -68,6 +72,12 @@ enum What {
     Iti18(query::Arguments),
     /// Retrieve Document Set: fetch documents
     Iti43(retrieve::Arguments),
+    /// Patient Identity Feed HL7 V3: say who a patient is, or join two ids
+    Iti44(Box<v3::Feed>),
+    /// PIXV3 Query: the ids of a patient in other domains
+    Iti45(v3::Pix),
+    /// Patient Demographics Query HL7 V3: who is called, was born, lives so
+    Iti47(Box<v3::Demographic>),
     /// Multi-Patient Stored Query: find documents of several patients
     Iti51(query::Arguments),
     /// Update Document Set: change the metadata or the status of a document
@@ -102,6 +112,9 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
             What::Iti41(arguments) => provide::iti41(arguments, language).await,
             What::Iti42(arguments) => provide::iti42(arguments, language).await,
             What::Iti18(arguments) => query::run(arguments, Transaction::Iti18, language).await,
+            What::Iti44(arguments) => v3::feed(arguments, language).await,
+            What::Iti45(arguments) => v3::pix(arguments, language).await,
+            What::Iti47(arguments) => v3::demographics(arguments, language).await,
             What::Iti51(arguments) => query::run(arguments, Transaction::Iti51, language).await,
             What::Iti43(arguments) => retrieve::run(arguments, language).await,
             What::Iti57(arguments) => update::run(arguments, Transaction::Iti57, language).await,

@@ -17,6 +17,8 @@ pub enum Role {
     Soap,
     /// HL7 v2 over MLLP: feeds and questions of the index of patients.
     Mllp,
+    /// FHIR R4 for the index of patients, and the health endpoints.
+    Fhir,
     /// `/metrics` and the health endpoints, for the operator's own network.
     Ops,
 }
@@ -38,7 +40,8 @@ section! {
         name: String = String::new(); example "\"soap\"",
         /// Address and port.
         address: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)); example "\"0.0.0.0:8443\"",
-        /// `soap`: the transactions; `mllp`: HL7 v2 for the index of patients; `ops`: metrics and health.
+        /// `soap`: the transactions; `mllp`: HL7 v2 for the index of patients; `fhir`: FHIR for it; `ops`: metrics
+        /// and health.
         role: Role = Role::Soap,
         /// `mutual`: clients must present a certificate; `optional`: they may; `server`: only ours
         /// is shown; `none`: plain HTTP, for loopback or behind a TLS-terminating neighbour.
@@ -70,7 +73,7 @@ impl ListenerConfig {
         faults.range("max_connections", self.max_connections as u64, 1, 100_000);
         faults.range("max_connections_per_address", self.max_connections_per_address as u64, 1, 100_000);
         if self.tls == TlsMode::None {
-            if matches!(self.role, Role::Soap | Role::Mllp) && !self.address.ip().is_loopback() {
+            if matches!(self.role, Role::Soap | Role::Mllp | Role::Fhir) && !self.address.ip().is_loopback() {
                 faults.warn(
                     "tls",
                     "is \"none\" on an address others can reach; patient data would travel in the clear",
@@ -115,11 +118,16 @@ pub(super) fn check_private(listeners: &[ListenerConfig], key: &str, list: &mut 
 
 /// A door to an index that is not there.
 pub(super) fn check_index(listeners: &[ListenerConfig], list: &mut Vec<Fault>) {
-    for (i, _) in listeners.iter().enumerate().filter(|(_, listener)| listener.role == Role::Mllp) {
+    for (i, listener) in listeners.iter().enumerate() {
+        let name = match listener.role {
+            Role::Mllp => "mllp",
+            Role::Fhir => "fhir",
+            Role::Soap | Role::Ops => continue,
+        };
         Faults::of(format!("listener[{i}]"), list).add(
             "role",
-            "\"mllp\" needs mpi.enabled",
-            "\"mllp\" には mpi.enabled が必要です",
+            format!("{name:?} needs mpi.enabled"),
+            format!("{name:?} には mpi.enabled が必要です"),
         );
     }
 }

@@ -289,6 +289,8 @@ pub const CATALOGUE: &[TransactionRow] = &[
         request_action: "urn:hl7-org:v3:PRPA_IN201305UV02",
         more_requests: &[
             ("urn:hl7-org:v3:QUQI_IN000003UV01_Continue", (NS_HL7V3, "QUQI_IN000003UV01")),
+            ("urn:hl7-org:v3:QUQI_IN000003UV01_Cancel", (NS_HL7V3, "QUQI_IN000003UV01_Cancel")),
+            // Senders that know the interaction, and not the WSDL.
             ("urn:hl7-org:v3:QUQI_IN000003UV01_Cancel", (NS_HL7V3, "QUQI_IN000003UV01")),
         ],
         response_action: "urn:hl7-org:v3:PRPA_IN201306UV02",
@@ -433,6 +435,14 @@ pub const CATALOGUE: &[TransactionRow] = &[
         "ITI PDQm 3.119",
     ),
 ];
+
+impl TransactionRow {
+    /// The body elements that a request with this action may have.
+    pub fn elements(&self, action: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let all = std::iter::once((self.request_action, self.request_element));
+        all.chain(self.more_requests.iter().copied()).filter(move |(of, _)| *of == action).map(|(_, e)| e)
+    }
+}
 
 impl Transaction {
     pub const ALL: [Transaction; 24] = [

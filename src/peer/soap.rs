@@ -3,6 +3,7 @@
 
 mod answer;
 pub mod elsewhere;
+pub mod notify;
 
 use std::error::Error as StdError;
 use std::io;
@@ -132,6 +133,8 @@ impl DocumentSink for Discard {
 /// A request ready to be sent.
 pub struct Call {
     pub transaction: Transaction,
+    /// The Action its answer must have.
+    pub answered_by: &'static str,
     /// What the answer must relate to, if it is known.
     pub message_id: Option<String>,
     pub envelope: String,
@@ -146,18 +149,31 @@ impl Call {
         documents: Vec<Outgoing>,
         body: impl FnOnce(&mut XmlWriter<'static>),
     ) -> Self {
+        let row = transaction.row();
+        let call = Self::with_action(client, transaction, row.request_action, row.response_action, body);
+        Self { documents, ..call }
+    }
+
+    /// The same for one of several requests of a transaction, by its Action and that of its answer.
+    pub fn with_action(
+        client: &Client,
+        transaction: Transaction,
+        action: &str,
+        answered_by: &'static str,
+        body: impl FnOnce(&mut XmlWriter<'static>),
+    ) -> Self {
         let message_id = format!("urn:uuid:{}", Uuid::new_v4());
-        let envelope = write_request(transaction.row().request_action, &message_id, client.url(), body);
-        Self { transaction, message_id: Some(message_id), envelope, documents }
+        let envelope = write_request(action, &message_id, client.url(), body);
+        Self { transaction, answered_by, message_id: Some(message_id), envelope, documents: vec![] }
     }
 
     /// Sends the request and reads the answer whole, its documents into `sink`. A fault is an
     /// answer too: [`SoapAnswer::body`] tells.
     pub async fn send(self, client: &Client, sink: &mut impl DocumentSink) -> Result<SoapAnswer, SoapError> {
-        let (transaction, sent) = (self.transaction, self.message_id.clone());
+        let (transaction, answered_by, sent) = (self.transaction, self.answered_by, self.message_id.clone());
         let (content_type, length, body) = self.pack(transaction.row().request_action);
         let mut answer = post(client, &content_type, length, body, sink).await?;
-        answer.expected = Some((transaction, sent));
+        answer.expected = Some((answered_by, sent));
         Ok(answer)
     }
 
@@ -270,14 +286,15 @@ pub struct SoapAnswer {
     /// With `inline:N` where base64 text was.
     pub envelope: String,
     pub documents: Vec<Received>,
-    expected: Option<(Transaction, Option<String>)>,
+    /// The Action, and what the answer must relate to, if it is known.
+    expected: Option<(&'static str, Option<String>)>,
 }
 
 impl SoapAnswer {
     /// The answer must be one of `transaction`, and relate to `message_id` if that is known.
     /// [`Call::send`] has said so already.
     pub fn expect(&mut self, transaction: Transaction, message_id: Option<String>) {
-        self.expected = Some((transaction, message_id));
+        self.expected = Some((transaction.row().response_action, message_id));
     }
 
     /// Reads the one child of Body, unless it is a fault or the answer to something else. An
@@ -292,8 +309,8 @@ impl SoapAnswer {
             }
             SoapResponse::Body { action, relates_to, body } => (action, relates_to, body),
         };
-        if let Some((transaction, sent)) = &self.expected {
-            let expected = transaction.row().response_action;
+        if let Some((expected, sent)) = &self.expected {
+            let expected = *expected;
             if action != expected {
                 return Err(SoapError::Action { expected, found: action });
             }

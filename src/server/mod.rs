@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod as_of;
 pub mod clock;
+pub mod fhir;
 pub mod http;
 pub mod metrics;
 pub mod mllp;
@@ -34,7 +35,7 @@ use reviews::ReviewFace;
 pub enum ListenError {
     #[error("listener {name}: address {address} cannot be opened: {cause}")]
     Address { name: String, address: SocketAddr, cause: std::io::Error },
-    #[error("listener {name}: role mllp needs mpi.enabled")]
+    #[error("listener {name}: its role needs mpi.enabled")]
     NoIndex { name: String },
     #[error("listener {name}: {cause}")]
     Tls { name: String, cause: tls::TlsError },
@@ -54,13 +55,15 @@ pub struct Faces<H> {
     pub soap: Arc<H>,
     /// Behind listeners of role mllp.
     pub index: Option<Arc<mllp::MllpFace>>,
+    /// Behind listeners of role fhir.
+    pub fhir: Option<Arc<fhir::FhirFace>>,
     /// Questions as of a moment, on listeners of role ops.
     pub as_of: Option<AsOfFace>,
     /// The reviewers' worklist, there too.
     pub reviews: Option<ReviewFace>,
 }
 
-/// Opens the configured listeners: `soap` behind those of role soap, `index` behind those of role mllp; health, metrics and questions as of a
+/// Opens the configured listeners: each of `faces` behind those of its role; health, metrics and questions as of a
 /// moment behind those of role ops. All are bound before the first is served, so that none serves if one fails.
 /// Cancelling `stop` makes them drain.
 pub async fn listen<H: http::Handler>(
@@ -71,7 +74,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, as_of, reviews } = faces;
+    let Faces { soap, index, fhir, as_of, reviews } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];
@@ -83,6 +86,7 @@ pub async fn listen<H: http::Handler>(
     }
     let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of).with_reviews(reviews);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
+    let fhir = fhir.map(|inner| Arc::new(WithHealth { inner, ops: ops.health_only() }));
     let ops = Arc::new(ops);
     let mut listening = Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };
     for (listener, socket, address, tls) in bound {
@@ -95,12 +99,16 @@ pub async fn listen<H: http::Handler>(
             max_connections: listener.max_connections,
             max_connections_per_address: listener.max_connections_per_address,
             limits: limits.clone(),
-            turns: (listener.role == Role::Soap).then(|| turns.clone()),
+            turns: matches!(listener.role, Role::Soap | Role::Fhir).then(|| turns.clone()),
             clock: clock.clone(),
         };
         listening.tasks.push(match listener.role {
             Role::Soap => tokio::spawn(http::serve(socket, settings, soap.clone(), stop.clone())),
             Role::Ops => tokio::spawn(http::serve(socket, settings, ops.clone(), stop.clone())),
+            Role::Fhir => {
+                let face = fhir.clone().ok_or(ListenError::NoIndex { name: listener.name.clone() })?;
+                tokio::spawn(http::serve(socket, settings, face, stop.clone()))
+            }
             Role::Mllp => {
                 let face = index.clone().ok_or(ListenError::NoIndex { name: listener.name.clone() })?;
                 let settings = mllp::Settings {

@@ -1,6 +1,7 @@
 //! Health and metrics: `GET /health/live`, `/health/ready`, `/metrics`; where the configuration allows it,
 //! questions as of a moment ([`as_of`](super::as_of)) and the reviewers' worklist ([`reviews`](super::reviews)).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -121,6 +122,10 @@ impl<H: Handler> Handler for WithHealth<H> {
 
     async fn refuse(&self, refused: Refused<'_>) -> Response<RespBody> {
         self.inner.refuse(refused).await
+    }
+
+    fn shown<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        if self.ops.serves(path) { Cow::Borrowed(path) } else { self.inner.shown(path) }
     }
 }
 

@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The state of a request's audit record. A handler cannot answer without one.
 #[derive(Debug)]
 pub enum Audited {
-    /// Written with the change it records.
+    /// Written with the change it records; so is the answer, where that goes elsewhere.
     Written,
+    /// Written by the service that was asked, which knows nothing of answers.
+    Apart,
     /// A query, and `audit.queries` is off.
     NotKept,
     /// To be written before the answer leaves.
@@ -61,7 +63,7 @@ impl Audit {
     pub async fn settle_with(&self, audited: Audited, answer: Option<OutboxRow>) -> Result<(), Error> {
         let events = match audited {
             Audited::Due(event) => vec![*event],
-            Audited::Written | Audited::NotKept => vec![],
+            Audited::Written | Audited::Apart | Audited::NotKept => vec![],
         };
         if events.is_empty() && answer.is_none() {
             return Ok(());

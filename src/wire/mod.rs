@@ -2,7 +2,9 @@
 
 pub mod base64;
 pub mod ebxml;
+pub mod fhir;
 pub mod hl7v2;
+pub mod hl7v3;
 pub mod mtom;
 pub mod soap;
 pub mod xml;

@@ -8,7 +8,7 @@ use chiren::app::Running;
 use chiren::config::UnknownPatients;
 use chiren::model::metadata::AvailabilityStatus;
 use chiren::model::namespace::{WSA_ANONYMOUS, WSA_NONE};
-use chiren::model::transaction::{Packaging, Transaction};
+use chiren::model::transaction::{Packaging, Transaction, Wire};
 use chiren::server::clock::Clock;
 use chiren::service::outbox::{Now, Waiting};
 use chiren::store::db::DbError;
@@ -124,13 +124,16 @@ async fn every_transaction_is_answered_elsewhere() {
     let made = ask(Transaction::Iti43, w.finish(), &[]).await.documents();
     assert!(made[0].1.starts_with(b"<?xml"));
 
-    for t in Transaction::ALL {
-        assert!(played.contains(&t), "{t:?}: answer it elsewhere too");
+    // Those of the index are in `mpi_v3`.
+    let ours: Vec<Transaction> =
+        Transaction::ALL.into_iter().filter(|t| t.row().wire == Wire::Ebxml).collect();
+    for t in &ours {
+        assert!(played.contains(t), "{t:?}: answer it elsewhere too");
     }
     gateway.post().await;
     assert_eq!(gateway.outbox().await, []);
     // Each is audited once, as ever.
-    for t in Transaction::ALL {
+    for t in ours {
         let records = gateway.audit().await;
         let own = records.iter().filter(|r| r.transaction == t.code() && r.errors.is_empty()).count();
         assert!(own >= 1, "{t:?}");

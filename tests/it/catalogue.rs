@@ -22,8 +22,11 @@ fn ebxml() -> impl Iterator<Item = &'static TransactionRow> {
 fn every_transaction_has_its_description_and_no_other_has_one() {
     let described: BTreeSet<String> =
         wsdl::names().filter(|n| n.starts_with("iti")).map(str::to_owned).collect();
-    let served: BTreeSet<String> =
-        ebxml().map(|r| format!("{}.wsdl", r.path.rsplit('/').next().unwrap())).collect();
+    let served: BTreeSet<String> = CATALOGUE
+        .iter()
+        .filter(|r| !r.path.is_empty())
+        .map(|r| format!("{}.wsdl", r.path.rsplit('/').next().unwrap()))
+        .collect();
     assert_eq!(described, served);
 }
 

@@ -7,6 +7,9 @@ use chiren::model::transaction::CATALOGUE;
 use crate::support::Gateway;
 use crate::support::raw::connect;
 
+/// Addresses that take all transactions of an actor.
+const ACTORS: [&str; 4] = ["/xds/registry", "/xds/repository", "/mpi/pixv3", "/mpi/pdqv3"];
+
 async fn get(gateway: &Gateway, path: &str) -> (u16, String) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: gw.example:8443\r\n\r\n");
     let answer = connect(gateway.address).await.exchange(request.as_bytes()).await.expect("an answer");
@@ -30,7 +33,7 @@ fn locations(path: &str, text: &str) -> Vec<String> {
 async fn every_address_describes_itself_and_every_import_resolves() {
     let gateway = Gateway::start().await;
     let addresses =
-        CATALOGUE.iter().map(|r| r.path).chain(["/xds/registry", "/xds/repository"]).collect::<Vec<_>>();
+        CATALOGUE.iter().map(|r| r.path).filter(|p| !p.is_empty()).chain(ACTORS).collect::<Vec<_>>();
     for address in addresses {
         let mut seen = BTreeSet::new();
         let mut todo = vec![format!("{address}?wsdl")];
@@ -62,16 +65,19 @@ async fn every_address_describes_itself_and_every_import_resolves() {
                 }
             }
         }
-        assert!(seen.len() >= 3, "{address} leads only to {seen:?}");
+        // Of HL7 v3 one schema names the elements.
+        let least = if address.starts_with("/mpi/") { 2 } else { 3 };
+        assert!(seen.len() >= least, "{address} leads only to {seen:?}");
     }
 }
 
 #[tokio::test]
 async fn the_actions_are_the_catalogues() {
     let gateway = Gateway::start().await;
-    for row in CATALOGUE {
+    for row in CATALOGUE.iter().filter(|row| !row.path.is_empty()) {
         let (_, text) = get(&gateway, &format!("{}?WSDL", row.path)).await;
-        for action in [row.request_action, row.response_action] {
+        let more = row.more_requests.iter().map(|(action, _)| *action);
+        for action in [row.request_action, row.response_action].into_iter().chain(more) {
             assert!(text.contains(&format!("\"{action}\"")), "{} does not name {action}", row.code);
         }
     }

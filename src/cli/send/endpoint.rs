@@ -242,7 +242,12 @@ impl<'a> Session<'a> {
                 Some((_, body)) => body,
                 None => xml,
             };
-            return Call::new(&self.client, self.transaction, vec![], |w| {
+            // Of several requests of a transaction, the one whose element this is.
+            let row = self.transaction.row();
+            let element = parsed.as_ref().map(|doc| doc.root_element().tag_name().name().to_owned());
+            let more = row.more_requests.iter().find(|(_, (_, name))| element.as_deref() == Some(*name));
+            let action = more.map_or(row.request_action, |(action, _)| *action);
+            return Call::with_action(&self.client, self.transaction, action, row.response_action, |w| {
                 w.raw(body);
             });
         }
@@ -250,7 +255,14 @@ impl<'a> Session<'a> {
             let id = doc.descendants().find(|n| tree::is(*n, NS_WSA, "MessageID"))?;
             Some(tree::text_of(id).trim().to_owned())
         });
-        Call { transaction: self.transaction, message_id, envelope: xml.to_owned(), documents: vec![] }
+        let answered_by = self.transaction.row().response_action;
+        Call {
+            transaction: self.transaction,
+            answered_by,
+            message_id,
+            envelope: xml.to_owned(),
+            documents: vec![],
+        }
     }
 
     fn answered(&self, answer: SoapAnswer) -> Result<SoapAnswer, Failure> {

@@ -7,6 +7,7 @@ mod demographics;
 mod error;
 mod feed;
 mod question;
+pub mod text;
 
 pub use demographics::{
     Address, Demographics, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse, Update,

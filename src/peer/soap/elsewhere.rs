@@ -28,7 +28,8 @@ pub async fn deliver(
     envelope: String,
     documents: Vec<Outgoing>,
 ) -> Result<(), PeerError> {
-    let call = Call { transaction, message_id: None, envelope, documents };
+    let answered_by = transaction.row().response_action;
+    let call = Call { transaction, answered_by, message_id: None, envelope, documents };
     let (content_type, length, body) = call.pack(transaction.row().response_action);
     let content_type = HeaderValue::from_str(&content_type)
         .map_err(|e| PeerError::Request { peer: client.name().to_owned(), cause: e.to_string() })?;

@@ -197,7 +197,7 @@ impl<H: Handler> Door<H> {
             conn: self.conn.clone(),
             id: id.clone(),
             method: parts.method.clone(),
-            path: path.clone(),
+            path: self.handler.shown(&path).into_owned(),
             status: 0,
             started,
             // Until an answer exists: what is logged if the connection is cut.

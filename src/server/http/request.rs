@@ -1,5 +1,6 @@
 //! What handlers are given and what they give back.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -185,5 +186,10 @@ pub trait Handler: Send + Sync + 'static {
     /// Words a refusal in the language of this face; plain text unless overridden.
     fn refuse(&self, refused: Refused<'_>) -> impl Future<Output = Response<RespBody>> + Send {
         std::future::ready(refused.refusal.plain(refused.request_id))
+    }
+
+    /// What of a path may stand in a log: all of it, unless paths of this face hold ids of patients.
+    fn shown<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        Cow::Borrowed(path)
     }
 }

@@ -3,7 +3,7 @@
 //! a message or between two, or when it never stops sending one.
 
 mod answer;
-mod rehearse;
+pub mod rehearse;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;

@@ -4,7 +4,7 @@ use roxmltree::Node;
 
 use super::intake::Documents;
 use super::reply::Reply;
-use super::{SoapFace, iti18, iti41, iti42, iti43, iti57, iti61, iti62, iti86};
+use super::{SoapFace, iti18, iti41, iti42, iti43, iti44, iti45, iti47, iti57, iti61, iti62, iti86};
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
@@ -15,6 +15,9 @@ pub enum Asked {
     Provide(iti41::Asked),
     Register(iti42::Asked),
     Retrieve(iti43::Asked),
+    Feed(Box<iti44::Asked>),
+    Pix(Box<iti45::Asked>),
+    Demographics(Box<iti47::Asked>),
     Update(iti57::Asked),
     Remove(iti62::Asked),
     RemoveDocuments(iti86::Asked),
@@ -25,6 +28,7 @@ pub enum Asked {
 pub fn read(
     face: &SoapFace,
     transaction: Transaction,
+    action: &str,
     body: Node<'_, '_>,
     documents: Documents,
 ) -> Result<Asked, Fault> {
@@ -34,6 +38,9 @@ pub fn read(
         Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
         Transaction::Iti42 => Asked::Register(iti42::read(face, body)),
         Transaction::Iti43 => Asked::Retrieve(iti43::read(face, body)),
+        Transaction::Iti44 => Asked::Feed(Box::new(iti44::read(body)?)),
+        Transaction::Iti45 => Asked::Pix(Box::new(iti45::read(body)?)),
+        Transaction::Iti47 => Asked::Demographics(Box::new(iti47::read(body, action)?)),
         Transaction::Iti57 => Asked::Update(iti57::read(face, body, false)),
         Transaction::Iti61 => Asked::Register(iti61::read(face, body)),
         Transaction::Iti62 => Asked::Remove(iti62::read(body)),
@@ -59,6 +66,9 @@ pub async fn answer(
         Asked::Provide(asked) => iti41::answer(face, context, asked, message_id).await,
         Asked::Register(asked) => iti42::answer(face, context, asked, message_id).await,
         Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
+        Asked::Feed(asked) => iti44::answer(face, context, *asked, message_id).await,
+        Asked::Pix(asked) => iti45::answer(face, context, *asked, message_id).await,
+        Asked::Demographics(asked) => iti47::answer(face, context, *asked, message_id).await,
         Asked::Update(asked) => iti57::answer(face, context, asked, message_id).await,
         Asked::Remove(asked) => iti62::answer(face, context, asked, message_id).await,
         Asked::RemoveDocuments(asked) => iti86::answer(face, context, asked, message_id).await,

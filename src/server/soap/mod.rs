@@ -5,11 +5,15 @@
 mod asynchronous;
 mod dispatch;
 mod fault;
+mod hl7v3;
 mod intake;
 mod iti18;
 mod iti41;
 mod iti42;
 mod iti43;
+mod iti44;
+mod iti45;
+mod iti47;
 mod iti57;
 mod iti61;
 mod iti62;
@@ -28,6 +32,7 @@ use crate::model::transaction::{Actor, CATALOGUE, Transaction};
 use crate::server::http::{Handler, Refusal, Refused, Request, RespBody, full, text};
 use crate::server::wsdl;
 use crate::service::audit::Audit;
+use crate::service::mpi::Mpi;
 use crate::service::registry::Registry;
 use crate::service::repository::Repository;
 
@@ -35,12 +40,19 @@ use crate::service::repository::Repository;
 pub const REGISTRY_PATH: &str = "/xds/registry";
 /// Address that takes every transaction of the repository.
 pub const REPOSITORY_PATH: &str = "/xds/repository";
+/// Address that takes the feeds and questions of PIX V3: ITI-44 and ITI-45.
+pub const PIX_PATH: &str = "/mpi/pixv3";
+/// Address that takes the questions of PDQ V3: ITI-47.
+pub const PDQ_PATH: &str = "/mpi/pdqv3";
 
 /// What the face hands requests to. A role that is switched off is `None`.
 #[derive(Clone)]
 pub struct SoapFace {
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
+    pub mpi: Option<Mpi>,
+    /// What this gateway is: `P`, `T` or `D` (`hl7v2.processing_id`). Feeds of another kind change nothing.
+    pub processing_id: &'static str,
     pub audit: Audit,
     pub limits: Arc<LimitsConfig>,
     pub soap: SoapConfig,
@@ -60,6 +72,8 @@ impl Endpoint {
         match path.trim_end_matches('/') {
             REGISTRY_PATH => Some(Self::All(Actor::DocumentRegistry)),
             REPOSITORY_PATH => Some(Self::All(Actor::DocumentRepository)),
+            PIX_PATH => Some(Self::All(Actor::PatientIdentityManager)),
+            PDQ_PATH => Some(Self::All(Actor::PatientDemographicsSupplier)),
             path => CATALOGUE
                 .iter()
                 .find(|r| r.path == path && !path.is_empty())
@@ -70,6 +84,8 @@ impl Endpoint {
     fn takes(self, transaction: Transaction) -> bool {
         match self {
             Self::One(only) => only == transaction,
+            // A registry is told of patients by the same feed (ITI TF-2 3.44.3).
+            Self::All(Actor::DocumentRegistry) if transaction == Transaction::Iti44 => true,
             Self::All(actor) => transaction.row().actor == actor,
         }
     }
@@ -78,6 +94,8 @@ impl Endpoint {
         match self {
             Self::One(t) => format!("{}.wsdl", t.row().path.rsplit('/').next().unwrap_or_default()),
             Self::All(Actor::DocumentRegistry) => "registry.wsdl".into(),
+            Self::All(Actor::PatientIdentityManager) => "pixv3.wsdl".into(),
+            Self::All(Actor::PatientDemographicsSupplier) => "pdqv3.wsdl".into(),
             Self::All(_) => "repository.wsdl".into(),
         }
     }
@@ -131,7 +149,14 @@ fn description(request: &Request, name: &str) -> Response<RespBody> {
         match name.strip_suffix(".wsdl") {
             Some("registry") => REGISTRY_PATH.to_owned(),
             Some("repository") => REPOSITORY_PATH.to_owned(),
-            Some(transaction) => format!("/xds/{transaction}"),
+            Some("pixv3") => PIX_PATH.to_owned(),
+            Some("pdqv3") => PDQ_PATH.to_owned(),
+            Some(transaction) => CATALOGUE
+                .iter()
+                .map(|row| row.path)
+                .find(|path| path.rsplit('/').next() == Some(transaction))
+                .unwrap_or_default()
+                .to_owned(),
             None => String::new(),
         }
     } else {

@@ -157,12 +157,13 @@ impl SoapFace {
         let elsewhere = self.destination(&envelope).map_err(|f| refused(f, None))?;
         let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
         let row = transaction.row();
-        let (ns, name) = row.request_element;
-        if !tree::is(envelope.body, ns, name) {
+        let mut elements = row.elements(&envelope.action);
+        let (ns, name) = row.elements(&envelope.action).next().unwrap_or(row.request_element);
+        if !elements.any(|(ns, name)| tree::is(envelope.body, ns, name)) {
             let found = envelope.body.tag_name();
             let fault = Fault::sender(format!(
                 "wsa:Action '{}' wants the body element {{{ns}}}{name}, found {{{}}}{} ({})",
-                row.request_action,
+                envelope.action,
                 clip(found.namespace().unwrap_or_default()),
                 clip(found.name()),
                 row.clause
@@ -173,7 +174,7 @@ impl SoapFace {
         if intake.multipart {
             refuse_multipart(transaction).map_err(|f| refused(f, Some(transaction)))?;
         }
-        let asked = dispatch::read(self, transaction, envelope.body, intake.documents)
+        let asked = dispatch::read(self, transaction, &envelope.action, envelope.body, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
         Ok(Read { transaction, message_id: relates_to, elsewhere, asked })
     }
@@ -192,8 +193,10 @@ impl SoapFace {
         let enabled = match transaction.row().actor {
             crate::model::transaction::Actor::DocumentRegistry => self.registry.is_some(),
             crate::model::transaction::Actor::DocumentRepository => self.repository.is_some(),
-            // The faces of the MPI.
-            _ => false,
+            crate::model::transaction::Actor::PatientIdentityManager
+            | crate::model::transaction::Actor::PatientDemographicsSupplier => self.mpi.is_some(),
+            // What we only send.
+            crate::model::transaction::Actor::PatientIdentityConsumer => false,
         };
         if !enabled {
             return Err(unsupported(format!("{} is switched off in this gateway", transaction.code())));

@@ -1,4 +1,4 @@
-//! Delivers notices: ITI-10 to consumers that speak HL7 v2 (ITI TF-2 3.10).
+//! Delivers notices: ITI-10 to consumers that speak HL7 v2 (ITI TF-2 3.10), ITI-46 to those that speak HL7 v3 (3.46).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,11 @@ use jiff::Timestamp;
 use super::Domains;
 use super::notices::Notice;
 use crate::config::MpiConfig;
+use crate::model::identity::DomainId;
+use crate::peer::http::{Client, PeerError};
 use crate::peer::mllp::{MllpClient, MllpError, Notification, Verdict};
+use crate::peer::soap::SoapError;
+use crate::peer::soap::notify::{self, Ack};
 
 /// How a delivery ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,31 +26,49 @@ pub enum Sent {
     Never(String),
 }
 
-/// The consumers that are told over MLLP.
+/// The consumers that are told.
 #[derive(Clone)]
 pub struct Notices {
     consumers: Arc<HashMap<String, Consumer>>,
     domains: Arc<Domains>,
     from: Arc<(String, String)>,
+    /// OID of our device: the network's.
+    device: Arc<str>,
 }
 
 struct Consumer {
-    client: MllpClient,
+    line: Line,
+    /// MSH-5 and MSH-6.
     to: (String, String),
+    /// OID of its device.
+    device: Option<String>,
+}
+
+enum Line {
+    Mllp(Box<MllpClient>),
+    Soap(Client),
 }
 
 impl Notices {
-    /// `None` if nobody is told over MLLP.
-    pub fn new(config: &MpiConfig, network: &str) -> Result<Option<Self>, MllpError> {
+    /// `None` if nobody is told.
+    pub fn new(config: &MpiConfig, network: &str) -> anyhow::Result<Option<Self>> {
         let mut consumers = HashMap::new();
-        for row in config.consumer.iter().filter(|c| c.is_mllp()) {
-            let client = MllpClient::of_consumer(row)?;
+        for row in &config.consumer {
+            let line = match row.is_mllp() {
+                true => Line::Mllp(Box::new(MllpClient::of_consumer(row)?)),
+                false => Line::Soap(Client::new(&notify::peer(row))?),
+            };
             let to = (row.application.clone(), row.facility.clone());
-            consumers.insert(row.name.clone(), Consumer { client, to });
+            consumers.insert(row.name.clone(), Consumer { line, to, device: row.device.clone() });
         }
         let from = Arc::new((config.application.clone(), config.facility.clone()));
         let domains = Arc::new(Domains::new(config, network));
-        Ok((!consumers.is_empty()).then(|| Self { consumers: Arc::new(consumers), domains, from }))
+        Ok((!consumers.is_empty()).then(|| Self {
+            consumers: Arc::new(consumers),
+            domains,
+            from,
+            device: network.into(),
+        }))
     }
 
     /// Sends what waits in the outbox under `id`.
@@ -56,6 +78,10 @@ impl Notices {
         };
         let Some(consumer) = self.consumers.get(&notice.consumer) else {
             return Sent::Never(format!("mpi.consumer {} is configured no longer", notice.consumer));
+        };
+        let client = match &consumer.line {
+            Line::Mllp(client) => client,
+            Line::Soap(client) => return self.by_soap(client, consumer, id, notice).await,
         };
         let ids: Vec<(String, String, String)> = notice
             .ids
@@ -73,7 +99,7 @@ impl Notices {
             at: Timestamp::from_microsecond(notice.at).unwrap_or_default(),
             control_id: &control_id,
         };
-        match consumer.client.notify(&notification).await {
+        match client.notify(&notification).await {
             Ok(answer) if answer.verdict == Verdict::Accepted => Sent::Done,
             Ok(answer) if answer.verdict == Verdict::Rejected => {
                 // AR may be temporary (HL7 2.5, 2.9.2.2).
@@ -85,6 +111,45 @@ impl Notices {
                 let away = matches!(e, MllpError::Unreached { .. } | MllpError::Connecting { .. });
                 Sent::Later { why: e.to_string(), away }
             }
+        }
+    }
+}
+
+impl Notices {
+    /// ITI-46, under the row's id as that of the message.
+    async fn by_soap(&self, client: &Client, consumer: &Consumer, id: &str, notice: Notice) -> Sent {
+        let ids: Vec<DomainId> =
+            notice.ids.into_iter().map(|(domain, value)| DomainId { domain, value }).collect();
+        let at = Timestamp::from_microsecond(notice.at).unwrap_or_default();
+        let notice = notify::Notice {
+            id,
+            time: &at.strftime("%Y%m%d%H%M%S+0000").to_string(),
+            ids: &ids,
+            sender: &self.device,
+            receiver: consumer.device.as_deref(),
+        };
+        match notify::notify(client, &notice).await {
+            Ok(answer) => {
+                let codes: Vec<&str> = answer.details.iter().map(|d| d.code).collect();
+                match answer.ack {
+                    Ack::Accept => Sent::Done,
+                    Ack::Reject => Sent::Later { why: format!("refused: {}", codes.join(", ")), away: false },
+                    Ack::Error => Sent::Never(format!("refused for its content: {}", codes.join(", "))),
+                }
+            }
+            // The reason may quote the patient.
+            Err(SoapError::Fault { code, .. }) => Sent::Later { why: format!("fault {code}"), away: false },
+            Err(SoapError::Peer(e)) => {
+                let away = matches!(
+                    e,
+                    PeerError::Resolve { .. }
+                        | PeerError::Connect { .. }
+                        | PeerError::Tls { .. }
+                        | PeerError::Timeout { .. }
+                );
+                Sent::Later { why: e.to_string(), away }
+            }
+            Err(_) => Sent::Later { why: "its answer cannot be used".into(), away: false },
         }
     }
 }

@@ -235,6 +235,12 @@ pub struct Pair {
 }
 
 pub async fn put_pairs(tx: &mut Tx<'_>, pairs: &[Pair]) -> Result<(), DbError> {
+    // Two new identities of one message meet from both sides. PostgreSQL takes no row twice in one statement; what
+    // was weighed last stands.
+    let last: std::collections::HashMap<Two, usize> =
+        pairs.iter().enumerate().map(|(at, pair)| (pair.two, at)).collect();
+    let pairs: Vec<&Pair> =
+        pairs.iter().enumerate().filter(|(at, p)| last.get(&p.two) == Some(at)).map(|(_, p)| p).collect();
     for part in pairs.chunks(PARAMETERS / 6) {
         let sql = format!(
             "INSERT INTO pair (a_key, b_key, class, score, model, body) VALUES {} ON CONFLICT (a_key, b_key) \

@@ -1,5 +1,5 @@
 //! Judges messages by the published schemas: SOAP 1.2 envelope, WS-Addressing headers and the body (ebRS 3.0,
-//! XDS.b, RMD), with the very XSDs we serve from `wsdl/` and the few more in `tests/schema/`.
+//! XDS.b, RMD, HL7 v3), with the very XSDs we serve from `wsdl/` and the few more in `tests/schema/`.
 //!
 //! SOAP's wildcards are lax, so an element without a declaration would pass unseen. [`validate_soap`] therefore
 //! also demands that the payload of the body is declared.
@@ -12,6 +12,7 @@ use xsd_schema::{SchemaSet, SchemaSetBuilder};
 
 const SOAP12: &str = "http://www.w3.org/2003/05/soap-envelope";
 const WSA: &str = "http://www.w3.org/2005/08/addressing";
+const HL7V3: &str = "urn:hl7-org:v3";
 const XOP: &str = "http://www.w3.org/2004/08/xop/include";
 
 /// The root elements a body may hold, by namespace: `soap12:Fault` and what document-sharing declares.
@@ -22,11 +23,14 @@ const PAYLOAD_NAMESPACES: &[&str] = &[
     "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0",
     "urn:ihe:iti:xds-b:2007",
     "urn:ihe:iti:rmd:2017",
+    HL7V3,
 ];
 
 thread_local! {
     /// Compiled once per thread: a `SchemaSet` is not `Sync`, and compiling takes a few milliseconds.
     static SCHEMAS: SchemaSet = compile(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/envelope.xsd"));
+    /// HL7 v3 in a set of its own: CDA declares other things in the same namespace.
+    static HL7: SchemaSet = compile(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/hl7v3/messages.xsd"));
     static CDA: SchemaSet =
         compile(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schema/cda-r2/infrastructure/cda/CDA.xsd"));
 }
@@ -46,13 +50,34 @@ fn compile(path: &str) -> SchemaSet {
 pub fn validate_soap(envelope: &str) -> Result<(), Vec<String>> {
     let text = without_xop_includes(envelope).map_err(|e| vec![e])?;
     let mut problems = structure(&text);
-    problems.extend(validate(&text).err().into_iter().flatten());
+    match hl7v3_payload(&text) {
+        // The envelope by its schemas and the message by its own: types that `xsi:type` names are declared there.
+        Some(payload) => {
+            let envelope = text.replacen(payload, "", 1);
+            problems.extend(validate(&envelope).err().into_iter().flatten());
+            problems.extend(validate_hl7v3(payload).err().into_iter().flatten());
+        }
+        None => problems.extend(validate(&text).err().into_iter().flatten()),
+    }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// Validates one XML document whose root element the schemas declare, such as a body payload alone.
 pub fn validate(xml: &str) -> Result<(), Vec<String>> {
     SCHEMAS.with(|schemas| validate_with(schemas, xml))
+}
+
+/// Validates an HL7 v3 message alone.
+pub fn validate_hl7v3(xml: &str) -> Result<(), Vec<String>> {
+    HL7.with(|schemas| validate_with(schemas, xml))
+}
+
+/// The message in the body, which must declare its namespaces itself.
+fn hl7v3_payload(envelope: &str) -> Option<&str> {
+    let document = Document::parse(envelope).ok()?;
+    let body = document.root_element().children().find(|n| n.has_tag_name((SOAP12, "Body")))?;
+    let payload = body.children().find(Node::is_element)?;
+    (payload.tag_name().namespace() == Some(HL7V3)).then(|| &envelope[payload.range()])
 }
 
 /// Validates a CDA R2 document.
