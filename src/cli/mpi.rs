@@ -356,7 +356,7 @@ async fn asked(opened: &Opened, what: &What, language: Language) -> anyhow::Resu
         What::Train { out } => {
             let origin = format!("trained by {by} at {:.0}", context.received_at);
             let hear = |seen: u64| {
-                if seen % 100_000 == 0 {
+                if seen.is_multiple_of(100_000) {
                     eprintln!("{seen}");
                 }
             };
@@ -374,7 +374,7 @@ async fn asked(opened: &Opened, what: &What, language: Language) -> anyhow::Resu
             };
             let other = with_thresholds(&other, *link, *review);
             let hear = |seen: u64| {
-                if seen % 100_000 == 0 {
+                if seen.is_multiple_of(100_000) {
                     eprintln!("{seen}");
                 }
             };

@@ -375,7 +375,7 @@ async fn upsert(
                 source: &work.source,
                 sent: &sent,
                 raw: &work.raw,
-                features: &stored,
+                features: stored,
             };
             identity::revise(tx, s.key, &version).await?;
             store::search::put(tx, s.key, &terms::of(after), false).await?;
@@ -462,7 +462,7 @@ async fn upsert(
             source: &work.source,
             sent: &sent,
             raw: &work.raw,
-            features: &stored,
+            features: stored,
         };
         let person = settled.person_of.get(&s.key).copied().ok_or(DbError::NoRow)?;
         identity::insert(tx, s.key, &s.resolved.id, person, &version).await?;

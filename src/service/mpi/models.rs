@@ -76,7 +76,7 @@ impl Mpi {
     ) -> Result<Learned, Error> {
         let expected = self.identities().await?;
         let mut trainer = Trainer::new(&self.model(), expected);
-        let (mut after, mut seen) = (i64::MIN, 0);
+        let (mut after, mut seen) = (i64::MIN, 0_u64);
         loop {
             let page = self.page(after).await?;
             let Some((last, _)) = page.last() else { break };
@@ -102,14 +102,14 @@ impl Mpi {
         let population = self.population().await.map_err(database)?;
         let cap = usize::try_from(self.settings.config.block_limit).unwrap_or(usize::MAX);
         let mut trial = Trial::default();
-        let (mut after, mut seen) = (i64::MIN, 0);
+        let (mut after, mut seen) = (i64::MIN, 0_u64);
         loop {
             let page = self.page(after).await?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
             for (key, features) in page {
                 seen += 1;
-                if seen % sample.max(1) != 0 {
+                if !seen.is_multiple_of(sample.max(1)) {
                     continue;
                 }
                 let hashes: Vec<i64> = features

@@ -27,20 +27,7 @@ impl Mpi {
     ) -> Result<PixAnswer, Refusal> {
         let mut subject = Subject::default();
         let domains = &self.settings.domains;
-        let read = (|| {
-            let mut errors: Vec<IdentityError> = vec![];
-            let asked = admit::resolve(domains, &Source::default(), &query.id)
-                .map_err(|mut e| {
-                    e.place.field = Field::QueriedIdentifier;
-                    errors.push(e);
-                })
-                .ok();
-            let wanted = self.wanted(&query.wanted, Field::WantedDomain, &mut errors);
-            match asked {
-                Some(asked) if errors.is_empty() => Ok((asked.id, wanted)),
-                _ => Err(errors),
-            }
-        })();
+        let read = self.read_question(&query);
         let done = match read {
             Err(errors) => Err(Refusal::Identity(errors)),
             Ok((asked, wanted)) => {
@@ -61,6 +48,22 @@ impl Mpi {
                 self.record_refusal(context, subject, &refusal).await;
                 Err(refusal)
             }
+        }
+    }
+
+    /// The id asked and the domains wanted, or everything that is wrong with either.
+    fn read_question(&self, query: &PixQuery) -> Result<(DomainId, Vec<String>), Vec<IdentityError>> {
+        let mut errors: Vec<IdentityError> = vec![];
+        let asked = admit::resolve(&self.settings.domains, &Source::default(), &query.id)
+            .map_err(|mut e| {
+                e.place.field = Field::QueriedIdentifier;
+                errors.push(e);
+            })
+            .ok();
+        let wanted = self.wanted(&query.wanted, Field::WantedDomain, &mut errors);
+        match asked {
+            Some(asked) if errors.is_empty() => Ok((asked.id, wanted)),
+            _ => Err(errors),
         }
     }
 

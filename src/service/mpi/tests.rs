@@ -263,7 +263,7 @@ async fn a_new_patient_gets_an_id_that_the_registry_knows() {
         let fed = w.feed("A", upsert(vec![id(A, "0001")], &HANAKO)).await.unwrap();
         let person = fed.person.unwrap();
         assert!(fed.created && person.domain == NETWORK && person.value.len() == 10);
-        assert_eq!(w.elsewhere(A, "0001").await.unwrap(), [person.clone()]);
+        assert_eq!(w.elsewhere(A, "0001").await.unwrap(), std::slice::from_ref(&person));
         assert_eq!(w.elsewhere(A, "1").await, Err(Trouble::UnknownId), "leading zeros count");
         let pid = cx(&person);
         let patients = crate::service::patients::Patients::new(w.t.db.clone());
