@@ -5,7 +5,8 @@ use super::header::{Header, Kind};
 use super::message::{Message, Segment};
 use super::pid;
 use super::request::Settings;
-use super::types::{Findings, time};
+use super::types::Findings;
+use crate::model::identity::text::is_time;
 use crate::model::identity::{Feed, Field, Place, SentId, Trouble, Update};
 
 /// What a feed says, or every reason it is refused for.
@@ -71,7 +72,7 @@ fn event(message: &Message<'_>, header: &Header, findings: &mut Findings, refuse
             None if required => {
                 refused.push(ErrorSegment::new(at, Condition::Required, "EVN-2 does not say when"));
             }
-            Some(text) if !time(&text, false) => {
+            Some(text) if !is_time(&text, false) => {
                 let text = format!("{} is no time of the calendar", said(&text));
                 refused.push(ErrorSegment::new(at, Condition::DataType, text));
             }

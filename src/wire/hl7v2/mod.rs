@@ -33,4 +33,4 @@ pub use header::{Header, Version};
 pub use message::{Delimiters, Message, Segment, Value};
 pub use query::{Echo, PageAsked};
 pub use request::{Body, Refused, Request, Sender, Settings, read, text_of, too_long};
-pub use types::{Identifier, time as is_time};
+pub use types::Identifier;

@@ -5,9 +5,9 @@ use super::error::said;
 use super::escape;
 use super::message::{Delimiters, Message, Segment, Value};
 use super::types::{
-    Findings, Identifier, cx, cx_text, repetitions, time, write_cx, write_xad, write_xpn, write_xtn, xad,
-    xpn, xtn,
+    Findings, Identifier, cx, cx_text, repetitions, write_cx, write_xad, write_xpn, write_xtn, xad, xpn, xtn,
 };
+use crate::model::identity::text::is_time;
 use crate::model::identity::{
     Demographics, Field, Insurance, PhoneUse, Place, Sent, SentId, Trouble, Update,
 };
@@ -34,7 +34,9 @@ pub fn sent(message: &Message<'_>, pid: Segment<'_>, branch: usize, findings: &m
     Sent {
         names: list(f(5), |value| xpn(value, at(Field::Name), findings)),
         birth_date: checked(f(7), at(Field::BirthDate), findings, |text| {
-            time(text, true).then_some(text.to_owned()).ok_or((Trouble::BadValue, "no date of the calendar"))
+            is_time(text, true)
+                .then_some(text.to_owned())
+                .ok_or((Trouble::BadValue, "no date of the calendar"))
         }),
         sex: checked(f(8), at(Field::Sex), findings, |text| {
             let known = SEXES.contains(&text);
@@ -54,7 +56,7 @@ pub fn sent(message: &Message<'_>, pid: Segment<'_>, branch: usize, findings: &m
         deceased: deceased(f(29), f(30), findings),
         unknown: yes_no(f(31), at(Field::Message), findings),
         updated: match checked(f(33), at(Field::EventTime), findings, |text| {
-            time(text, false).then_some(text.to_owned()).ok_or((Trouble::BadValue, "PID-33 is no time"))
+            is_time(text, false).then_some(text.to_owned()).ok_or((Trouble::BadValue, "PID-33 is no time"))
         }) {
             Update::Keep => occurred(message).map_or(Update::Keep, Update::Set),
             said => said,
@@ -135,7 +137,7 @@ fn phones(home: Value<'_>, work: Value<'_>) -> Update<Vec<crate::model::identity
 /// PID-29 and PID-30.
 fn deceased(time_of: Value<'_>, indicator: Value<'_>, findings: &mut Findings) -> Update<String> {
     let when = checked(time_of, Place::of(Field::Death), findings, |text| {
-        time(text, true).then_some(text.to_owned()).ok_or((Trouble::BadValue, "no time of the calendar"))
+        is_time(text, true).then_some(text.to_owned()).ok_or((Trouble::BadValue, "no time of the calendar"))
     });
     match (yes_no(indicator, Place::of(Field::Death), findings), when) {
         (Update::Set(false) | Update::Delete, _) => Update::Delete,

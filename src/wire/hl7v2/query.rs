@@ -2,7 +2,8 @@
 
 use super::error::{Condition, ErrorSegment, Exchange, Location, of, said};
 use super::message::{Message, Segment, Value};
-use super::types::{Findings, authority, cx, join, time};
+use super::types::{Findings, authority, cx};
+use crate::model::identity::text::{is_time, joined};
 use crate::model::identity::{
     Authority, DemographicsQuery, Field, IdentityError, PixQuery, Place, Representation, SentId, Trouble,
 };
@@ -212,7 +213,7 @@ impl Asked {
             [6] | [6, 1] | [6, 1, 1] => query.mother_maiden_name = Some(pattern(text)?),
             [7] | [7, 1] => {
                 let text = text.trim_end_matches('*');
-                if !time(text, true) {
+                if !is_time(text, true) {
                     return Err((Trouble::BadValue, format!("{} is no date of the calendar", said(text))));
                 }
                 query.birth_date = Some(text.to_owned());
@@ -253,7 +254,7 @@ impl Asked {
         });
         let parts: Vec<&str> =
             self.address.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-        query.address = Some(join(&parts)).filter(|text| !text.is_empty());
+        query.address = Some(joined(parts.iter().copied())).filter(|text| !text.is_empty());
         query.returned = returned;
         query
     }

@@ -1,8 +1,9 @@
-//! Data types of PID and its neighbours, both ways: CX, XPN, XAD, XTN and times (HL7 v2.5 2.A), as Japan fills them
+//! Data types of PID and its neighbours, both ways: CX, XPN, XAD and XTN (HL7 v2.5 2.A), as Japan fills them
 //! (SS-MIX2, JAHIS) and as the rest of the world does.
 
 use super::escape;
 use super::message::{Delimiters, Value};
+use crate::model::identity::text::{joined, script_of};
 use crate::model::identity::{
     Address, Authority, IdentityError, NameScript, NameUse, PersonName, Phone, PhoneUse, Place, SentId,
     Trouble, Warning,
@@ -126,35 +127,9 @@ pub fn xpn(value: Value<'_>, place: Place, findings: &mut Findings) -> Option<Pe
         "I" => Some(NameScript::Ideographic),
         "P" => Some(NameScript::Phonetic),
         "A" => Some(NameScript::Alphabetic),
-        _ => script(&name),
+        _ => script_of(&name),
     };
     Some(name)
-}
-
-/// The script that the characters of a name tell.
-pub fn script(name: &PersonName) -> Option<NameScript> {
-    let (mut kanji, mut kana, mut latin, mut other) = (false, false, false, false);
-    for c in [&name.family, &name.given, &name.middle].into_iter().flat_map(|part| part.chars()) {
-        match c {
-            ' ' | '　' | '・' | '･' | '-' | '.' | '\'' | ',' | '‐' | '－' | '−' => {}
-            'ぁ'..='ゟ' | '゠'..='ヿ' | 'ㇰ'..='ㇿ' | '\u{ff66}'..='\u{ff9f}' => kana = true,
-            '々' | '〆' | '〇' | '〓' | '〻' => kanji = true,
-            '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' => kanji = true,
-            '\u{20000}'..='\u{3ffff}' | '\u{e000}'..='\u{f8ff}' => kanji = true,
-            'Ａ'..='Ｚ' | 'ａ'..='ｚ' => latin = true,
-            '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => {}
-            c if c.is_alphabetic() && u32::from(c) < 0x250 || matches!(c, '\u{1e00}'..='\u{1eff}') => {
-                latin = true
-            }
-            _ => other = true,
-        }
-    }
-    match (kanji, kana, latin, other) {
-        (true, ..) => Some(NameScript::Ideographic),
-        (false, true, false, false) => Some(NameScript::Phonetic),
-        (false, false, true, false) => Some(NameScript::Alphabetic),
-        _ => None,
-    }
 }
 
 /// An XAD. `None`: it holds no address. Japan has the whole in XAD.8; elsewhere the parts are joined, largest first.
@@ -166,23 +141,9 @@ pub fn xad(value: Value<'_>) -> Option<Address> {
     let whole = text(8);
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     let japanese = !whole.is_ascii();
-    let text_of = if parts.is_empty() || japanese { whole } else { join(&parts) };
+    let text_of = if parts.is_empty() || japanese { whole } else { joined(parts) };
     let address = Address { text: text_of, postal_code: text(5), country: text(6), usage: text(7) };
     (!address.text.is_empty() || !address.postal_code.is_empty()).then_some(address)
-}
-
-/// Parts with a blank between, but for those that Japanese writes without one.
-pub fn join(parts: &[&str]) -> String {
-    let mut out = String::new();
-    for part in parts {
-        let beside_ascii = out.chars().last().is_some_and(|c| c.is_ascii())
-            || part.chars().next().is_some_and(|c| c.is_ascii());
-        if !out.is_empty() && beside_ascii {
-            out.push(' ');
-        }
-        out.push_str(part);
-    }
-    out
 }
 
 /// An XTN. `None`: it holds no telephone number (an e-mail address is none).
@@ -206,49 +167,6 @@ pub fn xtn(value: Value<'_>, field: PhoneUse) -> Option<Phone> {
         _ => PhoneUse::Other,
     };
     Some(Phone { number, usage })
-}
-
-/// Whether `text` is a time HL7 can write (`YYYY[MM[DD[HH[MM[SS[.S…]]]]]][±ZZZZ]`) and the calendar has. A month or
-/// day of 00, with which Japanese systems say 不詳, is legal for births.
-pub fn time(text: &str, unknown_parts: bool) -> bool {
-    let (local, zone) = match text.find(['+', '-']) {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    let zone_is_one = match zone.get(1..) {
-        None => true,
-        Some(offset) => offset.len() == 4 && digits(offset) && offset[..2] <= *"14" && offset[2..] < *"60",
-    };
-    let (local, fraction) = local.split_once('.').map_or((local, None), |(l, f)| (l, Some(f)));
-    let fraction_is_one =
-        fraction.is_none_or(|f| local.len() == 14 && (1..=4).contains(&f.len()) && digits(f));
-    if !zone_is_one || !fraction_is_one || !digits(local) || !matches!(local.len(), 4 | 6 | 8 | 10 | 12 | 14)
-    {
-        return false;
-    }
-    let number = |from: usize, absent: i16| {
-        local.get(from..from + 2).and_then(|two| two.parse::<i16>().ok()).unwrap_or(absent)
-    };
-    let year = local.get(..4).and_then(|y| y.parse::<i16>().ok()).unwrap_or(0);
-    let (month, day) = (number(4, 1), number(6, 1));
-    let (month, day) = match (unknown_parts, month, day) {
-        (true, 0, 0 | 1) => (1, 1),
-        (true, month, 0) => (month, 1),
-        (_, month, day) => (month, day),
-    };
-    let small = |n: i16| i8::try_from(n).unwrap_or(-1);
-    year >= 1800
-        && jiff::civil::DateTime::new(
-            year,
-            small(month),
-            small(day),
-            small(number(8, 0)),
-            small(number(10, 0)),
-            small(number(12, 0)),
-            0,
-        )
-        .is_ok()
 }
 
 /// A CX with all three parts of its authority, as answers have it (ITI TF-2 3.9.4.2.2.6).
@@ -402,29 +320,6 @@ mod tests {
         assert_eq!(phone("^PRN^PH^^^712^7670867"), Some(("7127670867".into(), PhoneUse::Home)));
         assert_eq!(phone("^PRN^Internet^a@b"), None);
         assert_eq!(phone("a@b"), None);
-    }
-
-    #[test]
-    fn times_must_be_in_the_calendar() {
-        for good in
-            ["1983", "198306", "19830630", "202503310215", "20111220224447.3399", "20250401101500+0900"]
-        {
-            assert!(time(good, false), "{good}");
-        }
-        for bad in [
-            "",
-            "19830",
-            "19830230",
-            "19831301",
-            "1983063024",
-            "昭和58",
-            "1983-06-30",
-            "00010101",
-            "20250401+15",
-        ] {
-            assert!(!time(bad, false) && !time(bad, true), "{bad}");
-        }
-        assert!(time("19480000", true) && time("19480700", true) && !time("19480000", false));
     }
 
     #[test]
