@@ -64,16 +64,21 @@ pub async fn hold_key(tx: &mut Tx<'_>, patient_key: i64) -> Result<Option<Held>,
     tx.fetch_opt(sql, &[Val::I64(patient_key)], |row| Ok(Held(row.get(0)?))).await
 }
 
+fn written(patient: &Patient) -> Result<String, DbError> {
+    serde_json::to_string(patient)
+        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))
+}
+
 /// Adds a patient; false, and nothing done, if the id is known already.
 pub async fn add(
     tx: &mut Tx<'_>,
     patient: &Patient,
     authority: &str,
+    how: Knowledge,
     new_key: i64,
     at: i64,
 ) -> Result<bool, DbError> {
-    let body = serde_json::to_string(patient)
-        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))?;
+    let body = written(patient)?;
     let inserted = tx
         .exec(
             "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
@@ -82,7 +87,7 @@ pub async fn add(
                 Val::I64(new_key),
                 Val::Text(&patient.patient_id),
                 Val::Text(authority),
-                Val::I64(knowledge(Knowledge::Fed)),
+                Val::I64(knowledge(how)),
                 (&body).into(),
                 Val::I64(at),
             ],
@@ -93,8 +98,7 @@ pub async fn add(
 
 /// Says anew who a patient is.
 pub async fn describe(tx: &mut Tx<'_>, patient_key: i64, patient: &Patient) -> Result<(), DbError> {
-    let body = serde_json::to_string(patient)
-        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))?;
+    let body = written(patient)?;
     let sql = "UPDATE patient SET body = $2 WHERE patient_key = $1";
     tx.exec(sql, &[Val::I64(patient_key), (&body).into()]).await?;
     Ok(())
@@ -110,26 +114,11 @@ pub async fn upsert(
     new_key: i64,
     at: i64,
 ) -> Result<(i64, bool), DbError> {
-    let body = serde_json::to_string(patient)
-        .map_err(|e| DbError::Sql(format!("a patient cannot be written as JSON: {e}")))?;
-    let inserted = tx
-        .exec(
-            "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pid) DO NOTHING",
-            &[
-                Val::I64(new_key),
-                Val::Text(&patient.patient_id),
-                Val::Text(authority),
-                Val::I64(knowledge(how)),
-                (&body).into(),
-                Val::I64(at),
-            ],
-        )
-        .await?;
-    if inserted == 1 {
+    if add(tx, patient, authority, how, new_key, at).await? {
         return Ok((new_key, true));
     }
     if how == Knowledge::Fed {
+        let body = written(patient)?;
         tx.exec(
             "UPDATE patient SET status = $2, body = $3 WHERE pid = $1",
             &[Val::Text(&patient.patient_id), Val::I64(knowledge(how)), (&body).into()],

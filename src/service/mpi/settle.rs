@@ -462,7 +462,7 @@ pub(super) async fn make(
         let value = super::mint(&settings.config);
         let network = &settings.domains.network().oid;
         let (key, row) = (new_key(), patient_row(network, &value, demographics));
-        if patient::add(tx, &row, network, key, at).await? {
+        if patient::add(tx, &row, network, Knowledge::Fed, key, at).await? {
             if !person::insert(tx, key, &value, at).await? {
                 return Err(DbError::Conflict);
             }
