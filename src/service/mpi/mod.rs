@@ -34,7 +34,7 @@ use crate::matching::Model;
 use crate::model::audit::Outcome;
 use crate::model::error::Error;
 use crate::model::identity::{
-    Demographics, DemographicsQuery, DomainId, FeedMessage, IdentityError, PixQuery, SentId, Warning,
+    Demographics, DemographicsQuery, DomainId, FeedMessage, IdentityError, PixQuery, SentId, Trouble, Warning,
 };
 use crate::service::audit::Audit;
 use crate::service::context::{Context, Subject};
@@ -236,10 +236,16 @@ impl Mpi {
     /// nothing and has changed nothing.
     async fn record_refusal(&self, context: &Context, subject: Subject, refusal: &Refusal) {
         let subject = match refusal {
-            Refusal::Identity(errors) => Subject {
-                errors: errors.iter().map(|e| format!("{:?} {:?}", e.trouble, e.place.field)).collect(),
-                ..subject
-            },
+            Refusal::Identity(errors) => {
+                let errors_said =
+                    errors.iter().map(|e| format!("{:?} {:?}", e.trouble, e.place.field)).collect();
+                // What was asked or named is the number, or stands beside it.
+                let kept = match errors.iter().any(|e| e.trouble == Trouble::IndividualNumber) {
+                    true => Subject::default(),
+                    false => subject,
+                };
+                Subject { errors: errors_said, ..kept }
+            }
             Refusal::Error(error) => subject.with_failure(error),
         };
         let event = context.audit(Outcome::SeriousFailure, subject);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::admit::{self, error};
-use super::{Found, FoundPatient, Grade, Likely, Mpi, Page, Refusal, cx, terms, view, weigh};
+use super::{Found, FoundPatient, Grade, Likely, Mpi, Page, Refusal, cx, number, terms, view, weigh};
 use crate::matching::{Candidate, Features, Known, Outcome as Judged, Subject as Weighed, fold};
 use crate::model::audit::Outcome;
 use crate::model::error::Error;
@@ -284,6 +284,7 @@ impl Mpi {
                 Box::pin(async move { load(tx, &asked.0, &asked.1, &network).await })
             })
             .await
+            .map(|found| found.into_iter().map(|(_, patient)| patient).collect())
             .map_err(|e: DbError| Refusal::Error(database(e)))
     }
 
@@ -302,10 +303,12 @@ impl Mpi {
             .filter_map(|id| admit::resolve(&self.settings.domains, &Source::default(), id).ok())
             .map(|r| r.id)
             .collect();
+        let most = usize::try_from(count).unwrap_or(usize::MAX);
         let work = Arc::new((Features::of(&described), known, model, network));
-        let ranked = self
+        // Weighed and loaded in one state of the index, so that nobody is joined to another in between.
+        let likely = self
             .db
-            .read(move |tx| {
+            .snapshot(move |tx| {
                 let work = work.clone();
                 Box::pin(async move {
                     let (features, known, model, network) = &*work;
@@ -322,19 +325,18 @@ impl Mpi {
                     let mut all = persons;
                     all.extend(&named);
                     let rows = identity::of_persons(tx, &all, false).await?;
-                    ranked(model, population, features, &rows, &named)
+                    let mut best = ranked(model, population, features, &rows, &named)?;
+                    best.truncate(most);
+                    let wanted: Vec<(i64, u8)> = best.iter().map(|(k, score, _)| (*k, *score)).collect();
+                    let grades: HashMap<i64, Grade> =
+                        best.into_iter().map(|(k, _, grade)| (k, grade)).collect();
+                    let patients = load(tx, &wanted, &[], network).await?;
+                    let graded = |(key, patient)| Some(Likely { grade: *grades.get(&key)?, patient });
+                    Ok(patients.into_iter().filter_map(graded).collect::<Vec<_>>())
                 })
             })
             .await
             .map_err(|e: DbError| Refusal::Error(database(e)))?;
-        let most = usize::try_from(count).unwrap_or(usize::MAX);
-        let ranked: Vec<(i64, u8, Grade)> = ranked.into_iter().take(most).collect();
-        let patients = self.load(ranked.iter().map(|(k, s, _)| (*k, *s)).collect(), vec![]).await?;
-        let likely: Vec<Likely> = patients
-            .into_iter()
-            .zip(ranked)
-            .map(|(patient, (_, _, grade))| Likely { patient, grade })
-            .collect();
         let subject = Subject {
             patients: likely.iter().map(|l| cx(&l.patient.person)).collect(),
             query: Some("$match".into()),
@@ -434,12 +436,13 @@ async fn sieved(tx: &mut Tx<'_>, found: Vec<i64>, sieve: &Sieve) -> Result<Vec<i
     Ok(found.into_iter().filter(|p| by_person.get(p).is_some_and(|known| sieve.lets_pass(known))).collect())
 }
 
+/// Keys of persons and what is shown of them, in the order asked; who was joined to another is left out.
 async fn load(
     tx: &mut Tx<'_>,
     wanted: &[(i64, u8)],
     returned: &[String],
     network: &str,
-) -> Result<Vec<FoundPatient>, DbError> {
+) -> Result<Vec<(i64, FoundPatient)>, DbError> {
     let keys: Vec<i64> = wanted.iter().map(|(k, _)| *k).collect();
     let persons: HashMap<i64, String> =
         person::several(tx, &keys).await?.into_iter().map(|p| (p.key, p.value.0)).collect();
@@ -465,7 +468,7 @@ async fn load(
         ids.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
         ids.dedup();
         let known = own.iter().filter_map(|i| Some((i.updated_at, known.remove(&i.key)?))).collect();
-        out.push(FoundPatient { person, ids, demographics: view::of(known), score: *score });
+        out.push((*key, FoundPatient { person, ids, demographics: view::of(known), score: *score }));
     }
     Ok(out)
 }
@@ -546,7 +549,12 @@ fn expired() -> Refusal {
 /// The question as the audit record keeps it.
 fn described(query: &DemographicsQuery) -> String {
     let mut said: Vec<String> = vec![];
-    let mut say = |name: &str, value: &str| said.push(format!("{name}={value}"));
+    let mut say = |name: &str, value: &str| {
+        // Ids and telephones may have twelve digits of their own; an id that may not be asked for is refused.
+        let free = !matches!(name, "id" | "phone");
+        let value = if free && number::holds_individual(value) { "(struck out)" } else { value };
+        said.push(format!("{name}={value}"));
+    };
     query.ids.iter().for_each(|id| say("id", &id.value));
     query.family.iter().for_each(|(v, _)| say("family", v));
     query.given.iter().for_each(|(v, _)| say("given", v));

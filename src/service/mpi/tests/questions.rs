@@ -191,3 +191,23 @@ async fn a_description_is_matched_to_the_likeliest() {
         assert!(likely.iter().all(|l| l.grade < Grade::Certain));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_individual_number_that_was_asked_for_is_in_no_record() {
+    let number = "123456789018";
+    for w in worlds().await {
+        let typed = SentId { type_code: Some("NNJPN".into()), ..id(A, number) };
+        let by_id = DemographicsQuery { ids: vec![typed.clone()], ..DemographicsQuery::default() };
+        for refused in [
+            w.mpi.find(&context(), by_id, Page::default()).await.err(),
+            w.mpi.pix(&context(), PixQuery { id: typed, wanted: vec![] }).await.err(),
+        ] {
+            let Some(Refusal::Identity(errors)) = refused else { panic!() };
+            assert_eq!(errors[0].trouble, Trouble::IndividualNumber);
+        }
+        w.mpi.find(&context(), family(number), Page::default()).await.unwrap();
+        let events = w.mpi.audit.since(0, 10).await.unwrap();
+        assert_eq!(events.len(), 3);
+        assert!(events.iter().all(|e| !serde_json::to_string(e).unwrap().contains(number)));
+    }
+}
