@@ -1,6 +1,6 @@
 //! `chiren mpi`: the index of patients as an operator sees and corrects it. Works beside a running gateway.
 
-mod import;
+pub(in crate::cli) mod import;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -242,7 +242,7 @@ enum Review {
 }
 
 /// The index of the configured database.
-struct Opened {
+pub(in crate::cli) struct Opened {
     mpi: Mpi,
     context: Context,
     db: Db,
