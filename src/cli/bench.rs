@@ -5,6 +5,8 @@ mod connection;
 mod drive;
 mod find;
 mod histogram;
+mod patients;
+mod people;
 mod revise;
 mod scenarios;
 mod template;
@@ -21,6 +23,8 @@ use uuid::Uuid;
 use self::connection::Target;
 use self::drive::{Outcome, Plan, Scenario, Until, drive};
 use self::find::{Find, Query};
+use self::patients::{Event, Patients};
+use self::people::People;
 use self::revise::Revise;
 use self::scenarios::{DataSet, Load, Provide, Register, Retrieve, Run};
 use self::template::Documents;
@@ -47,7 +51,13 @@ Examples:
   chiren bench iti57 --url http://127.0.0.1:8080 --clients 8
   chiren bench iti42 --url http://127.0.0.1:8080 --clients 32 --label 'SQLite, durable, audit'
   chiren bench iti41 --url http://127.0.0.1:8080 --size 100MiB --clients 1 --requests 10
-  chiren bench iti43 --url https://127.0.0.1:8443 --ca ca.pem --size 20KiB --json";
+  chiren bench iti43 --url https://127.0.0.1:8443 --ca ca.pem --size 20KiB --json
+
+The index of patients, with an invented region's registrations:
+  chiren bench population --persons 10000 --out people.csv > domains.toml
+  chiren mpi --config chiren.toml import people.csv
+  chiren bench iti8  --url mllp://127.0.0.1:2575 --people people.csv --event A08
+  chiren bench iti47 --url http://127.0.0.1:8080 --people people.csv --clients 8";
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -114,6 +124,29 @@ enum What {
         #[command(flatten)]
         load: Common,
     },
+    /// Patient Identity Feed over MLLP: one message each
+    Iti8 {
+        /// What the messages say
+        #[arg(long, value_enum, ignore_case = true, default_value_t = Event::A08)]
+        event: Event,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// PIX Query over MLLP: the network's id of a patient drawn from the table
+    Iti9(Asked),
+    /// Patient Demographics Query over MLLP: family and given name and date of birth of a patient drawn
+    Iti21(Asked),
+    /// The question of iti9 in HL7 v3
+    Iti45(Asked),
+    /// The question of iti21 in HL7 v3
+    Iti47(Asked),
+    /// The question of iti21 as a FHIR search
+    Iti78(Asked),
+    /// The question of iti9 as FHIR's $ihe-pix
+    Iti83(Asked),
+    /// Write an invented region's registrations as a table for `chiren mpi import`, and on standard output
+    /// the domains to configure
+    Population(people::Table),
     /// Fill a registry by ITI-42 with what the iti18 scenario asks for, a patient a submission
     Load {
         #[command(flatten)]
@@ -131,6 +164,16 @@ struct Written {
     /// Patients to write to, in turn
     #[arg(long, default_value_t = 1000)]
     patients: u64,
+}
+
+/// Of whom.
+#[derive(Debug, Args)]
+struct Asked {
+    /// The table that was imported, with columns id and domain, one patient a line
+    #[arg(long, value_name = "FILE")]
+    people: std::path::PathBuf,
+    #[command(flatten)]
+    load: Common,
 }
 
 /// A data set in a registry.
@@ -238,6 +281,22 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         | What::Iti43 { load, .. }
         | What::Iti57 { load, .. }
         | What::Load { load, .. } => load,
+        What::Iti8 { asked, .. }
+        | What::Iti9(asked)
+        | What::Iti21(asked)
+        | What::Iti45(asked)
+        | What::Iti47(asked)
+        | What::Iti78(asked)
+        | What::Iti83(asked) => &asked.load,
+        What::Population(table) => {
+            return match table.write() {
+                Ok(domains) => {
+                    print!("{domains}");
+                    ExitCode::SUCCESS
+                }
+                Err(error) => failed(&anyhow::Error::new(error)),
+            };
+        }
     };
     crate::config::tls::install_provider();
     // One thread by default: what the driver takes, the server beside it has not.
@@ -318,6 +377,15 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
             }
             reported("ITI-57, a new version", scenario, target, load, load.plan()).await
         }
+        What::Iti8 { event, asked } => patients(Transaction::Iti8, *event, asked).await,
+        What::Iti9(asked) => patients(Transaction::Iti9, Event::A08, asked).await,
+        What::Iti21(asked) => patients(Transaction::Iti21, Event::A08, asked).await,
+        What::Iti45(asked) => patients(Transaction::Iti45, Event::A08, asked).await,
+        What::Iti47(asked) => patients(Transaction::Iti47, Event::A08, asked).await,
+        What::Iti78(asked) => patients(Transaction::Iti78, Event::A08, asked).await,
+        What::Iti83(asked) => patients(Transaction::Iti83, Event::A08, asked).await,
+        // It asks nobody anything, and was done before.
+        What::Population(_) => Ok(true),
         What::Load { set, from, .. } => {
             let target = target(&load.endpoint, Transaction::Iti42)?;
             let scenario = Load::new(load.run(&target.url), set.data(), *from);
@@ -326,6 +394,21 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
             reported(&name, scenario, target, load, plan).await
         }
     }
+}
+
+async fn patients(transaction: Transaction, event: Event, asked: &Asked) -> Result<bool, Failure> {
+    let load = &asked.load;
+    let target = target(&load.endpoint, transaction)?;
+    let people = People::open(&asked.people).map_err(Failure::Usage)?;
+    people::checked(&people).map_err(|why| Failure::Usage(format!("{}: {why}", asked.people.display())))?;
+    let count = people.len();
+    let what = match transaction {
+        Transaction::Iti8 => format!(" {event:?}"),
+        _ => String::new(),
+    };
+    let name = format!("{}{what}, patients of a table of {count}", transaction.row().code);
+    let scenario = Patients { run: load.run(&target.url), transaction, event, people };
+    reported(&name, scenario, target, load, load.plan()).await
 }
 
 /// Sends what must be there before; whether all of it was taken.

@@ -1,7 +1,7 @@
 //! `chiren mpi`: the index of patients as an operator sees and corrects it. Works beside a running gateway.
 
 mod domain;
-mod import;
+pub(in crate::cli) mod import;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -249,7 +249,7 @@ enum Review {
 }
 
 /// The index of the configured database.
-struct Opened {
+pub(in crate::cli) struct Opened {
     mpi: Mpi,
     context: Context,
     db: Db,

@@ -48,8 +48,7 @@ async fn insert(tx: &mut Tx<'_>, rows: &[AuditRow], conflict: &str) -> Result<()
         ]);
     }
     sql.push_str(conflict);
-    tx.exec(sql, &args).await?;
-    Ok(())
+    tx.insert(sql, &args).await
 }
 
 /// Records from `from` (microseconds since 1970) on, oldest first. Ids are UUIDv7, so their order is

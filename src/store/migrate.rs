@@ -32,7 +32,8 @@ const STEPS: &[Step] = steps! {
     3 "0003_documents",
     4 "0004_outbox",
     5 "0005_mpi",
-    6 "0006_domains",
+    6 "0006_subsumed",
+    7 "0007_domains",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

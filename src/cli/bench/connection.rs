@@ -19,8 +19,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::cli::send::endpoint::Endpoint;
-use crate::model::transaction::Transaction;
+use crate::model::transaction::{Transaction, Wire};
+use crate::peer::mllp::{self, MllpClient};
 use crate::peer::tls::client_config;
+use crate::server::fhir::BASE;
 
 /// Bytes to send, in slices, with a length known in advance.
 #[derive(Debug, Default)]
@@ -65,18 +67,32 @@ impl Body for Pieces {
 /// An endpoint ready to be connected to.
 pub struct Target {
     pub url: String,
+    speaks: Speaks,
+    timeout: Duration,
+}
+
+enum Speaks {
+    Http(Http),
+    Mllp(MllpClient),
+}
+
+struct Http {
     host: String,
     port: u16,
     path: Uri,
     authority: HeaderValue,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    timeout: Duration,
 }
 
 impl Target {
     /// The error is a sentence about the command line.
     pub fn new(endpoint: &Endpoint, transaction: Transaction) -> Result<Self, String> {
         let peer = endpoint.peer(transaction);
+        let timeout = Duration::from_secs(endpoint.timeout.max(1));
+        if transaction.row().wire == Wire::Hl7v2 {
+            let client = MllpClient::new(&peer).map_err(|e| format!("--url: {e}"))?;
+            return Ok(Self { url: peer.url, speaks: Speaks::Mllp(client), timeout });
+        }
         let bad = || format!("--url: {:?} is not an http or https address", peer.url);
         let uri: Uri = peer.url.parse().map_err(|_| bad())?;
         let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(bad)?;
@@ -90,41 +106,58 @@ impl Target {
             }
             _ => return Err(bad()),
         };
-        Ok(Self {
+        let http = Http {
             port: authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 }),
-            path: uri.path_and_query().map_or("/", |p| p.as_str()).parse().map_err(|_| bad())?,
+            path: match (uri.path_and_query().map_or("/", |p| p.as_str()), transaction.row().wire) {
+                ("/", Wire::Fhir) => BASE.parse().map_err(|_| bad())?,
+                (path, _) => path.parse().map_err(|_| bad())?,
+            },
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| bad())?,
-            url: peer.url,
             host,
             tls,
-            timeout: Duration::from_secs(endpoint.timeout.max(1)),
-        })
+        };
+        Ok(Self { url: peer.url, speaks: Speaks::Http(http), timeout })
     }
 
     pub fn is_tls(&self) -> bool {
-        self.tls.is_some()
+        ["https:", "mllps:"].iter().any(|scheme| self.url.starts_with(scheme))
     }
 
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    async fn connect(&self) -> Result<SendRequest<Pieces>, String> {
-        let doing = |what: &str, e: &dyn std::fmt::Display| format!("{what}: {e}");
+    async fn connect(&self) -> Result<Line, String> {
         let connect = async {
-            let socket = TcpStream::connect((self.host.as_str(), self.port))
-                .await
-                .map_err(|e| doing("the connection failed", &e))?;
-            socket.set_nodelay(true).map_err(|e| doing("the connection failed", &e))?;
-            let Some((connector, name)) = &self.tls else { return spoken(TokioIo::new(socket)).await };
-            let stream = connector
-                .connect(name.clone(), socket)
-                .await
-                .map_err(|e| doing("the TLS handshake failed", &e))?;
-            spoken(TokioIo::new(stream)).await
+            match &self.speaks {
+                Speaks::Http(http) => http.connect().await.map(Line::Http),
+                Speaks::Mllp(client) => client.open().await.map(Line::Mllp).map_err(|e| e.to_string()),
+            }
         };
         timeout(self.timeout, connect).await.map_err(|_| "the connection timed out".to_owned())?
     }
+}
+
+impl Http {
+    async fn connect(&self) -> Result<SendRequest<Pieces>, String> {
+        let doing = |what: &str, e: &dyn std::fmt::Display| format!("{what}: {e}");
+        let socket = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .map_err(|e| doing("the connection failed", &e))?;
+        socket.set_nodelay(true).map_err(|e| doing("the connection failed", &e))?;
+        let Some((connector, name)) = &self.tls else { return spoken(TokioIo::new(socket)).await };
+        let stream = connector
+            .connect(name.clone(), socket)
+            .await
+            .map_err(|e| doing("the TLS handshake failed", &e))?;
+        spoken(TokioIo::new(stream)).await
+    }
+}
+
+/// An open connection.
+enum Line {
+    Http(SendRequest<Pieces>),
+    Mllp(mllp::Connection),
 }
 
 async fn spoken<S>(io: S) -> Result<SendRequest<Pieces>, String>
@@ -140,47 +173,80 @@ where
 /// A client's connection, opened anew when the server has closed it between two requests.
 pub struct Connection {
     target: Arc<Target>,
-    sender: Option<SendRequest<Pieces>>,
+    line: Option<Line>,
 }
 
 impl Connection {
     pub fn new(target: Arc<Target>) -> Self {
-        Self { target, sender: None }
+        Self { target, line: None }
     }
 
     /// Opens the connection unless it is open.
     pub async fn open(&mut self) -> Result<(), String> {
-        if let Some(sender) = &mut self.sender
-            && sender.ready().await.is_ok()
-        {
+        let is_open = match &mut self.line {
+            Some(Line::Http(sender)) => sender.ready().await.is_ok(),
+            Some(Line::Mllp(_)) => true,
+            None => false,
+        };
+        if is_open {
             return Ok(());
         }
-        self.sender = None;
-        self.sender = Some(self.target.connect().await?);
+        self.line = None;
+        self.line = Some(self.target.connect().await?);
         Ok(())
     }
 
-    /// Sends one request; the answer's body is yet to come. After an error the connection is new.
+    /// Posts to the endpoint; the answer's body is yet to come. After an error the connection is new.
     pub async fn post(
         &mut self,
         content_type: &HeaderValue,
         body: Pieces,
     ) -> Result<Response<Incoming>, String> {
+        let request =
+            |http: &Http| Request::post(http.path.clone()).header(header::CONTENT_TYPE, content_type.clone());
+        self.send(request, body).await
+    }
+
+    /// Gets what is below the endpoint.
+    pub async fn get(&mut self, below: &str) -> Result<Response<Incoming>, String> {
+        let request = |http: &Http| {
+            let base = http.path.path().trim_end_matches('/');
+            Request::get(format!("{base}/{below}")).header(header::ACCEPT, "application/fhir+json")
+        };
+        self.send(request, Pieces::default()).await
+    }
+
+    async fn send(
+        &mut self,
+        request: impl FnOnce(&Http) -> http::request::Builder,
+        body: Pieces,
+    ) -> Result<Response<Incoming>, String> {
         self.open().await?;
-        let Some(sender) = &mut self.sender else { return Err("the connection is closed".into()) };
-        let request = Request::post(self.target.path.clone())
-            .header(header::HOST, &self.target.authority)
-            .header(header::CONTENT_TYPE, content_type)
-            .body(body)
-            .map_err(|e| e.to_string())?;
+        let (Some(Line::Http(sender)), Speaks::Http(http)) = (&mut self.line, &self.target.speaks) else {
+            return Err("the connection speaks no HTTP".into());
+        };
+        let request =
+            request(http).header(header::HOST, &http.authority).body(body).map_err(|e| e.to_string())?;
         sender.send_request(request).await.map_err(|e| {
-            self.sender = None;
+            self.line = None;
+            format!("the exchange failed: {e}")
+        })
+    }
+
+    /// Sends one message and awaits its answer. After an error the connection is new.
+    pub async fn exchange(&mut self, message: &[u8]) -> Result<Bytes, String> {
+        self.open().await?;
+        let Some(Line::Mllp(line)) = &mut self.line else {
+            return Err("the connection speaks no MLLP".into());
+        };
+        line.exchange(message).await.map(Bytes::from).map_err(|e| {
+            self.line = None;
             format!("the exchange failed: {e}")
         })
     }
 
     /// Gives the connection up, for its state is not known.
     pub fn abandon(&mut self) {
-        self.sender = None;
+        self.line = None;
     }
 }

@@ -21,9 +21,25 @@ pub trait Scenario: Send + Sync + 'static {
     fn ask(&self, n: u64) -> Option<(Ask, Self::Check)>;
 }
 
-pub struct Ask {
-    pub content_type: HeaderValue,
-    pub body: Pieces,
+pub enum Ask {
+    Post {
+        content_type: HeaderValue,
+        body: Pieces,
+    },
+    /// Path and query below the endpoint.
+    Get(String),
+    /// A message for MLLP.
+    Message(Vec<u8>),
+}
+
+impl Ask {
+    fn len(&self) -> u64 {
+        match self {
+            Ask::Post { body, .. } => body.len(),
+            Ask::Get(path) => path.len() as u64,
+            Ask::Message(message) => message.len() as u64,
+        }
+    }
 }
 
 /// Judges one answer as it arrives. The error is a sentence; equal sentences are counted together,
@@ -173,7 +189,7 @@ async fn client<S: Scenario>(
             }
         }
         let Some((ask, check)) = scenario.ask(shared.next.fetch_add(1, Relaxed)) else { break };
-        let length = ask.body.len();
+        let length = ask.len();
         // Rendering the request is the driver's own time.
         let begun = Instant::now();
         let mut received = 0;
@@ -214,7 +230,17 @@ async fn exchange(
     mut check: impl Check,
     received: &mut u64,
 ) -> Result<(), String> {
-    let (head, mut body) = connection.post(&ask.content_type, ask.body).await?.into_parts();
+    let answer = match ask {
+        Ask::Post { content_type, body } => connection.post(&content_type, body).await?,
+        Ask::Get(path) => connection.get(&path).await?,
+        Ask::Message(message) => {
+            let answer = connection.exchange(&message).await?;
+            *received += answer.len() as u64;
+            check.data(answer)?;
+            return check.end();
+        }
+    };
+    let (head, mut body) = answer.into_parts();
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     if head.status != StatusCode::OK {
         return Err(refused(head.status, &mut body).await);

@@ -112,7 +112,7 @@ impl Scenario for Find {
         let patient = random.below(self.set.patients).to_string();
         let order = random.below(self.set.orders());
         let body = self.template.fill(b"", &[&common.message_id, &patient, &order.to_string()], b"");
-        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        let ask = Ask::Post { content_type: simple(), body: Pieces::new([body]) };
         let (first, hits) = self.query.hits(self.set, order);
         let check = Found {
             common,

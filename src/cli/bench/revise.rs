@@ -93,7 +93,7 @@ impl Scenario for Originals {
         let common = self.run.common(Transaction::Iti42, n);
         let patient = (n % self.patients).to_string();
         let body = self.template.fill(b"", &[&common.message_id, &patient, "", &digits(n)], b"");
-        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        let ask = Ask::Post { content_type: simple(), body: Pieces::new([body]) };
         Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
     }
 }
@@ -108,7 +108,7 @@ impl Scenario for Revise {
         let (number, version) = (n.to_string(), (n / self.documents + 1).to_string());
         let values = [&common.message_id, &patient, &number, &digits(document), &version];
         let body = self.template.fill(b"", &values.map(String::as_str), b"");
-        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        let ask = Ask::Post { content_type: simple(), body: Pieces::new([body]) };
         Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
     }
 }

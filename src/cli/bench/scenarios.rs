@@ -139,7 +139,7 @@ impl Scenario for Register {
         let common = self.run.common(Transaction::Iti42, n);
         let (patient, number) = ((n % self.patients).to_string(), n.to_string());
         let body = self.template.fill(b"", &[&common.message_id, &patient, &number], b"");
-        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        let ask = Ask::Post { content_type: simple(), body: Pieces::new([body]) };
         Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
     }
 }
@@ -214,7 +214,7 @@ impl Scenario for Provide {
             }
             false => Pieces::new([envelope].into_iter().chain(document).chain([self.tail.clone()])),
         };
-        let ask = Ask { content_type: self.content_type.clone(), body };
+        let ask = Ask::Post { content_type: self.content_type.clone(), body };
         Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
     }
 }
@@ -258,7 +258,7 @@ impl Scenario for Retrieve {
         let document = SplitMix64::derived(self.run.seed, 3, n).below(self.count);
         let unique_id = Provide::unique_id(&self.run, document);
         let body = self.template.fill(&self.head, &[&common.message_id, "", &unique_id], &self.tail);
-        let ask = Ask { content_type: self.content_type.clone(), body: Pieces::new([body]) };
+        let ask = Ask::Post { content_type: self.content_type.clone(), body: Pieces::new([body]) };
         let check = Retrieved {
             common,
             documents: self.documents.clone(),
@@ -337,7 +337,7 @@ impl Scenario for Load {
         }
         let common = self.run.common(Transaction::Iti42, n);
         let body = self.template.fill(b"", &[&common.message_id, &patient.to_string()], b"");
-        let ask = Ask { content_type: simple(), body: Pieces::new([body]) };
+        let ask = Ask::Post { content_type: simple(), body: Pieces::new([body]) };
         Some((ask, Registered { common, content_type: String::new(), body: BytesMut::with_capacity(1024) }))
     }
 }
@@ -369,7 +369,8 @@ mod tests {
 
     /// The whole request as text.
     fn sent(ask: Ask) -> String {
-        let mut body = Box::pin(ask.body);
+        let Ask::Post { body, .. } = ask else { return String::new() };
+        let mut body = Box::pin(body);
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         let mut all = vec![];
         while let std::task::Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut cx) {

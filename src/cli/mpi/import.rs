@@ -66,7 +66,7 @@ pub struct Arguments {
     anew: bool,
 }
 
-const COLUMNS: [&str; 20] = [
+pub(in crate::cli) const COLUMNS: [&str; 20] = [
     "id",
     "domain",
     "networkId",
@@ -464,7 +464,7 @@ fn next_message(ahead: &mut Vec<u8>, ended: bool) -> Option<Vec<u8>> {
 }
 
 /// A line of CSV as a feed.
-fn of_row(
+pub(in crate::cli) fn of_row(
     row: [Option<String>; 20],
     domain: Option<&Authority>,
     network: &Authority,

@@ -371,7 +371,7 @@ async fn upsert(
             let features = Features::of(&after);
             (after, features)
         });
-        let key = known.as_ref().map_or_else(new_key, |i| i.key);
+        let key = known.as_ref().map_or_else(|| new_key(at), |i| i.key);
         subjects.push(Named { resolved: resolved.clone(), known, after, before, key });
     }
     if subjects.is_empty() && given.is_none() {

@@ -358,7 +358,7 @@ pub(super) async fn rename(
         );
     }
     let before = members(tx, &[old.person_key]).await?;
-    let buried = new_key();
+    let buried = new_key(at);
     identity::rename(tx, old.key, &to.id.value, at).await?;
     identity::bury(tx, buried, &from.id, &old, at).await?;
     let action = work.action(at, true, "rename");

@@ -40,7 +40,7 @@ use crate::model::identity::{
 };
 use crate::service::audit::Audit;
 use crate::service::context::{Context, Subject};
-use crate::service::patients::new_key;
+use crate::service::patients::random;
 use crate::store::db::{Db, DbError};
 use crate::store::mpi::{identity, review as kept};
 
@@ -350,7 +350,7 @@ pub fn cx(id: &DomainId) -> String {
 /// could be taken for a 個人番号.
 fn mint(config: &MpiConfig) -> String {
     loop {
-        let random = new_key().unsigned_abs();
+        let random = random();
         let length = usize::try_from(config.id_length).unwrap_or(10).clamp(2, 15);
         let body = if config.id_check_digit { length - 1 } else { length };
         // The first digit is none that a spreadsheet takes away.

@@ -103,6 +103,17 @@ pub(super) struct Step<'n> {
     pub revive: Vec<i64>,
 }
 
+impl Step<'_> {
+    /// Whether it is one new identity that nothing known hangs together with.
+    fn is_of_a_stranger(&self) -> bool {
+        self.newcomers.len() == 1
+            && self.seeds.is_empty()
+            && self.prefer.is_empty()
+            && self.given.is_none()
+            && self.revive.is_empty()
+    }
+}
+
 /// What came of it.
 #[derive(Default)]
 pub(super) struct Settled {
@@ -241,6 +252,9 @@ fn disturbs(groups: &[Vec<i64>], person_of: &HashMap<i64, (i64, i64)>) -> bool {
 async fn gather(tx: &mut Tx<'_>, step: &Step<'_>) -> Result<Component, DbError> {
     let mut c =
         Component { known: BTreeMap::new(), features: HashMap::new(), pairs: vec![], verdicts: vec![] };
+    if step.is_of_a_stranger() {
+        return Ok(c);
+    }
     let newcomers: Vec<i64> = step.newcomers.iter().map(|n| n.key).collect();
     let mut seen: HashSet<i64> = newcomers.iter().copied().collect();
     let mut unread = newcomers;
@@ -461,7 +475,7 @@ pub(super) async fn make(
     for _ in 0..MINTED {
         let value = super::mint(&settings.config);
         let network = &settings.domains.network().oid;
-        let (key, row) = (new_key(), patient_row(network, &value, demographics));
+        let (key, row) = (new_key(at), patient_row(network, &value, demographics));
         if patient::add(tx, &row, network, Knowledge::Fed, key, at).await? {
             if !person::insert(tx, key, &value, at).await? {
                 return Err(DbError::Conflict);
@@ -485,7 +499,7 @@ pub(super) async fn make_with(
 ) -> Result<i64, DbError> {
     let network = &settings.domains.network().oid;
     let row = patient_row(network, value, demographics);
-    let (key, _) = patient::upsert(tx, &row, network, Knowledge::Fed, new_key(), at).await?;
+    let (key, _) = patient::upsert(tx, &row, network, Knowledge::Fed, new_key(at), at).await?;
     match person::insert(tx, key, value, at).await? {
         true => Ok(key),
         // Somebody else is making the same person.

@@ -66,7 +66,7 @@ impl Plan {
         submission.submission_set.home_community_id = None;
         Ok(Self {
             patient_id: submission.submission_set.patient_id.clone(),
-            new_patient_key: patients::new_key(),
+            new_patient_key: patients::new_key(context.micros()),
             cause: context.cause(Some(&submission.submission_set.entry_uuid))?,
             set: SetRow::new(submission.submission_set)?,
             entries: submission.document_entries.into_iter().map(EntryRow::new).collect::<Result<_, _>>()?,

@@ -117,6 +117,15 @@ impl From<sqlx::Error> for DbError {
             Error::Database(d) => {
                 let code = d.code().unwrap_or_default().into_owned();
                 match code.as_str() {
+                    // Keys of ours, made by chance: another one is free.
+                    "23505"
+                        if matches!(
+                            d.constraint(),
+                            Some("patient_pkey" | "identity_pkey" | "person_pkey")
+                        ) =>
+                    {
+                        DbError::Conflict
+                    }
                     "23505" => DbError::Unique(d.constraint().unwrap_or("?").to_owned()),
                     "40001" | "40P01" => DbError::Conflict,
                     "55P03" | "57014" => DbError::Busy("a PostgreSQL lock or statement timed out"),

@@ -227,10 +227,14 @@ fn throw_away(conn: PoolConnection<Postgres>) {
 }
 
 /// What each connection asks of the server: statements and idle transactions end in time, so that a gateway
-/// that died with its machine does not hold a patient for ever.
+/// that died with its machine does not hold a patient for ever. And every statement has its index, also while
+/// the server believes a table to be as small as when it last looked: plans are kept, and one made for a
+/// table of a few rows reads it whole when it has a million. Plans by index alone are the same for all values, so none
+/// is made anew for each.
 fn limits(seconds: u64) -> String {
     format!(
         "SET statement_timeout = '{seconds}s'; SET idle_in_transaction_session_timeout = '{seconds}s'; \
+         SET enable_seqscan = off; SET jit = off; SET plan_cache_mode = force_generic_plan; \
          SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
     )
 }
@@ -248,7 +252,13 @@ where
 {
     let mut tx = Tx::new(Conn::Pg(conn, patience), read_only);
     // Called inside the guarded future, so that a panic before the first await is caught as well.
-    let done = AssertUnwindSafe(async { f(&mut tx).await }).catch_unwind().await;
+    let done = AssertUnwindSafe(async {
+        let done = f(&mut tx).await?;
+        tx.flush().await?;
+        Ok(done)
+    })
+    .catch_unwind()
+    .await;
     let failed = tx.failed().cloned();
     (done.unwrap_or_else(|_| Err(DbError::Panicked.into())), failed)
 }

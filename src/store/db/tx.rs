@@ -79,7 +79,6 @@ pub enum Sql {
 }
 
 impl Sql {
-    #[cfg(feature = "sqlite")]
     fn as_str(&self) -> &str {
         match self {
             Sql::Fixed(s) => s,
@@ -183,11 +182,20 @@ pub struct Tx<'c> {
     conn: Conn<'c>,
     read_only: bool,
     failed: Option<DbError>,
+    /// Inserts put off.
+    #[cfg(feature = "postgres")]
+    later: Later,
 }
 
 impl<'c> Tx<'c> {
     pub(super) fn new(conn: Conn<'c>, read_only: bool) -> Self {
-        Self { conn, read_only, failed: None }
+        Self {
+            conn,
+            read_only,
+            failed: None,
+            #[cfg(feature = "postgres")]
+            later: Later::default(),
+        }
     }
 
     /// The first statement error of this transaction.
@@ -207,10 +215,48 @@ impl<'c> Tx<'c> {
 
     /// Runs a statement; how many rows it changed.
     pub async fn exec(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<u64, DbError> {
+        self.flush().await?;
+        self.run(sql.into(), args).await
+    }
+
+    /// An INSERT of which nobody asks how many rows it made. Under PostgreSQL it waits for its like until something
+    /// is asked or the transaction ends, and all of them are one round trip; what is wrong with it is told then.
+    pub async fn insert(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<(), DbError> {
+        let sql = sql.into();
+        #[cfg(feature = "postgres")]
+        if let Conn::Pg(..) = self.conn {
+            if self.read_only {
+                return Err(DbError::Misuse("a statement that changes rows inside a read"));
+            }
+            if !self.later.has_room(args.len()) {
+                self.flush().await?;
+            }
+            self.later.push(sql.as_str(), args);
+            return Ok(());
+        }
+        self.run(sql, args).await.map(drop)
+    }
+
+    /// Runs what was put off.
+    #[cfg(feature = "postgres")]
+    pub(super) async fn flush(&mut self) -> Result<(), DbError> {
+        if self.later.is_empty() {
+            return Ok(());
+        }
+        let later = std::mem::take(&mut self.later);
+        let args: Vec<Val<'_>> = later.args.iter().map(Kept::as_val).collect();
+        self.run(Sql::Built(later.text()), &args).await.map(drop)
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    async fn flush(&mut self) -> Result<(), DbError> {
+        Ok(())
+    }
+
+    async fn run(&mut self, sql: Sql, args: &[Val<'_>]) -> Result<u64, DbError> {
         if self.read_only {
             return Err(DbError::Misuse("a statement that changes rows inside a read"));
         }
-        let sql = sql.into();
         let done = match &mut self.conn {
             #[cfg(feature = "sqlite")]
             Conn::Lite(conn) => lite_exec(conn, sql.as_str(), args),
@@ -286,6 +332,7 @@ impl<'c> Tx<'c> {
     where
         F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
     {
+        self.flush().await?;
         let sql = sql.into();
         let done = match &mut self.conn {
             #[cfg(feature = "sqlite")]
@@ -315,6 +362,79 @@ impl<'c> Tx<'c> {
             self.failed = Some(e.clone());
         }
         done
+    }
+}
+
+/// INSERTs that wait for one round trip.
+#[cfg(feature = "postgres")]
+#[derive(Default)]
+struct Later {
+    statements: Vec<String>,
+    args: Vec<Kept>,
+}
+
+/// A value that outlives who said it.
+#[cfg(feature = "postgres")]
+enum Kept {
+    Null(Ty),
+    I64(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+#[cfg(feature = "postgres")]
+impl Kept {
+    fn as_val(&self) -> Val<'_> {
+        match self {
+            Kept::Null(ty) => Val::Null(*ty),
+            Kept::I64(v) => Val::I64(*v),
+            Kept::Text(v) => Val::Text(v),
+            Kept::Blob(v) => Val::Blob(v),
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Later {
+    /// Values of one statement; PostgreSQL takes no more than 65,535.
+    const MOST: usize = 4096;
+
+    fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    fn has_room(&self, values: usize) -> bool {
+        self.is_empty() || self.args.len() + values <= Self::MOST
+    }
+
+    /// Takes a statement up, its parameters numbered after those already there.
+    fn push(&mut self, sql: &str, args: &[Val<'_>]) {
+        debug_assert!(sql.starts_with("INSERT INTO "), "only inserts may wait: {sql}");
+        let mut pieces = sql.split('$');
+        let mut text = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, rest) = piece.split_at(digits);
+            let number = number.parse::<usize>().unwrap_or_default() + self.args.len();
+            text.push_str(&format!("${number}{rest}"));
+        }
+        self.statements.push(text);
+        self.args.extend(args.iter().map(|value| match *value {
+            Val::Null(ty) => Kept::Null(ty),
+            Val::I64(v) => Kept::I64(v),
+            Val::Text(v) => Kept::Text(v.to_owned()),
+            Val::Blob(v) => Kept::Blob(v.to_owned()),
+        }));
+    }
+
+    /// All of them as one. They see nothing of each other, which inserts need not.
+    fn text(&self) -> String {
+        let Some((last, rest)) = self.statements.split_last() else { return String::new() };
+        if rest.is_empty() {
+            return last.clone();
+        }
+        let named: Vec<String> = rest.iter().enumerate().map(|(n, sql)| format!("i{n} AS ({sql})")).collect();
+        format!("WITH {} {last}", named.join(", "))
     }
 }
 

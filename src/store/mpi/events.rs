@@ -94,7 +94,7 @@ pub async fn append(tx: &mut Tx<'_>, events: &[Event]) -> Result<(), DbError> {
                 ]
             })
             .collect();
-        tx.exec(sql, &args).await?;
+        tx.insert(sql, &args).await?;
     }
     Ok(())
 }
@@ -261,7 +261,7 @@ pub async fn put_pairs(tx: &mut Tx<'_>, pairs: &[Pair]) -> Result<(), DbError> {
                 ]
             })
             .collect();
-        tx.exec(sql, &args).await?;
+        tx.insert(sql, &args).await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Identities, their versions, and the blocking keys they are found by.
 
-use super::{PARAMETERS, list, rows};
+use super::{PARAMETERS, list, pad, rows};
 use crate::model::identity::{Demographics, DomainId};
 use crate::store::db::{DbError, Row, Tx, Val};
 
@@ -128,18 +128,33 @@ pub async fn sharing(
     if hashes.is_empty() {
         return Ok((vec![], 0));
     }
-    let mut sql = String::new();
-    let mut args = vec![];
-    for (i, hash) in hashes.iter().enumerate() {
-        let union = if i == 0 { "" } else { " UNION ALL " };
-        let limit = cap.saturating_add(2);
-        sql.push_str(&format!(
-            "{union}SELECT * FROM (SELECT CAST({i} AS BIGINT) AS block, identity_key FROM mpi_key \
-             WHERE hash = ${} LIMIT {limit}) AS b{i}",
-            i + 1
-        ));
-        args.push(Val::I64(*hash));
-    }
+    let args: Vec<Val<'_>> = hashes.iter().map(|hash| Val::I64(*hash)).collect();
+    let limit = cap.saturating_add(2);
+    let blocks = 0..hashes.len();
+    // The same by two ways: SQLite has no LATERAL, and to PostgreSQL a dozen parts are a dozen plans.
+    let sql = match tx.is_postgres() {
+        true => {
+            let list: Vec<String> =
+                blocks.map(|i| format!("(CAST({i} AS BIGINT), CAST(${} AS BIGINT))", i + 1)).collect();
+            format!(
+                "SELECT b.block, k.identity_key FROM (VALUES {}) AS b(block, hash) CROSS JOIN LATERAL \
+                 (SELECT identity_key FROM mpi_key WHERE hash = b.hash LIMIT {limit}) AS k",
+                list.join(",")
+            )
+        }
+        false => {
+            let parts: Vec<String> = blocks
+                .map(|i| {
+                    format!(
+                        "SELECT * FROM (SELECT {i} AS block, identity_key FROM mpi_key WHERE hash = ${} \
+                         LIMIT {limit})",
+                        i + 1
+                    )
+                })
+                .collect();
+            parts.join(" UNION ALL ")
+        }
+    };
     let mut blocks: Vec<Vec<i64>> = vec![vec![]; hashes.len()];
     tx.each(sql, &args, |row| {
         let (block, key): (i64, i64) = (row.get(0)?, row.get(1)?);
@@ -180,7 +195,7 @@ pub async fn insert(
     person_key: i64,
     version: &Version<'_>,
 ) -> Result<(), DbError> {
-    tx.exec(
+    tx.insert(
         "INSERT INTO identity (identity_key, domain, value, status, person_key, version, features, created_at, \
          updated_at) VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $7)",
         &[
@@ -208,7 +223,7 @@ pub async fn revise(tx: &mut Tx<'_>, key: i64, version: &Version<'_>) -> Result<
 }
 
 async fn append(tx: &mut Tx<'_>, key: i64, version: &Version<'_>) -> Result<(), DbError> {
-    tx.exec(
+    tx.insert(
         "INSERT INTO demographic_version (identity_key, version, valid_from, occurred, source, sent, raw) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
@@ -238,12 +253,13 @@ pub async fn set_keys(tx: &mut Tx<'_>, key: i64, old: &[i64], new: &[i64]) -> Re
         tx.exec(sql, &args).await?;
     }
     if !come.is_empty() {
+        pad(tx, &mut come);
         let sql = format!(
             "INSERT INTO mpi_key (hash, identity_key) VALUES {} ON CONFLICT DO NOTHING",
             rows(come.len(), 2)
         );
         let args: Vec<Val<'_>> = come.into_iter().flat_map(|h| [Val::I64(h), Val::I64(key)]).collect();
-        tx.exec(sql, &args).await?;
+        tx.insert(sql, &args).await?;
     }
     Ok(())
 }

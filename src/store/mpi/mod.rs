@@ -53,3 +53,11 @@ fn rows(count: usize, width: usize) -> String {
 
 /// Parameters in one statement at most: SQLite takes 32,766, PostgreSQL 65,535.
 const PARAMETERS: usize = 2000;
+
+/// Repeats the last row, so that few statements are to be kept prepared: how many rows stand in one is part of its
+/// text. For inserts that pass over what is there already.
+fn pad<T: Clone>(tx: &Tx<'_>, rows: &mut Vec<T>) {
+    if let (true, 3.., Some(last)) = (tx.is_postgres(), rows.len(), rows.last().cloned()) {
+        rows.resize(rows.len().next_multiple_of(4), last);
+    }
+}

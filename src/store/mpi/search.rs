@@ -1,6 +1,6 @@
 //! Persons by demographics, through columns that are folded and indexed.
 
-use super::{list, rows};
+use super::{list, pad, rows};
 use crate::store::db::{DbError, Tx, Val};
 
 /// A name of an identity as it is searched.
@@ -39,12 +39,14 @@ pub async fn put(tx: &mut Tx<'_>, identity: i64, terms: &Terms, new: bool) -> Re
         }
     }
     if !terms.names.is_empty() {
+        let mut names: Vec<(i64, &Name)> = (0_i64..).zip(&terms.names).collect();
+        pad(tx, &mut names);
         let sql = format!(
-            "INSERT INTO mpi_name (identity_key, n, family, given, birth) VALUES {}",
-            rows(terms.names.len(), 5)
+            "INSERT INTO mpi_name (identity_key, n, family, given, birth) VALUES {} ON CONFLICT DO NOTHING",
+            rows(names.len(), 5)
         );
-        let args: Vec<Val<'_>> = (0_i64..)
-            .zip(&terms.names)
+        let args: Vec<Val<'_>> = names
+            .into_iter()
             .flat_map(|(n, name)| {
                 [
                     identity.into(),
@@ -55,19 +57,20 @@ pub async fn put(tx: &mut Tx<'_>, identity: i64, terms: &Terms, new: bool) -> Re
                 ]
             })
             .collect();
-        tx.exec(sql, &args).await?;
+        tx.insert(sql, &args).await?;
     }
     if !terms.terms.is_empty() {
+        let mut said: Vec<&(TermKind, String)> = terms.terms.iter().collect();
+        pad(tx, &mut said);
         let sql = format!(
             "INSERT INTO mpi_term (kind, value, identity_key) VALUES {} ON CONFLICT DO NOTHING",
-            rows(terms.terms.len(), 3)
+            rows(said.len(), 3)
         );
-        let args: Vec<Val<'_>> = terms
-            .terms
-            .iter()
+        let args: Vec<Val<'_>> = said
+            .into_iter()
             .flat_map(|(kind, value)| [Val::I64(*kind as i64), Val::Text(value), identity.into()])
             .collect();
-        tx.exec(sql, &args).await?;
+        tx.insert(sql, &args).await?;
     }
     Ok(())
 }

@@ -251,7 +251,7 @@ impl Decoder {
         submission_set.home_community_id = None;
         Ok(Plan {
             patient_id: submission_set.patient_id.clone(),
-            new_patient_key: patients::new_key(),
+            new_patient_key: patients::new_key(context.micros()),
             cause: context.cause(Some(&submission_set.entry_uuid))?,
             set: SetRow::new(submission_set)?,
             versions,

@@ -1,5 +1,5 @@
 -- Assigning authorities that operators add while gateways run, and the heads of ordered streams.
--- SQLite; the same as migrations/postgres/0006_domains.sql.
+-- SQLite; the same as migrations/postgres/0007_domains.sql.
 CREATE TABLE mpi_domain (
     oid TEXT NOT NULL PRIMARY KEY,
     body TEXT NOT NULL,                     -- JSON: the row as it would stand in mpi.domain

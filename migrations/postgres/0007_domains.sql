@@ -1,5 +1,5 @@
 -- Assigning authorities that operators add while gateways run, and the heads of ordered streams.
--- PostgreSQL; the same as migrations/sqlite/0006_domains.sql.
+-- PostgreSQL; the same as migrations/sqlite/0007_domains.sql.
 CREATE TABLE mpi_domain (
     oid TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     body TEXT COLLATE "C" NOT NULL,                     -- JSON: the row as it would stand in mpi.domain
