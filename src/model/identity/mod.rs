@@ -4,6 +4,7 @@
 //! them. HL7 v2, HL7 v3 and FHIR all become the values of this room; nothing below knows a wire.
 
 mod demographics;
+mod discovery;
 mod error;
 mod feed;
 mod question;
@@ -12,6 +13,7 @@ pub mod text;
 pub use demographics::{
     Address, Demographics, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse, Update,
 };
+pub use discovery::{Discovery, TimeToLive, Unable, Wanted};
 pub use error::{Field, IdentityError, Place, Trouble};
 pub use feed::{Feed, FeedMessage, Sent, Source, Warning};
 pub use question::{DemographicsQuery, PixQuery, Representation};
