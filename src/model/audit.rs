@@ -40,6 +40,9 @@ pub struct AuditEvent {
     /// Patients named by the request or touched by it, as CX text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<String>,
+    /// The other community: `ihe:homeCommunityID` of a question between communities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_community_id: Option<String>,
     /// SubmissionSet.uniqueId of a submission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission_set: Option<String>,

@@ -69,6 +69,7 @@ impl Context {
             request_id: self.request_id.clone(),
             caller: self.caller.clone(),
             patients: subject.patients,
+            home_community_id: subject.home_community_id,
             submission_set: subject.submission_set,
             documents: subject.documents,
             objects: subject.objects,
@@ -90,6 +91,8 @@ pub fn time_uuid(at: Timestamp) -> Uuid {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
     pub patients: Vec<String>,
+    /// The other community.
+    pub home_community_id: Option<String>,
     pub submission_set: Option<String>,
     pub documents: Vec<String>,
     /// entryUUIDs.

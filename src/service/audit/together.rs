@@ -130,6 +130,7 @@ mod tests {
             request_id: "r".into(),
             caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None },
             patients: vec![],
+            home_community_id: None,
             submission_set: None,
             documents: vec![],
             objects: vec![],

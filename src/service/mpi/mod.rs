@@ -7,6 +7,7 @@
 
 mod admit;
 mod courier;
+mod discover;
 mod domains;
 mod feed;
 mod link;
@@ -44,6 +45,7 @@ use crate::store::mpi::{identity, review as kept};
 
 pub use crate::store::mpi::review::State as ReviewState;
 pub use courier::{Notices, Sent};
+pub use discover::Discovered;
 pub use domains::{Domain, Domains};
 pub use models::{Learned, Tried};
 pub use notices::{KIND as NOTICE, Notice};
