@@ -5,10 +5,12 @@
 
 pub mod asynchronous;
 pub mod audit;
+pub mod community;
 pub mod database;
 pub mod encryption;
 pub mod env;
 pub mod fault;
+pub mod gateway;
 pub mod hl7v2;
 pub mod limits;
 pub mod listener;
@@ -32,9 +34,11 @@ use serde::{Deserialize, Serialize};
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
+pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
 pub use database::DatabaseConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
+pub use gateway::{CommunityFile, GatewayConfig};
 pub use hl7v2::{Hl7v2Config, ProcessingId};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
@@ -59,6 +63,9 @@ pub struct Config {
     pub registry: RegistryConfig,
     pub mpi: MpiConfig,
     pub hl7v2: Hl7v2Config,
+    pub gateway: GatewayConfig,
+    pub community: Vec<CommunityConfig>,
+    pub foreign_repository: Vec<ForeignRepositoryConfig>,
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub asynchronous: AsynchronousConfig,
@@ -146,7 +153,14 @@ impl Config {
         if self.mpi.enabled && self.mpi.reviews {
             listener::check_private(&self.listener, "mpi.reviews", &mut list);
         }
-        if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled {
+        self.gateway.check(
+            &self.communities(),
+            &self.network.home_community_id,
+            &self.network.patient_id_authority,
+            self.network.allow_example_oids,
+            &mut list,
+        );
+        if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled && !self.gateway.enabled {
             list.push(Fault::new(
                 "registry.enabled",
                 "neither registry nor repository is enabled",
@@ -166,6 +180,14 @@ impl Config {
         self.limits.check(&mut list);
         self.log.check(&mut list);
         list
+    }
+
+    /// The communities written in the configuration itself.
+    pub fn communities(&self) -> CommunityFile {
+        CommunityFile {
+            community: self.community.clone(),
+            foreign_repository: self.foreign_repository.clone(),
+        }
     }
 }
 
@@ -195,6 +217,11 @@ pub fn example() -> String {
     section::print_commented::<MpiDomainConfig>(&mut out, "[[mpi.domain]]");
     section::print_commented::<MpiConsumerConfig>(&mut out, "[[mpi.consumer]]");
     section::print::<Hl7v2Config>(&mut out, "[hl7v2]");
+    section::print::<GatewayConfig>(&mut out, "[gateway]");
+    section::print_commented::<CommunityConfig>(&mut out, "[[community]]");
+    section::print_commented::<EndpointConfig>(&mut out, "[community.endpoint]");
+    section::print_commented::<ForeignRepositoryConfig>(&mut out, "[[foreign_repository]]");
+    section::print_commented::<PeerConfig>(&mut out, "[foreign_repository.peer]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
@@ -260,6 +287,7 @@ mod tests {
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         assert_eq!(all.asynchronous.reply_to.len(), 1);
         assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
+        assert_eq!((all.community.len(), all.foreign_repository.len()), (1, 1));
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
         for key in ["network.home_community_id", "network.patient_id_authority", "repository.unique_id"] {
             assert!(keys.contains(&key.to_string()), "{keys:?}");

@@ -1,0 +1,5 @@
+//! Exchange with other communities.
+
+pub mod correlate;
+
+pub use correlate::{Correlation, Correlations};
