@@ -10,8 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
-use crate::config::{Config, RegistryConfig};
+use crate::config::{CommunityConfig, Config, RegistryConfig};
 use crate::model::codes::Vocabulary;
+use crate::model::community::Community;
+use crate::model::identity::TimeToLive;
+use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
@@ -20,10 +23,11 @@ use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
 use crate::server::reviews::ReviewFace;
-use crate::server::soap::{Asynchronous, SoapFace};
+use crate::server::soap::{Asynchronous, Communities, Discovering, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
+use crate::service::gateway::{Correlations, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
@@ -44,6 +48,9 @@ pub struct Rooms {
     pub repository: Option<Repository>,
     /// The index of patients.
     pub mpi: Option<Mpi>,
+    /// Who patients are in other communities, and the directory of these; none: this is no gateway.
+    pub correlations: Option<Correlations>,
+    pub communities: Communities,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -83,8 +90,11 @@ impl Rooms {
             true => Some(index(config, &db, &audit, clock).await?),
             false => None,
         };
+        let (correlations, communities) = correlations(config, &db, &audit, mpi.as_ref())?;
         Ok(Self {
             mpi,
+            correlations,
+            communities,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -94,6 +104,39 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// Correlations of patients with other communities, over the directory as it is configured.
+pub fn correlations(
+    config: &Config,
+    db: &Db,
+    audit: &Audit,
+    mpi: Option<&Mpi>,
+) -> anyhow::Result<(Option<Correlations>, Communities)> {
+    let home = HomeCommunityId::parse(&config.network.home_community_id);
+    let (true, Some(home)) = (config.gateway.enabled, home) else { return Ok((None, Arc::new(Vec::new))) };
+    let directory = config.gateway.directory(
+        &config.communities(),
+        &config.network.home_community_id,
+        &config.network.patient_id_authority,
+        config.network.allow_example_oids,
+    );
+    let (directory, _) = directory.map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("{}", faults.join("; "))
+    })?;
+    let settings = correlate::Settings {
+        authority: config.network.patient_id_authority.clone(),
+        home,
+        time_to_live: TimeToLive::hours(config.discovery.time_to_live_hours),
+        pix_valid: i64::try_from(config.discovery.pix_hours).unwrap_or(24).saturating_mul(3_600_000_000),
+        by_hand: config.discovery.confirm_by_hand,
+    };
+    let correlations = Correlations::new(db.clone(), audit.clone(), mpi.cloned(), settings);
+    correlations.reach().use_directory(&directory.community).context("community")?;
+    let all: Vec<Arc<Community>> =
+        directory.community.iter().filter_map(CommunityConfig::community).map(Arc::new).collect();
+    Ok((Some(correlations), Arc::new(move || all.clone())))
 }
 
 /// How often a database that is away at the start is tried again.
@@ -238,6 +281,7 @@ impl Running {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
             mpi: rooms.mpi.clone(),
+            discovery: discovering(&rooms),
             processing_id: config.hl7v2.processing_id.as_str(),
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
@@ -299,6 +343,13 @@ impl Running {
         self.rooms.db.close().await;
         cut
     }
+}
+
+/// What other communities ask, where this is a gateway with an index.
+fn discovering(rooms: &Rooms) -> Option<Discovering> {
+    let (mpi, correlations) = (rooms.mpi.clone()?, rooms.correlations.clone()?);
+    let responder = Responder::new(mpi, rooms.audit.clone(), correlations);
+    Some(Discovering { responder, communities: rooms.communities.clone() })
 }
 
 /// Ready means the database answers, and the documents are where they were.

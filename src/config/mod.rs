@@ -7,6 +7,7 @@ pub mod asynchronous;
 pub mod audit;
 pub mod community;
 pub mod database;
+pub mod discovery;
 pub mod encryption;
 pub mod env;
 pub mod fault;
@@ -36,6 +37,7 @@ pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
 pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
 pub use database::DatabaseConfig;
+pub use discovery::DiscoveryConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
 pub use gateway::{CommunityFile, GatewayConfig};
@@ -64,6 +66,7 @@ pub struct Config {
     pub mpi: MpiConfig,
     pub hl7v2: Hl7v2Config,
     pub gateway: GatewayConfig,
+    pub discovery: DiscoveryConfig,
     pub community: Vec<CommunityConfig>,
     pub foreign_repository: Vec<ForeignRepositoryConfig>,
     pub database: DatabaseConfig,
@@ -174,6 +177,7 @@ impl Config {
                 "自身のレジストリが無効の場合は必要です",
             ));
         }
+        self.discovery.check(&mut list);
         self.database.check(&mut list);
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
@@ -218,6 +222,7 @@ pub fn example() -> String {
     section::print_commented::<MpiConsumerConfig>(&mut out, "[[mpi.consumer]]");
     section::print::<Hl7v2Config>(&mut out, "[hl7v2]");
     section::print::<GatewayConfig>(&mut out, "[gateway]");
+    section::print::<DiscoveryConfig>(&mut out, "[discovery]");
     section::print_commented::<CommunityConfig>(&mut out, "[[community]]");
     section::print_commented::<EndpointConfig>(&mut out, "[community.endpoint]");
     section::print_commented::<ForeignRepositoryConfig>(&mut out, "[[foreign_repository]]");
@@ -316,6 +321,7 @@ mod tests {
             ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
             ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),
+            ("CHIREN__DISCOVERY__PIX_HOURS", "0", "discovery.pix_hours"),
             ("CHIREN__LIMITS__HEADER_SECONDS", "0", "limits.header_seconds"),
             ("CHIREN__LOG__LEVEL", "loud", "log.level"),
         ];

@@ -41,6 +41,8 @@ pub enum Transaction {
     Iti46,
     Iti47,
     Iti51,
+    Iti55,
+    Iti56,
     Iti57,
     Iti61,
     Iti62,
@@ -89,11 +91,13 @@ pub enum Actor {
     /// With the Patient Identity Source's feeds, the index behind them.
     PatientIdentityManager,
     PatientDemographicsSupplier,
-    /// Ours when we send: ITI-10, ITI-46.
+    /// Ours when we send ITI-10 and ITI-46, and when another network's index tells us (ITI-46).
     PatientIdentityConsumer,
+    /// What other communities ask.
+    RespondingGateway,
 }
 
-use super::namespace::{NS_HL7V3, NS_LCM, NS_QUERY, NS_RMD, NS_XDS};
+use super::namespace::{NS_HL7V3, NS_LCM, NS_QUERY, NS_RMD, NS_XCPD, NS_XDS};
 
 /// A row of the MPI, whose messages are not ebRIM.
 const fn identity(
@@ -270,7 +274,7 @@ pub const CATALOGUE: &[TransactionRow] = &[
         )
     },
     TransactionRow {
-        path: "",
+        path: "/mpi/iti46",
         request_action: "urn:hl7-org:v3:PRPA_IN201302UV02",
         more_requests: &[],
         response_action: "urn:hl7-org:v3:MCCI_IN000002UV01",
@@ -319,6 +323,40 @@ pub const CATALOGUE: &[TransactionRow] = &[
         clause: "ITI TF-2 3.51",
         asynchronous: Some("ITI TF-2 3.51.4.1.2"),
         action_in_content_type: false,
+    },
+    TransactionRow {
+        path: "/xca/iti55",
+        request_action: "urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery",
+        more_requests: &[(
+            "urn:hl7-org:v3:PRPA_IN201305UV02:Deferred:CrossGatewayPatientDiscovery",
+            (NS_HL7V3, "PRPA_IN201305UV02"),
+        )],
+        response_action: "urn:hl7-org:v3:PRPA_IN201306UV02:CrossGatewayPatientDiscovery",
+        request_element: (NS_HL7V3, "PRPA_IN201305UV02"),
+        asynchronous: Some("ITI TF-1 27.2"),
+        ..identity(
+            Transaction::Iti55,
+            "ITI-55",
+            "Cross Gateway Patient Discovery",
+            Wire::Hl7v3,
+            Actor::RespondingGateway,
+            "ITI TF-2 3.55",
+        )
+    },
+    TransactionRow {
+        path: "/xca/iti56",
+        request_action: "urn:ihe:iti:2009:PatientLocationQuery",
+        more_requests: &[],
+        response_action: "urn:ihe:iti:2009:PatientLocationQueryResponse",
+        request_element: (NS_XCPD, "PatientLocationQueryRequest"),
+        ..identity(
+            Transaction::Iti56,
+            "ITI-56",
+            "Patient Location Query",
+            Wire::Hl7v3,
+            Actor::RespondingGateway,
+            "ITI XCPD Health Data Locator 3.56",
+        )
     },
     TransactionRow {
         transaction: Transaction::Iti57,
@@ -437,6 +475,11 @@ pub const CATALOGUE: &[TransactionRow] = &[
 ];
 
 impl TransactionRow {
+    /// Whether its requests may have this action.
+    pub fn has(&self, action: &str) -> bool {
+        self.request_action == action || self.more_requests.iter().any(|(more, _)| *more == action)
+    }
+
     /// The body elements that a request with this action may have.
     pub fn elements(&self, action: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
         let all = std::iter::once((self.request_action, self.request_element));
@@ -445,7 +488,7 @@ impl TransactionRow {
 }
 
 impl Transaction {
-    pub const ALL: [Transaction; 24] = [
+    pub const ALL: [Transaction; 26] = [
         Self::Iti8,
         Self::Iti9,
         Self::Iti10,
@@ -461,6 +504,8 @@ impl Transaction {
         Self::Iti46,
         Self::Iti47,
         Self::Iti51,
+        Self::Iti55,
+        Self::Iti56,
         Self::Iti57,
         Self::Iti61,
         Self::Iti62,
@@ -490,25 +535,25 @@ impl Transaction {
             Self::Iti46 => 12,
             Self::Iti47 => 13,
             Self::Iti51 => 14,
-            Self::Iti57 => 15,
-            Self::Iti61 => 16,
-            Self::Iti62 => 17,
-            Self::Iti78 => 18,
-            Self::Iti83 => 19,
-            Self::Iti86 => 20,
-            Self::Iti92 => 21,
-            Self::Iti104 => 22,
-            Self::Iti119 => 23,
+            Self::Iti55 => 15,
+            Self::Iti56 => 16,
+            Self::Iti57 => 17,
+            Self::Iti61 => 18,
+            Self::Iti62 => 19,
+            Self::Iti78 => 20,
+            Self::Iti83 => 21,
+            Self::Iti86 => 22,
+            Self::Iti92 => 23,
+            Self::Iti104 => 24,
+            Self::Iti119 => 25,
         };
         &CATALOGUE[index]
     }
 
-    /// The transaction we answer to this action. What we only send has no path.
+    /// The transaction we answer to this action. What we only send has no path. Of two with one Action, the first of
+    /// the catalogue: what ITI-46 says is what ITI-44 revises.
     pub fn by_action(action: &str) -> Option<Self> {
-        let asks = |r: &&TransactionRow| {
-            r.request_action == action || r.more_requests.iter().any(|(more, _)| *more == action)
-        };
-        CATALOGUE.iter().filter(|r| !r.path.is_empty()).find(asks).map(|r| r.transaction)
+        CATALOGUE.iter().filter(|r| !r.path.is_empty()).find(|r| r.has(action)).map(|r| r.transaction)
     }
 
     pub fn code(self) -> &'static str {
@@ -524,7 +569,7 @@ mod tests {
     fn every_transaction_has_its_own_row() {
         for t in Transaction::ALL {
             assert_eq!(t.row().transaction, t, "add a row to CATALOGUE for {t:?}, in the order of `row()`");
-            if !t.row().path.is_empty() {
+            if !t.row().path.is_empty() && t != Transaction::Iti46 {
                 assert_eq!(Transaction::by_action(t.row().request_action), Some(t));
             }
         }

@@ -2,6 +2,7 @@
 //! ways, and an answer checked before anybody reads it. ITI TF-2 Appendix V.
 
 mod answer;
+pub mod discover;
 pub mod elsewhere;
 pub mod notify;
 
@@ -28,7 +29,7 @@ use crate::wire::ebxml::retrieve::Content;
 use crate::wire::ebxml::{response, submit};
 use crate::wire::mtom::cid::{self, Reference};
 use crate::wire::mtom::write::{Multipart, soap_type};
-use crate::wire::soap::{SoapResponse, read_response, write_request};
+use crate::wire::soap::{SoapResponse, read_response, write_request, write_request_with};
 use crate::wire::xml::{XmlWriter, tree};
 
 pub use crate::wire::mtom::write::SOAP_TYPE;
@@ -165,6 +166,25 @@ impl Call {
         let message_id = format!("urn:uuid:{}", Uuid::new_v4());
         let envelope = write_request(action, &message_id, client.url(), body);
         Self { transaction, answered_by, message_id: Some(message_id), envelope, documents: vec![] }
+    }
+
+    /// The same for the first request of a transaction, with a header block of its own.
+    pub fn with_header(
+        client: &Client,
+        transaction: Transaction,
+        header: impl FnOnce(&mut XmlWriter<'static>),
+        body: impl FnOnce(&mut XmlWriter<'static>),
+    ) -> Self {
+        let row = transaction.row();
+        let message_id = format!("urn:uuid:{}", Uuid::new_v4());
+        let envelope = write_request_with(row.request_action, &message_id, client.url(), header, body);
+        Self {
+            transaction,
+            answered_by: row.response_action,
+            message_id: Some(message_id),
+            envelope,
+            documents: vec![],
+        }
     }
 
     /// Sends the request and reads the answer whole, its documents into `sink`. A fault is an

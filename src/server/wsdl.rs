@@ -24,8 +24,11 @@ const FILES: &[(&str, &str)] = &[
     ("iti43.wsdl", include_str!("../../wsdl/iti43.wsdl")),
     ("iti44.wsdl", include_str!("../../wsdl/iti44.wsdl")),
     ("iti45.wsdl", include_str!("../../wsdl/iti45.wsdl")),
+    ("iti46.wsdl", include_str!("../../wsdl/iti46.wsdl")),
     ("iti47.wsdl", include_str!("../../wsdl/iti47.wsdl")),
     ("iti51.wsdl", include_str!("../../wsdl/iti51.wsdl")),
+    ("iti55.wsdl", include_str!("../../wsdl/iti55.wsdl")),
+    ("iti56.wsdl", include_str!("../../wsdl/iti56.wsdl")),
     ("iti57.wsdl", include_str!("../../wsdl/iti57.wsdl")),
     ("iti61.wsdl", include_str!("../../wsdl/iti61.wsdl")),
     ("iti62.wsdl", include_str!("../../wsdl/iti62.wsdl")),
@@ -38,6 +41,7 @@ const FILES: &[(&str, &str)] = &[
     ("xml.xsd", include_str!("../../wsdl/xml.xsd")),
     ("XDS.b_DocumentRepository.xsd", include_str!("../../wsdl/XDS.b_DocumentRepository.xsd")),
     ("rmd.xsd", include_str!("../../wsdl/rmd.xsd")),
+    ("xcpd.xsd", include_str!("../../wsdl/xcpd.xsd")),
     ("hl7v3.xsd", include_str!("../../wsdl/hl7v3.xsd")),
 ];
 

@@ -32,6 +32,7 @@ const STEPS: &[Step] = steps! {
     3 "0003_documents",
     4 "0004_outbox",
     5 "0005_mpi",
+    6 "0006_correlation",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

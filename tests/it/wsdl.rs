@@ -66,7 +66,7 @@ async fn every_address_describes_itself_and_every_import_resolves() {
             }
         }
         // Of HL7 v3 one schema names the elements.
-        let least = if address.starts_with("/mpi/") { 2 } else { 3 };
+        let least = if address.starts_with("/xds/") { 3 } else { 2 };
         assert!(seen.len() >= least, "{address} leads only to {seen:?}");
     }
 }

@@ -52,6 +52,16 @@ impl Asynchronous {
         }
     }
 
+    /// Whether answers may be sent to this address.
+    pub fn may_reach(&self, address: &str) -> bool {
+        self.answers.may_reach(address)
+    }
+
+    /// Something waits in the outbox.
+    pub fn wake(&self) {
+        self.outbox.wake();
+    }
+
     /// Lets requests under way come to their answers; how many did not in time.
     pub async fn drain(&self, patience: Duration) -> usize {
         self.tasks.close();

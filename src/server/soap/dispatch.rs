@@ -4,7 +4,10 @@ use roxmltree::Node;
 
 use super::intake::Documents;
 use super::reply::Reply;
-use super::{SoapFace, iti18, iti41, iti42, iti43, iti44, iti45, iti47, iti57, iti61, iti62, iti86};
+use super::{
+    SoapFace, iti18, iti41, iti42, iti43, iti44, iti45, iti46, iti47, iti55, iti56, iti57, iti61, iti62,
+    iti86,
+};
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
@@ -17,7 +20,10 @@ pub enum Asked {
     Retrieve(iti43::Asked),
     Feed(Box<iti44::Asked>),
     Pix(Box<iti45::Asked>),
+    Notice(Box<iti46::Asked>),
     Demographics(Box<iti47::Asked>),
+    Discovery(Box<iti55::Asked>),
+    Location(iti56::Asked),
     Update(iti57::Asked),
     Remove(iti62::Asked),
     RemoveDocuments(iti86::Asked),
@@ -41,6 +47,9 @@ pub fn read(
         Transaction::Iti44 => Asked::Feed(Box::new(iti44::read(body)?)),
         Transaction::Iti45 => Asked::Pix(Box::new(iti45::read(body)?)),
         Transaction::Iti47 => Asked::Demographics(Box::new(iti47::read(body, action)?)),
+        Transaction::Iti46 => Asked::Notice(Box::new(iti46::read(body)?)),
+        Transaction::Iti55 => Asked::Discovery(Box::new(iti55::read(body, action)?)),
+        Transaction::Iti56 => Asked::Location(iti56::read(body)?),
         Transaction::Iti57 => Asked::Update(iti57::read(face, body, false)),
         Transaction::Iti61 => Asked::Register(iti61::read(face, body)),
         Transaction::Iti62 => Asked::Remove(iti62::read(body)),
@@ -68,6 +77,9 @@ pub async fn answer(
         Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
         Asked::Feed(asked) => iti44::answer(face, context, *asked, message_id).await,
         Asked::Pix(asked) => iti45::answer(face, context, *asked, message_id).await,
+        Asked::Notice(asked) => iti46::answer(face, context, *asked, message_id).await,
+        Asked::Discovery(asked) => iti55::answer(face, context, *asked, message_id).await,
+        Asked::Location(asked) => iti56::answer(face, context, asked, message_id).await,
         Asked::Demographics(asked) => iti47::answer(face, context, *asked, message_id).await,
         Asked::Update(asked) => iti57::answer(face, context, asked, message_id).await,
         Asked::Remove(asked) => iti62::answer(face, context, asked, message_id).await,

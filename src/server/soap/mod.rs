@@ -13,7 +13,10 @@ mod iti42;
 mod iti43;
 mod iti44;
 mod iti45;
+mod iti46;
 mod iti47;
+mod iti55;
+mod iti56;
 mod iti57;
 mod iti61;
 mod iti62;
@@ -28,10 +31,12 @@ use std::sync::Arc;
 use http::{Method, Response, StatusCode};
 
 use crate::config::{LimitsConfig, SoapConfig};
+use crate::model::community::Community;
 use crate::model::transaction::{Actor, CATALOGUE, Transaction};
 use crate::server::http::{Handler, Refusal, Refused, Request, RespBody, full, text};
 use crate::server::wsdl;
 use crate::service::audit::Audit;
+use crate::service::gateway::Responder;
 use crate::service::mpi::Mpi;
 use crate::service::registry::Registry;
 use crate::service::repository::Repository;
@@ -51,6 +56,8 @@ pub struct SoapFace {
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
     pub mpi: Option<Mpi>,
+    /// What other communities ask of patients, and tell.
+    pub discovery: Option<Discovering>,
     /// What this gateway is: `P`, `T` or `D` (`hl7v2.processing_id`). Feeds of another kind change nothing.
     pub processing_id: &'static str,
     pub audit: Audit,
@@ -58,6 +65,24 @@ pub struct SoapFace {
     pub soap: SoapConfig,
     /// `None`: answers go back on their connections only.
     pub asynchronous: Option<Asynchronous>,
+}
+
+/// The communities of the directory as it is now.
+pub type Communities = Arc<dyn Fn() -> Vec<Arc<Community>> + Send + Sync>;
+
+/// Discovery of patients between communities.
+#[derive(Clone)]
+pub struct Discovering {
+    pub responder: Responder,
+    pub communities: Communities,
+}
+
+/// The gateway, of which a face without one has no addresses.
+fn discovering(face: &SoapFace) -> Result<&Discovering, crate::model::error::Fault> {
+    face.discovery.as_ref().ok_or_else(|| {
+        crate::model::error::Fault::sender("discovery of patients is switched off in this gateway")
+            .subcode("wsa:ActionNotSupported")
+    })
 }
 
 /// Which transactions an address takes.

@@ -21,6 +21,7 @@ use crate::server::http::{GuardedBody, Request, RespBody};
 use crate::server::metrics::Outcome as Counted;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
+use crate::wire::hl7v3::xcpd;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::soap;
 use crate::wire::xml::tree::{self, TreeFault};
@@ -147,7 +148,9 @@ impl SoapFace {
         };
         let doc = tree::parse(&intake.envelope).map_err(malformed)?;
         let ignore = self.soap.security_header == SecurityHeader::Ignore;
-        let understood = move |header: Node<'_, '_>| ignore && tree::is(header, NS_WSSE, "Security");
+        let understood = move |header: Node<'_, '_>| {
+            ignore && tree::is(header, NS_WSSE, "Security") || xcpd::understands(header)
+        };
         let envelope = soap::read(&doc, &understood).map_err(|e| {
             let (fault, relates_to) = *e;
             Refused { fault, relates_to, transaction: None }
@@ -181,8 +184,13 @@ impl SoapFace {
 
     fn transaction(&self, endpoint: Endpoint, action: &str) -> Result<Transaction, Fault> {
         let unsupported = |why: String| Fault::sender(why).subcode("wsa:ActionNotSupported");
-        let transaction = Transaction::by_action(action)
-            .ok_or_else(|| unsupported(format!("wsa:Action '{}' is not known here", clip(action))))?;
+        // An address of one transaction decides which of two with one Action is meant.
+        let own = match endpoint {
+            Endpoint::One(only) if only.row().has(action) => Some(only),
+            _ => Transaction::by_action(action),
+        };
+        let transaction =
+            own.ok_or_else(|| unsupported(format!("wsa:Action '{}' is not known here", clip(action))))?;
         if !endpoint.takes(transaction) {
             return Err(unsupported(format!(
                 "wsa:Action '{action}' is {}, which is not served at this address; it is served at {}",
@@ -195,8 +203,8 @@ impl SoapFace {
             crate::model::transaction::Actor::DocumentRepository => self.repository.is_some(),
             crate::model::transaction::Actor::PatientIdentityManager
             | crate::model::transaction::Actor::PatientDemographicsSupplier => self.mpi.is_some(),
-            // What we only send.
-            crate::model::transaction::Actor::PatientIdentityConsumer => false,
+            crate::model::transaction::Actor::PatientIdentityConsumer
+            | crate::model::transaction::Actor::RespondingGateway => self.discovery.is_some(),
         };
         if !enabled {
             return Err(unsupported(format!("{} is switched off in this gateway", transaction.code())));

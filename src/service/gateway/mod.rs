@@ -1,5 +1,7 @@
 //! Exchange with other communities.
 
 pub mod correlate;
+pub mod respond;
 
-pub use correlate::{Correlation, Correlations};
+pub use correlate::{Correlated, Correlation, Correlations};
+pub use respond::Responder;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::admit;
 use super::search::{candidates, load, near, percent, persons_of, stored};
-use super::{FoundPatient, Mpi, Refusal};
+use super::{FoundPatient, Mpi, Refusal, number};
 use crate::matching::levels::is_same;
 use crate::matching::{Candidate, Features, Field, Judgement, Level, Model, Outcome, Ranked, Subject};
 use crate::model::identity::{Demographics, Discovery, DomainId, Sent, Source, Trouble, Update, Wanted};
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
-use crate::store::mpi::identity;
+use crate::store::mpi::{identity, person};
 
 /// What is known of somebody described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,28 @@ impl Mpi {
         let said = admit::sent(&sent(&discovery.described));
         refused.extend(said.into_iter().filter(|e| e.trouble != Trouble::BadValue));
         if refused.is_empty() { Ok(known) } else { Err(Refusal::Identity(refused)) }
+    }
+
+    /// Who has an id of the network, with what is known of them; none if it is nobody's (any more).
+    pub async fn known(&self, value: &str) -> Result<Option<FoundPatient>, Refusal> {
+        let (value, network) = (value.to_owned(), self.settings.domains.network().oid.clone());
+        self.db
+            .snapshot(move |tx| {
+                let (value, network) = (value.clone(), network.clone());
+                Box::pin(async move {
+                    let person = person::by_value(tx, &value).await?.filter(|p| p.replaced_by.is_none());
+                    let Some(person) = person else { return Ok(None) };
+                    let found = load(tx, &[(person.key, 100)], &[], &network).await?;
+                    Ok(found.into_iter().next().map(|(_, patient)| patient))
+                })
+            })
+            .await
+            .map_err(|e: DbError| Refusal::Error(database(e)))
+    }
+
+    /// A question as a record may keep it: without what could be a 個人番号.
+    pub fn recordable(&self, query: &str) -> String {
+        String::from_utf8_lossy(&number::struck(query.as_bytes(), &[])).into_owned()
     }
 
     /// Whether two descriptions are certainly of one person, by the index's own measure.

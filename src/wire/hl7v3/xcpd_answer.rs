@@ -42,8 +42,10 @@ pub enum Said<'a> {
     Matches(&'a [Match<'a>]),
     /// With this the answer may be another.
     Wanted(&'a [Wanted]),
-    /// No answer; the question is at fault if it was not understood.
+    /// No answer.
     Unable(Unable, &'a [Problem]),
+    /// The question is not one.
+    Refused(&'a [Problem]),
 }
 
 /// Writes the answer of the community `home` to `header`.
@@ -59,6 +61,7 @@ pub fn write(
         Said::Matches([]) => (Ack::Accept, QueryAck::NothingFound, &[][..]),
         Said::Matches(_) | Said::Wanted(_) => (Ack::Accept, QueryAck::Found, &[][..]),
         Said::Unable(_, details) => (Ack::Error, QueryAck::Error, *details),
+        Said::Refused(details) => (Ack::Error, QueryAck::QueryError, *details),
     };
     transmission::open_answer(w, ANSWER, header, own);
     transmission::acknowledge(w, ack.code(), header, details);
@@ -76,7 +79,11 @@ pub fn write(
             }
             w.close().close();
         }
-        Said::Unable(why, _) => {
+        Said::Unable(..) | Said::Refused(_) => {
+            let why = match said {
+                Said::Unable(why, _) => *why,
+                _ => Unable::NotAvailable,
+            };
             issue(w);
             w.open("mitigatedBy").attr("typeCode", "MITGT");
             w.open("detectedIssueManagement").attr("classCode", "ACT").attr("moodCode", "EVN");
