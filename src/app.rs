@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
-use crate::config::{Config, RegistryConfig};
+use crate::config::{Config, Fault, RegistryConfig};
 use crate::model::codes::Vocabulary;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
@@ -24,6 +24,7 @@ use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
+use crate::service::gateway::{self, Correlations, Directory, Gateway};
 use crate::service::mpi::{self, Domains, Mpi, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
@@ -44,6 +45,8 @@ pub struct Rooms {
     pub repository: Option<Repository>,
     /// The index of patients.
     pub mpi: Option<Mpi>,
+    /// Towards other communities.
+    pub gateway: Option<Gateway>,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -83,8 +86,13 @@ impl Rooms {
             true => Some(index(config, &db, &audit, clock).await?),
             false => None,
         };
+        let gateway = match config.gateway.enabled {
+            true => Some(communities(config, registry.clone(), repository.clone())?),
+            false => None,
+        };
         Ok(Self {
             mpi,
+            gateway,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -94,6 +102,25 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// The gateway over what this program is.
+fn communities(
+    config: &Config,
+    registry: Option<Registry>,
+    repository: Option<Repository>,
+) -> anyhow::Result<Gateway> {
+    let directory = Directory::open(config).map_err(|faults| {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })?;
+    let settings = gateway::Settings {
+        home: config.network.home_community_id.as_str().into(),
+        deadline: Duration::from_millis(config.gateway.deadline_ms),
+        retrieve_deadline: Duration::from_millis(config.gateway.retrieve_deadline_ms),
+    };
+    let correlations = Correlations::new(&config.network.patient_id_authority);
+    Ok(Gateway::new(settings, directory, correlations, registry, repository))
 }
 
 /// How often a database that is away at the start is tried again.
@@ -221,6 +248,7 @@ pub struct Running {
     sweeper: Option<JoinHandle<()>>,
     postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
+    directory: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
@@ -238,6 +266,7 @@ impl Running {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
             mpi: rooms.mpi.clone(),
+            gateway: rooms.gateway.clone(),
             processing_id: config.hl7v2.processing_id.as_str(),
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
@@ -268,8 +297,29 @@ impl Running {
         });
         let postman = tokio::spawn(deliver(rooms.clone(), clock.clone(), stop.clone()));
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
+        let directory =
+            rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
         let drain = config.limits.drain();
-        Ok(Self { rooms, listening, asynchronous, sweeper, postman, fault_records, clock, stop, drain })
+        Ok(Self {
+            rooms,
+            listening,
+            asynchronous,
+            sweeper,
+            postman,
+            fault_records,
+            directory,
+            clock,
+            stop,
+            drain,
+        })
+    }
+
+    /// Reads certificates and the directory of communities anew; what is faulty stays as it was.
+    pub fn reload(&self) {
+        self.listening.reload_certificates();
+        if let Some(gateway) = &self.rooms.gateway {
+            told(gateway.directory().reload(true));
+        }
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
@@ -295,6 +345,9 @@ impl Running {
             let _ = sweeper.await;
         }
         let _ = self.fault_records.await;
+        if let Some(directory) = self.directory {
+            let _ = directory.await;
+        }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;
         cut
@@ -332,6 +385,26 @@ fn figures(db: &Db) -> impl Fn() -> metrics::Database + Send + Sync + 'static {
     move || {
         let DbStatus { queued, commits, writes, connections, idle } = db.status();
         metrics::Database { writes_waiting: queued, writes, commits, connections, idle }
+    }
+}
+
+/// Looks whether the directory of communities has changed.
+async fn watch(directory: Directory, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(directory.look_every())).await.is_some() {
+        if let Some(read) = directory.look() {
+            told(read);
+        }
+    }
+}
+
+fn told(read: Result<usize, Vec<Fault>>) {
+    match read {
+        Ok(communities) => info!(communities, "directory of communities read"),
+        Err(faults) => {
+            for fault in faults.iter().filter(|f| f.refuses()) {
+                warn!(%fault, "directory of communities not read; the one before stays in force");
+            }
+        }
     }
 }
 

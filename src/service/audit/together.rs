@@ -136,6 +136,7 @@ mod tests {
             query: None,
             errors: vec![],
             repeated: None,
+            sent_to: None,
         })
         .unwrap()
     }
