@@ -288,7 +288,15 @@ impl Running {
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
         let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
-        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews };
+        let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
+        let metrics = match (metrics, communities.clone()) {
+            (Some(metrics), Some(directory)) => {
+                Some(metrics.with_communities(move || directory.scoreboard()))
+            }
+            (metrics, _) => metrics,
+        };
+        let faces =
+            Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, communities };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);

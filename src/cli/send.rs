@@ -33,6 +33,8 @@ Examples:
   chiren send iti41 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --file letter.pdf
   chiren send iti18 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO'
   chiren send iti43 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1 -o out.pdf
+  chiren send iti38 --url http://127.0.0.1:8080 --home urn:oid:2.999.392.7 --patient '1001^^^&2.999.392.7.2&ISO'
+  chiren send iti39 --url http://127.0.0.1:8080 --home urn:oid:2.999.392.7 --repository 2.999.392.7.3 --document 2.25.1 -o out.pdf
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --title 訂正
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --status deprecated
   chiren send iti61 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --repository 2.999.392.1.2.1
@@ -64,6 +66,10 @@ enum What {
     /// Patient Demographics Query (HL7 v2 over MLLP): who is called, was born, lives so
     #[command(alias = "pdq")]
     Iti21(Box<mllp::Demographic>),
+    /// Cross Gateway Query: find documents of another community, as its gateway is asked
+    Iti38(query::Arguments),
+    /// Cross Gateway Retrieve: fetch documents of another community
+    Iti39(retrieve::Arguments),
     /// Provide and Register Document Set-b: publish a document
     Iti41(Box<provide::Iti41>),
     /// Register Document Set-b: register the metadata of a document that a repository has
@@ -116,7 +122,9 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
             What::Iti45(arguments) => v3::pix(arguments, language).await,
             What::Iti47(arguments) => v3::demographics(arguments, language).await,
             What::Iti51(arguments) => query::run(arguments, Transaction::Iti51, language).await,
-            What::Iti43(arguments) => retrieve::run(arguments, language).await,
+            What::Iti38(arguments) => query::run(arguments, Transaction::Iti38, language).await,
+            What::Iti39(arguments) => retrieve::run(arguments, Transaction::Iti39, language).await,
+            What::Iti43(arguments) => retrieve::run(arguments, Transaction::Iti43, language).await,
             What::Iti57(arguments) => update::run(arguments, Transaction::Iti57, language).await,
             What::Iti61(arguments) => on_demand::run(arguments, language).await,
             What::Iti62(arguments) => remove::run(arguments, language).await,

@@ -266,7 +266,7 @@ impl AdhocQueryRequest {
     pub fn about(&self, patient: &Cx<'_>) -> Self {
         let mut other = self.clone();
         for slot in other.slots.iter_mut().filter(|s| PATIENT.contains(&s.name.as_str())) {
-            slot.values = vec![format!("'{}'", patient.to_string().replace('\'', "''"))];
+            slot.values = vec![values::quote(&patient.to_string())];
         }
         other
     }

@@ -5,6 +5,7 @@ mod breaker;
 pub mod correlate;
 pub mod directory;
 pub mod line;
+mod probe;
 mod query;
 mod retrieve;
 mod status;
@@ -12,6 +13,7 @@ pub mod trouble;
 
 pub use correlate::{Correlation, Correlations};
 pub use directory::Directory;
+pub use probe::{Oddity, Probe, Verdict, probe};
 pub use query::Gathered;
 pub use retrieve::{Delivery, Incoming, Piece, Promised};
 pub use status::{BreakerState, Scoreboard, Standing};
