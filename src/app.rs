@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
-use crate::config::{CommunityConfig, Config, RegistryConfig};
+use crate::config::{Config, Fault, RegistryConfig};
 use crate::model::codes::Vocabulary;
-use crate::model::community::Community;
 use crate::model::identity::TimeToLive;
 use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
@@ -23,11 +22,11 @@ use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
 use crate::server::reviews::ReviewFace;
-use crate::server::soap::{Asynchronous, Communities, Discovering, SoapFace};
+use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
-use crate::service::gateway::{Correlations, Responder, correlate};
+use crate::service::gateway::{self, Correlations, Directory, Gateway, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
@@ -48,9 +47,10 @@ pub struct Rooms {
     pub repository: Option<Repository>,
     /// The index of patients.
     pub mpi: Option<Mpi>,
-    /// Who patients are in other communities, and the directory of these; none: this is no gateway.
+    /// Towards other communities.
+    pub gateway: Option<Gateway>,
+    /// Who patients are in other communities.
     pub correlations: Option<Correlations>,
-    pub communities: Communities,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -90,11 +90,20 @@ impl Rooms {
             true => Some(index(config, &db, &audit, clock).await?),
             false => None,
         };
-        let (correlations, communities) = correlations(config, &db, &audit, mpi.as_ref())?;
+        let (gateway, correlations) = match config.gateway.enabled {
+            true => {
+                let directory = directory(config)?;
+                let correlations = correlations(config, &db, &audit, mpi.as_ref(), &directory)?;
+                let gateway =
+                    communities(config, directory, correlations.clone(), registry.clone(), repository.clone());
+                (Some(gateway), Some(correlations))
+            }
+            false => (None, None),
+        };
         Ok(Self {
             mpi,
+            gateway,
             correlations,
-            communities,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -106,37 +115,47 @@ impl Rooms {
     }
 }
 
-/// Correlations of patients with other communities, over the directory as it is configured.
+/// The directory of a configuration.
+pub fn directory(config: &Config) -> anyhow::Result<Directory> {
+    Directory::open(config).map_err(|faults| {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })
+}
+
+/// Who patients are in the communities of a directory.
 pub fn correlations(
     config: &Config,
     db: &Db,
     audit: &Audit,
     mpi: Option<&Mpi>,
-) -> anyhow::Result<(Option<Correlations>, Communities)> {
+    directory: &Directory,
+) -> anyhow::Result<Correlations> {
     let home = HomeCommunityId::parse(&config.network.home_community_id);
-    let (true, Some(home)) = (config.gateway.enabled, home) else { return Ok((None, Arc::new(Vec::new))) };
-    let directory = config.gateway.directory(
-        &config.communities(),
-        &config.network.home_community_id,
-        &config.network.patient_id_authority,
-        config.network.allow_example_oids,
-    );
-    let (directory, _) = directory.map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        anyhow!("{}", faults.join("; "))
-    })?;
     let settings = correlate::Settings {
         authority: config.network.patient_id_authority.clone(),
-        home,
+        home: home.ok_or_else(|| anyhow!("network.home_community_id is not of the form urn:oid:…"))?,
         time_to_live: TimeToLive::hours(config.discovery.time_to_live_hours),
         pix_valid: i64::try_from(config.discovery.pix_hours).unwrap_or(24).saturating_mul(3_600_000_000),
         by_hand: config.discovery.confirm_by_hand,
     };
-    let correlations = Correlations::new(db.clone(), audit.clone(), mpi.cloned(), settings);
-    correlations.reach().use_directory(&directory.community).context("community")?;
-    let all: Vec<Arc<Community>> =
-        directory.community.iter().filter_map(CommunityConfig::community).map(Arc::new).collect();
-    Ok((Some(correlations), Arc::new(move || all.clone())))
+    Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), settings))
+}
+
+/// The gateway over what this program is.
+fn communities(
+    config: &Config,
+    directory: Directory,
+    correlations: Correlations,
+    registry: Option<Registry>,
+    repository: Option<Repository>,
+) -> Gateway {
+    let settings = gateway::Settings {
+        home: config.network.home_community_id.as_str().into(),
+        deadline: Duration::from_millis(config.gateway.deadline_ms),
+        retrieve_deadline: Duration::from_millis(config.gateway.retrieve_deadline_ms),
+    };
+    Gateway::new(settings, directory, correlations, registry, repository)
 }
 
 /// How often a database that is away at the start is tried again.
@@ -264,6 +283,7 @@ pub struct Running {
     sweeper: Option<JoinHandle<()>>,
     postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
+    directory: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
@@ -281,7 +301,8 @@ impl Running {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
             mpi: rooms.mpi.clone(),
-            discovery: discovering(&rooms),
+            discovery: responder(&rooms),
+            gateway: rooms.gateway.clone(),
             processing_id: config.hl7v2.processing_id.as_str(),
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
@@ -303,7 +324,15 @@ impl Running {
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
         let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
-        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews };
+        let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
+        let metrics = match (metrics, communities.clone()) {
+            (Some(metrics), Some(directory)) => {
+                Some(metrics.with_communities(move || directory.scoreboard()))
+            }
+            (metrics, _) => metrics,
+        };
+        let faces =
+            Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, communities };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
@@ -312,8 +341,29 @@ impl Running {
         });
         let postman = tokio::spawn(deliver(rooms.clone(), clock.clone(), stop.clone()));
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
+        let directory =
+            rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
         let drain = config.limits.drain();
-        Ok(Self { rooms, listening, asynchronous, sweeper, postman, fault_records, clock, stop, drain })
+        Ok(Self {
+            rooms,
+            listening,
+            asynchronous,
+            sweeper,
+            postman,
+            fault_records,
+            directory,
+            clock,
+            stop,
+            drain,
+        })
+    }
+
+    /// Reads certificates and the directory of communities anew; what is faulty stays as it was.
+    pub fn reload(&self) {
+        self.listening.reload_certificates();
+        if let Some(gateway) = &self.rooms.gateway {
+            told(gateway.directory().reload(true));
+        }
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
@@ -339,6 +389,9 @@ impl Running {
             let _ = sweeper.await;
         }
         let _ = self.fault_records.await;
+        if let Some(directory) = self.directory {
+            let _ = directory.await;
+        }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;
         cut
@@ -346,10 +399,8 @@ impl Running {
 }
 
 /// What other communities ask, where this is a gateway with an index.
-fn discovering(rooms: &Rooms) -> Option<Discovering> {
-    let (mpi, correlations) = (rooms.mpi.clone()?, rooms.correlations.clone()?);
-    let responder = Responder::new(mpi, rooms.audit.clone(), correlations);
-    Some(Discovering { responder, communities: rooms.communities.clone() })
+fn responder(rooms: &Rooms) -> Option<Responder> {
+    Some(Responder::new(rooms.mpi.clone()?, rooms.audit.clone(), rooms.correlations.clone()?))
 }
 
 /// Ready means the database answers, and the documents are where they were.
@@ -383,6 +434,26 @@ fn figures(db: &Db) -> impl Fn() -> metrics::Database + Send + Sync + 'static {
     move || {
         let DbStatus { queued, commits, writes, connections, idle } = db.status();
         metrics::Database { writes_waiting: queued, writes, commits, connections, idle }
+    }
+}
+
+/// Looks whether the directory of communities has changed.
+async fn watch(directory: Directory, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(directory.look_every())).await.is_some() {
+        if let Some(read) = directory.look() {
+            told(read);
+        }
+    }
+}
+
+fn told(read: Result<usize, Vec<Fault>>) {
+    match read {
+        Ok(communities) => info!(communities, "directory of communities read"),
+        Err(faults) => {
+            for fault in faults.iter().filter(|f| f.refuses()) {
+                warn!(%fault, "directory of communities not read; the one before stays in force");
+            }
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 //! Needs no configuration and leaves nothing behind unless asked to.
 
 mod certificates;
-mod folder;
+pub(super) mod folder;
 mod guide;
-mod seed;
+pub(super) mod seed;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use crate::config::{
 };
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
-use crate::synthetic::{Hospital, NETWORK_OID, Network, PATIENT_AUTHORITY, REPOSITORY_OID};
+use crate::synthetic::{Hospital, Network};
 
 pub const EXAMPLES: &str = "Everything is invented: hospitals, patients, documents, and OIDs of the example arc 2.999. Only this machine
 can reach it. Ctrl-C or SIGTERM ends it.
@@ -140,12 +140,12 @@ async fn show(
     Ok(())
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Ports {
-    soap: u16,
-    tls: u16,
-    ops: u16,
-    mllp: u16,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ports {
+    pub soap: u16,
+    pub tls: u16,
+    pub ops: u16,
+    pub mllp: u16,
 }
 
 struct Options {
@@ -217,7 +217,14 @@ impl<'f> Demo<'f> {
             return Ok(());
         }
         let shown = seed::example(&self.network, self.state.documents);
-        let seed = Seed { network: self.network.clone(), count: self.state.documents, clock, shown, ready };
+        let seed = Seed {
+            network: self.network.clone(),
+            count: self.state.documents,
+            clock,
+            index: true,
+            shown,
+            ready,
+        };
         seed.run(&self.running.rooms).await
     }
 
@@ -263,7 +270,7 @@ const OPS: &str = "ops";
 const MLLP: &str = "mllp";
 
 /// The configuration of a demonstration; written into its folder as one to begin from.
-fn config(
+pub(super) fn config(
     folder: &Folder,
     certificates: Option<&Certificates>,
     ports: Ports,
@@ -295,19 +302,21 @@ fn config(
     Ok(Config {
         network: NetworkConfig {
             name: "demo".to_owned(),
-            home_community_id: format!("urn:oid:{NETWORK_OID}"),
-            patient_id_authority: PATIENT_AUTHORITY.to_owned(),
+            home_community_id: format!("urn:oid:{}", network.oid()),
+            patient_id_authority: network.patient_authority(),
             allow_example_oids: true,
         },
         listener: listeners,
         repository: RepositoryConfig {
-            unique_id: REPOSITORY_OID.to_owned(),
+            unique_id: network.repository_id(),
             documents: folder.file("documents"),
             on_demand: OnDemandConfig { persist: true },
             ..RepositoryConfig::default()
         },
         mpi: MpiConfig {
             enabled: true,
+            // The network's own system is what seeds it.
+            accept_network_ids: true,
             domain: network.hospitals.iter().zip(NAMESPACES).map(domain).collect(),
             ..MpiConfig::default()
         },

@@ -6,6 +6,7 @@
 mod backup;
 mod bench;
 mod check;
+mod community;
 mod demo;
 mod documents;
 mod export;
@@ -79,7 +80,7 @@ impl From<Lang> for Language {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates anew
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates and communities anew
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Arguments),
 
@@ -141,6 +142,10 @@ enum Command {
     /// See and correct the index of patients; review, import
     #[command(after_help = mpi::EXAMPLES)]
     Mpi(mpi::Arguments),
+
+    /// See how other networks do, and try the way to one
+    #[command(after_help = community::EXAMPLES)]
+    Community(community::Arguments),
 
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
@@ -230,6 +235,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, lang),
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
+        Command::Community(arguments) => community::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -61,6 +61,9 @@ pub struct AuditEvent {
     /// SOAP faults of one kind by one peer are recorded together: how many, when there is more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<Repeated>,
+    /// The address it was sent to, of a transaction of ours on behalf of the caller; absent where we were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<String>,
 }
 
 /// Requests that share a record. Every one counts in exactly one record.

@@ -19,6 +19,8 @@ const FILES: &[(&str, &str)] = &[
     ("pixv3.wsdl", include_str!("../../wsdl/pixv3.wsdl")),
     ("pdqv3.wsdl", include_str!("../../wsdl/pdqv3.wsdl")),
     ("iti18.wsdl", include_str!("../../wsdl/iti18.wsdl")),
+    ("iti38.wsdl", include_str!("../../wsdl/iti38.wsdl")),
+    ("iti39.wsdl", include_str!("../../wsdl/iti39.wsdl")),
     ("iti41.wsdl", include_str!("../../wsdl/iti41.wsdl")),
     ("iti42.wsdl", include_str!("../../wsdl/iti42.wsdl")),
     ("iti43.wsdl", include_str!("../../wsdl/iti43.wsdl")),

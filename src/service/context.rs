@@ -76,6 +76,22 @@ impl Context {
             query: subject.query,
             errors: subject.errors,
             repeated: None,
+            sent_to: None,
+        }
+    }
+
+    /// The same of a transaction that we sent to `address` on behalf of this request.
+    pub fn audit_sent(
+        &self,
+        transaction: Transaction,
+        address: &str,
+        outcome: Outcome,
+        subject: Subject,
+    ) -> AuditEvent {
+        AuditEvent {
+            transaction: transaction.code().to_owned(),
+            sent_to: Some(address.to_owned()),
+            ..self.audit(outcome, subject)
         }
     }
 }
@@ -103,6 +119,15 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Patients that an answer shows, each once.
+    pub fn show(&mut self, patients: Vec<String>) {
+        for patient in patients {
+            if !self.patients.contains(&patient) {
+                self.patients.push(patient);
+            }
+        }
+    }
+
     pub fn with_errors(mut self, errors: &[RegistryError]) -> Self {
         self.errors = errors.iter().filter(|e| e.is_error()).map(|e| e.code.as_str().to_owned()).collect();
         self

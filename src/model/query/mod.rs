@@ -14,6 +14,8 @@ pub use params::{Param, QUERIES, QueryRow, ValueKind};
 pub use read::QueryProblems;
 pub use view::{DocumentAvailability, MetadataLevel, View};
 
+use super::ebrim::Slot;
+use super::hl7types::Cx;
 use super::metadata::{AssociationType, AtRest, AvailabilityStatus, CorruptBody, EntryType, MetadataObject};
 
 /// Names of the stored queries.
@@ -243,6 +245,31 @@ pub struct QueryRequest {
     /// `AdhocQuery/@home`.
     pub home: Option<String>,
     pub view: View,
+}
+
+/// An `AdhocQueryRequest` as it stands on the wire: what a gateway passes on, parameters it does not know included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdhocQueryRequest {
+    pub return_type: ReturnType,
+    /// `AdhocQuery/@id`.
+    pub id: String,
+    pub home: Option<String>,
+    pub slots: Vec<Slot>,
+}
+
+/// The parameters that name the patient of a query (ITI TF-2 3.18.4.1.2.3.7).
+const PATIENT: [&str; 4] =
+    ["$XDSDocumentEntryPatientId", "$XDSSubmissionSetPatientId", "$XDSFolderPatientId", "$patientId"];
+
+impl AdhocQueryRequest {
+    /// The same about `patient`, whose id in another community this is (ITI TF-2 3.38.4.1.2).
+    pub fn about(&self, patient: &Cx<'_>) -> Self {
+        let mut other = self.clone();
+        for slot in other.slots.iter_mut().filter(|s| PATIENT.contains(&s.name.as_str())) {
+            slot.values = vec![values::quote(&patient.to_string())];
+        }
+        other
+    }
 }
 
 /// An object named and not shown.

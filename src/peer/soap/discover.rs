@@ -109,7 +109,9 @@ impl Question {
                 xcpd::write_time_to_live(w, time);
             }
         };
-        Call::with_header(client, self.transaction, header, |w| {
+        let row = self.transaction.row();
+        let actions = (row.request_action, row.response_action);
+        Call::with_header(client, self.transaction, actions, header, |w| {
             w.raw(&self.body);
         })
     }

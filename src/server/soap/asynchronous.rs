@@ -80,6 +80,15 @@ fn only_anonymous(name: &str, found: &str) -> Fault {
     .subcode("wsa:OnlyAnonymousAddressSupported")
 }
 
+/// Documents that pass through cannot wait in the outbox.
+pub(super) fn passing() -> Fault {
+    Fault::sender(format!(
+        "documents of other communities are given on the connection they are asked on; wsa:ReplyTo must be \
+         {WSA_ANONYMOUS} here"
+    ))
+    .subcode("wsa:OnlyAnonymousAddressSupported")
+}
+
 impl SoapFace {
     /// Where the answer goes: back on the connection (`None`), or to an address that must be allowed. An address
     /// to call back is a way to make us call anybody.
@@ -205,6 +214,8 @@ impl SoapFace {
 
 fn outbox_row(context: &Context, to: &Elsewhere, body: Body) -> Result<OutboxRow, Error> {
     let (envelope, documents) = match body {
+        // Such requests are refused as they come.
+        Body::Passing(_) => return Err(Error::Internal(anyhow::anyhow!("documents passing through"))),
         Body::Envelope(envelope) => (envelope, vec![]),
         Body::WithDocuments(Included { envelope, multipart, documents }) => {
             let document = |(n, (mime_type, reader)): (usize, (String, BlobReader))| Document {

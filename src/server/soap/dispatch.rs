@@ -5,16 +5,21 @@ use roxmltree::Node;
 use super::intake::Documents;
 use super::reply::Reply;
 use super::{
-    SoapFace, iti18, iti41, iti42, iti43, iti44, iti45, iti46, iti47, iti55, iti56, iti57, iti61, iti62,
-    iti86,
+    Endpoint, SoapFace, initiating, iti18, iti38, iti39, iti41, iti42, iti43, iti44, iti45, iti46, iti47, iti55,
+    iti56, iti57, iti61, iti62, iti86,
 };
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
+use crate::wire::soap::SoapRequest;
 
 /// A request in model values: nothing of the XML is left.
 pub enum Asked {
     Query(iti18::Asked),
+    CrossQuery(iti18::Asked),
+    CrossRetrieve(iti43::Asked),
+    QueryAll(initiating::Query),
+    RetrieveAll(iti43::Asked),
     Provide(iti41::Asked),
     Register(iti42::Asked),
     Retrieve(iti43::Asked),
@@ -33,12 +38,21 @@ pub enum Asked {
 /// message of the transaction at all is a fault.
 pub fn read(
     face: &SoapFace,
+    endpoint: Endpoint,
     transaction: Transaction,
-    action: &str,
-    body: Node<'_, '_>,
+    envelope: &SoapRequest<'_, '_>,
     documents: Documents,
 ) -> Result<Asked, Fault> {
+    let (body, action): (Node<'_, '_>, &str) = (envelope.body, &envelope.action);
     Ok(match transaction {
+        Transaction::Iti18 if matches!(endpoint, Endpoint::Initiating(_)) => {
+            Asked::QueryAll(initiating::read(body))
+        }
+        Transaction::Iti43 if matches!(endpoint, Endpoint::Initiating(_)) => {
+            Asked::RetrieveAll(iti43::read(face, body))
+        }
+        Transaction::Iti38 => Asked::CrossQuery(iti18::read(body, false)),
+        Transaction::Iti39 => Asked::CrossRetrieve(iti43::read(face, body)),
         Transaction::Iti18 => Asked::Query(iti18::read(body, false)),
         Transaction::Iti51 => Asked::Query(iti18::read(body, true)),
         Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
@@ -71,6 +85,10 @@ pub async fn answer(
     mtom: bool,
 ) -> Result<Reply, Fault> {
     match asked {
+        Asked::CrossQuery(asked) => iti38::answer(face, context, asked, message_id).await,
+        Asked::CrossRetrieve(asked) => iti39::answer(face, context, asked, message_id, mtom).await,
+        Asked::QueryAll(asked) => initiating::query(face, context, asked, message_id).await,
+        Asked::RetrieveAll(asked) => initiating::retrieve(face, context, asked, message_id, mtom).await,
         Asked::Query(asked) => iti18::answer(face, context, asked, message_id).await,
         Asked::Provide(asked) => iti41::answer(face, context, asked, message_id).await,
         Asked::Register(asked) => iti42::answer(face, context, asked, message_id).await,

@@ -5,7 +5,7 @@ use roxmltree::Node;
 
 use super::hl7v3::{Ended, unheard};
 use super::reply::Reply;
-use super::{Discovering, SoapFace, discovering, iti44};
+use super::{SoapFace, iti44, responder};
 use crate::model::error::Fault;
 use crate::model::identity::{DomainId, Feed};
 use crate::server::metrics::Outcome;
@@ -30,7 +30,7 @@ pub async fn answer(
     asked: Asked,
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
-    let Discovering { responder, communities } = discovering(face)?;
+    let responder = responder(face)?;
     let Read { header, message, paths } = match asked.0 {
         Ok(read) => read,
         Err(refused) => {
@@ -50,7 +50,7 @@ pub async fn answer(
     };
     let organization = header.sender.organization.as_ref().and_then(|o| o.root.as_deref());
     let sender: Vec<&str> = header.sender.id.root.as_deref().into_iter().chain(organization).collect();
-    let (ended, audited) = match responder.correlations().heard(context, &sender, ids, &communities()).await {
+    let (ended, audited) = match responder.correlations().heard(context, &sender, ids).await {
         Ok(()) => {
             let ended = Ended { ack: Ack::Accept, details: vec![], outcome: Outcome::Success };
             (ended, Audited::Apart)

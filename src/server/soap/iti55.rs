@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::hl7v3::{ii, own, unheard};
 use super::iti44;
 use super::reply::{Body, Reply};
-use super::{Discovering, SoapFace, discovering};
+use super::{SoapFace, responder};
 use crate::model::addressing::{Elsewhere, FaultsTo};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::Fault;
@@ -16,6 +16,7 @@ use crate::server::metrics::Outcome;
 use crate::service::answers;
 use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
+use crate::service::gateway::Responder;
 use crate::service::gateway::respond::{Answer, Asker, Told};
 use crate::wire::hl7v3::ack::Ack;
 use crate::wire::hl7v3::xcpd::{self, Read};
@@ -44,7 +45,7 @@ pub async fn answer(
     asked: Asked,
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
-    let discovering = discovering(face)?;
+    let responder = responder(face)?;
     let Asked { read, time_to_live, deferred } = asked;
     let read = match read {
         Ok(read) => read,
@@ -56,7 +57,7 @@ pub async fn answer(
             }
             let said = Said::Refused(&problems);
             let query = query.unwrap_or_default();
-            let envelope = written(context, message_id, discovering, &header, &query, &said, None);
+            let envelope = written(context, message_id, responder, &header, &query, &said, None);
             return Ok(Reply { body: Body::Envelope(envelope), audited, outcome: Outcome::Failure });
         }
     };
@@ -69,29 +70,27 @@ pub async fn answer(
             Ok(acknowledged(context, message_id, &read.header, Ack::Error, problems, audited))
         }
         None => {
-            let answer = told(context, discovering, &read, time_to_live.as_ref()).await?;
-            let (envelope, outcome) = put(context, message_id, discovering, &read, &answer, None);
+            let answer = told(context, responder, &read, time_to_live.as_ref()).await?;
+            let (envelope, outcome) = put(context, message_id, responder, &read, &answer, None);
             Ok(Reply { body: Body::Envelope(envelope), audited: Audited::Apart, outcome })
         }
-        Some(to) => later(face, context, discovering, &read, time_to_live.as_ref(), message_id, to).await,
+        Some(to) => later(face, context, responder, &read, time_to_live.as_ref(), message_id, to).await,
     }
 }
 
 /// Who is meant.
 async fn told(
     context: &Context,
-    discovering: &Discovering,
+    responder: &Responder,
     read: &Read,
     time_to_live: Option<&TimeToLive>,
 ) -> Result<Answer, Fault> {
-    let Discovering { responder, communities } = discovering;
     let asker = Asker { home: &read.home, authority: read.authority.as_deref(), time_to_live };
     let query = responder.mpi().recordable(&read.asked.echo);
     let unrecorded = |e| super::pipeline::unrecorded(e, &context.request_id);
     let answer = responder.discover(context, &read.discovery, &asker, &query).await.map_err(unrecorded)?;
-    let directory = communities();
     responder
-        .announced(context, &read.discovery, &asker, &answer, &directory)
+        .announced(context, &read.discovery, &asker, &answer)
         .await
         .map_err(|e| super::pipeline::unrecorded(e, &context.request_id))?;
     Ok(answer)
@@ -102,7 +101,7 @@ async fn told(
 async fn later(
     face: &SoapFace,
     context: &Context,
-    discovering: &Discovering,
+    responder: &Responder,
     read: &Read,
     time_to_live: Option<&TimeToLive>,
     message_id: Option<&str>,
@@ -116,14 +115,14 @@ async fn later(
         let audited = face.audit.of_query(unheard(context, &problems));
         return Ok(acknowledged(context, message_id, &read.header, Ack::Error, problems, audited));
     };
-    let answer = told(context, discovering, read, time_to_live).await?;
+    let answer = told(context, responder, read, time_to_live).await?;
     let elsewhere = Elsewhere {
         to: to.clone(),
         faults_to: FaultsTo::Nowhere,
         message_id: format!("urn:uuid:{}", Uuid::new_v4()),
         relates_to: relates_to.to_owned(),
     };
-    let (envelope, _) = put(context, message_id, discovering, read, &answer, Some(&elsewhere));
+    let (envelope, _) = put(context, message_id, responder, read, &answer, Some(&elsewhere));
     let row = answers::row(context, &to, envelope, vec![])
         .map_err(|e| crate::model::error::Error::Internal(e.into()));
     // The question was recorded when it was answered; this is about its answer being on its way.
@@ -162,17 +161,17 @@ fn acknowledged(
 fn put(
     context: &Context,
     message_id: Option<&str>,
-    discovering: &Discovering,
+    responder: &Responder,
     read: &Read,
     answer: &Answer,
     elsewhere: Option<&Elsewhere>,
 ) -> (String, Outcome) {
     let write = |said: &Said<'_>| {
-        written(context, message_id, discovering, &read.header, &read.asked, said, elsewhere)
+        written(context, message_id, responder, &read.header, &read.asked, said, elsewhere)
     };
     match answer {
         Answer::Matches(told) => {
-            let ids: Vec<Ii> = told.iter().map(|t| ii(discovering.responder.mpi(), &t.id)).collect();
+            let ids: Vec<Ii> = told.iter().map(|t| ii(responder.mpi(), &t.id)).collect();
             let one = |(told, id): (&Told, &'_ Ii)| (told.demographics.clone(), id.clone(), told.score);
             let all: Vec<_> = told.iter().zip(&ids).map(one).collect();
             let matches: Vec<Match<'_>> = all
@@ -202,7 +201,7 @@ fn put(
 fn written(
     context: &Context,
     message_id: Option<&str>,
-    discovering: &Discovering,
+    responder: &Responder,
     header: &Header,
     asked: &crate::wire::hl7v3::Asked,
     said: &Said<'_>,
@@ -216,11 +215,11 @@ fn written(
         Said::Matches(matches) => matches.len(),
         _ => 0,
     };
-    let home = discovering.responder.home();
+    let home = responder.home();
     // We answer for our community, whatever the question called us.
     let mut header = header.clone();
     header.receiver = xcpd::device(home, header.receiver.id.root.as_deref());
-    let lifetime = discovering.responder.time_to_live().filter(|_| matched > 0);
+    let lifetime = responder.time_to_live().filter(|_| matched > 0);
     write_answer_with(
         action,
         message_id,

@@ -3,7 +3,7 @@
 use roxmltree::Node;
 
 use super::reply::{Body, Reply};
-use super::{Discovering, SoapFace, discovering};
+use super::{SoapFace, responder};
 use crate::model::error::Fault;
 use crate::model::identity::SentId;
 use crate::server::metrics::Outcome;
@@ -26,8 +26,8 @@ pub async fn answer(
     asked: Asked,
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
-    let Discovering { responder, communities } = discovering(face)?;
-    let found = responder.locate(context, &asked.0, &communities()).await;
+    let responder = responder(face)?;
+    let found = responder.locate(context, &asked.0).await;
     let places = found.map_err(|e| super::pipeline::unrecorded(e, &context.request_id))?;
     // The answer has no way to say so: its schema wants a place.
     let places = places.ok_or_else(|| {

@@ -133,7 +133,7 @@ impl SoapFace {
         body: GuardedBody,
     ) -> Result<Intake, Error> {
         let packaging = intake::packaging(content_type.as_deref())?;
-        if let (Endpoint::One(t), Packed::Mtom(_)) = (endpoint, &packaging) {
+        if let (Endpoint::One(t) | Endpoint::Initiating(t), Packed::Mtom(_)) = (endpoint, &packaging) {
             refuse_multipart(t)?;
         }
         intake::take_in(body, &packaging, &self.limits, self.repository.as_ref()).await
@@ -177,7 +177,10 @@ impl SoapFace {
         if intake.multipart {
             refuse_multipart(transaction).map_err(|f| refused(f, Some(transaction)))?;
         }
-        let asked = dispatch::read(self, transaction, &envelope.action, envelope.body, intake.documents)
+        if elsewhere.is_some() && endpoint == Endpoint::Initiating(Transaction::Iti43) {
+            return Err(refused(super::asynchronous::passing(), Some(transaction)));
+        }
+        let asked = dispatch::read(self, endpoint, transaction, &envelope, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
         Ok(Read { transaction, message_id: relates_to, elsewhere, asked })
     }
@@ -198,13 +201,20 @@ impl SoapFace {
                 transaction.row().path
             )));
         }
+        let gateway = self.gateway.is_some();
         let enabled = match transaction.row().actor {
+            _ if matches!(endpoint, Endpoint::Initiating(_)) => gateway,
+            crate::model::transaction::Actor::RespondingGateway
+                if matches!(transaction, Transaction::Iti55 | Transaction::Iti56) =>
+            {
+                self.discovery.is_some()
+            }
+            crate::model::transaction::Actor::RespondingGateway => gateway,
             crate::model::transaction::Actor::DocumentRegistry => self.registry.is_some(),
             crate::model::transaction::Actor::DocumentRepository => self.repository.is_some(),
             crate::model::transaction::Actor::PatientIdentityManager
             | crate::model::transaction::Actor::PatientDemographicsSupplier => self.mpi.is_some(),
-            crate::model::transaction::Actor::PatientIdentityConsumer
-            | crate::model::transaction::Actor::RespondingGateway => self.discovery.is_some(),
+            crate::model::transaction::Actor::PatientIdentityConsumer => self.discovery.is_some(),
         };
         if !enabled {
             return Err(unsupported(format!("{} is switched off in this gateway", transaction.code())));

@@ -173,6 +173,7 @@ fn event(kin: &Kin, waiting: &Waiting, now: i64) -> AuditEvent {
             first: *first,
             last: last.at.as_microsecond(),
         }),
+        sent_to: None,
     }
 }
 

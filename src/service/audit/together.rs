@@ -137,6 +137,7 @@ mod tests {
             query: None,
             errors: vec![],
             repeated: None,
+            sent_to: None,
         })
         .unwrap()
     }

@@ -9,14 +9,13 @@ mod ask;
 mod heard;
 mod learn;
 mod links;
-mod reach;
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use crate::model::community::{Community, CorrelateBy, Step};
+use crate::model::community::{Community, CorrelateBy};
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
 use crate::model::identity::{DomainId, TimeToLive, Way};
@@ -31,12 +30,13 @@ use crate::store::mpi::identity;
 use crate::store::mpi::review::State;
 use crate::store::patient;
 
+use super::directory::Directory;
 use super::respond::Place;
+use super::trouble::Trouble;
 use learn::{Lesson, Theirs};
 
 pub use heard::Unheard;
 pub use links::{LinkShown, Refused, Verdict};
-pub use reach::Reach;
 
 /// A patient's id in another community.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +51,7 @@ pub struct Failure {
     pub home: HomeCommunityId,
     /// The operator's short name.
     pub community: String,
-    pub step: Step,
-    /// Nobody's data.
-    pub why: String,
+    pub trouble: Trouble,
 }
 
 /// Where a patient is known, where that is not certain, and who did not say.
@@ -76,8 +74,8 @@ struct Inner {
     audit: Audit,
     /// None: this gateway keeps no index of patients, and only shared ids lead elsewhere.
     mpi: Option<Mpi>,
+    directory: Directory,
     settings: Settings,
-    reach: Reach,
 }
 
 /// What finding correlations was configured to.
@@ -103,13 +101,19 @@ struct Known {
 }
 
 impl Correlations {
-    pub fn new(db: Db, audit: Audit, mpi: Option<Mpi>, settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { db, audit, mpi, settings, reach: Reach::default() }) }
+    pub fn new(
+        db: Db,
+        audit: Audit,
+        mpi: Option<Mpi>,
+        directory: Directory,
+        settings: Settings,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { db, audit, mpi, directory, settings }) }
     }
 
-    /// The connections that communities are asked over.
-    pub fn reach(&self) -> &Reach {
-        &self.inner.reach
+    /// The communities as they are listed now.
+    pub fn communities(&self) -> Vec<Arc<Community>> {
+        self.inner.directory.now().members.iter().map(|m| m.community.clone()).collect()
     }
 
     pub fn settings(&self) -> &Settings {

@@ -1,10 +1,7 @@
 //! What other communities are told of our patients: who one is (ITI-55), where else they are known (ITI-56).
 
-use std::sync::Arc;
-
 use super::Correlations;
 use crate::model::audit::Outcome;
-use crate::model::community::Community;
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
 use crate::model::identity::{
@@ -153,8 +150,8 @@ impl Responder {
         discovery: &Discovery,
         asker: &Asker<'_>,
         answer: &Answer,
-        directory: &[Arc<Community>],
     ) -> Result<(), Error> {
+        let directory = self.correlations.communities();
         let (Answer::Matches(told), Some(time), Some(authority)) =
             (answer, asker.time_to_live, asker.authority)
         else {
@@ -184,12 +181,12 @@ impl Responder {
         &self,
         context: &Context,
         patient: &SentId,
-        directory: &[Arc<Community>],
     ) -> Result<Option<Vec<Place>>, Error> {
+        let directory = self.correlations.communities();
         let authority = patient.authority.universal_id.clone().unwrap_or_default();
         let found = match Cx::new(patient.value.clone(), authority) {
             Some(cx) => {
-                let mut places = self.correlations.places(context, &cx, directory).await?;
+                let mut places = self.correlations.places(context, &cx, &directory).await?;
                 if let Some(places) = &mut places {
                     let here = Place { home: self.home().clone(), patient: cx.clone() };
                     places.insert(0, here);

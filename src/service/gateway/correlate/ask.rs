@@ -4,24 +4,19 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::learn::{Lesson, Theirs};
-use super::{Correlated, Correlation, Correlations, Failure, Known};
+use super::{Correlated, Correlation, Correlations, Failure, Known, Trouble};
 use crate::model::audit::Outcome;
 use crate::model::community::{Community, CorrelateBy, Step};
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
 use crate::model::identity::{Authority, Discovery, DomainId, SentId, Way};
 use crate::model::transaction::Transaction;
-use crate::peer::http::PeerError;
-use crate::peer::soap::SoapError;
 use crate::peer::soap::discover::{Between, Found, Ids, Question, Said};
 use crate::service::context::{Context, Subject};
 use crate::service::mpi::{Mpi, Refusal};
-
-/// Why a community gave no answer.
-struct Silent(Step, String);
 
 /// What it answered: whom it knows, and until when that may be kept.
 type Answered = (Vec<Theirs>, Option<Timestamp>);
@@ -39,13 +34,8 @@ impl Correlations {
             CorrelateBy::Xcpd => ("iti55", Transaction::Iti55, Way::Xcpd),
             _ => ("iti45", Transaction::Iti45, Way::Pix),
         };
-        let failed = |step, why: String| Correlated {
-            failed: vec![Failure {
-                home: community.home.clone(),
-                community: community.id.clone(),
-                step,
-                why,
-            }],
+        let failed = |trouble| Correlated {
+            failed: vec![Failure { home: community.home.clone(), community: community.id.clone(), trouble }],
             ..Correlated::default()
         };
         let Some(mpi) = &self.inner.mpi else { return Ok(Correlated::default()) };
@@ -53,8 +43,10 @@ impl Correlations {
         if community.endpoint(key).is_none() {
             return Ok(Correlated::default());
         }
-        let Some(client) = self.inner.reach.client(community, key) else {
-            return Ok(failed(Step::Endpoint, format!("it has no address for {}", transaction.code())));
+        let listed = self.inner.directory.now();
+        let Some((member, client)) = listed.by_id(&community.id).and_then(|m| Some((m, m.client(key)?))) else {
+            let why = format!("the directory has no address for {}", transaction.code());
+            return Ok(failed(Trouble::new(Step::Endpoint, why)));
         };
         let time = context.received_at.strftime("%Y%m%d%H%M%S+0000").to_string();
         let between = Between {
@@ -94,7 +86,7 @@ impl Correlations {
         let asking = async {
             match &described {
                 Some(described) => {
-                    let answered = question.discover(&client).await.map_err(|e| silent(&e))?;
+                    let answered = question.discover(client).await?;
                     let until = answered.time_to_live.map(|t| t.until(context.received_at));
                     let found = match answered.said {
                         Said::Found(found) => found,
@@ -102,17 +94,17 @@ impl Correlations {
                         Said::Wanted(_) => vec![],
                         Said::Unable(why, codes) => {
                             let why = why.map_or("no reason", |why| why.code());
-                            return Err(Silent(Step::Fault, format!("it cannot answer: {why} {codes}")));
+                            return Err(Trouble::new(Step::Fault, format!("it cannot answer: {why} {codes}")));
                         }
                     };
                     let theirs = judged(mpi, community, described, found).await?;
                     Ok((theirs, until))
                 }
                 None => {
-                    let ids = match question.ids(&client).await.map_err(|e| silent(&e))? {
+                    let ids = match question.ids(client).await? {
                         Ids::Of(ids) => ids,
                         Ids::Refused(codes) => {
-                            return Err(Silent(Step::Fault, format!("it refuses the question: {codes}")));
+                            return Err(Trouble::new(Step::Fault, format!("it refuses the question: {codes}")));
                         }
                     };
                     let wanted = community.patient_id_authority.as_deref();
@@ -123,13 +115,9 @@ impl Correlations {
                 }
             }
         };
-        let answer: Result<Answered, Silent> = match timeout(community.budget, asking).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let why = format!("no answer within {} ms", community.budget.as_millis());
-                Err(Silent(Step::Timeout, why))
-            }
-        };
+        // The line is held to the community's budget.
+        let deadline = Instant::now() + community.budget;
+        let answer: Result<(Answered, _), Trouble> = member.line.ask(deadline, asking).await;
         let asked = Context { transaction, elsewhere: None, ..context.clone() };
         let subject = Subject {
             patients: match way {
@@ -141,17 +129,15 @@ impl Correlations {
             ..Subject::default()
         };
         let (theirs, until) = match answer {
-            Ok(answered) => answered,
-            Err(Silent(step, why)) => {
-                let subject = Subject { errors: vec![step.as_str().to_owned()], ..subject };
-                let event = asked.audit(Outcome::SeriousFailure, subject);
+            Ok((answered, _)) => answered,
+            Err(trouble) => {
+                let subject = Subject { errors: vec![trouble.step.as_str().to_owned()], ..subject };
+                let event = asked.audit_sent(transaction, client.url(), Outcome::SeriousFailure, subject);
                 self.inner.audit.settle(self.inner.audit.of_query(event)).await?;
-                tracing::warn!(community = community.id, transaction = transaction.code(), %step, why,
-                    request_id = context.request_id, "a community did not say who a patient is there");
-                return Ok(failed(step, why));
+                return Ok(failed(trouble));
             }
         };
-        let event = asked.audit(Outcome::Success, subject);
+        let event = asked.audit_sent(transaction, client.url(), Outcome::Success, subject);
         self.inner.audit.settle(self.inner.audit.of_query(event)).await?;
         let several = theirs.len() > 1;
         let lesson = Lesson {
@@ -180,18 +166,18 @@ async fn judged(
     community: &Community,
     described: &crate::model::identity::Demographics,
     found: Vec<Found>,
-) -> Result<Vec<Theirs>, Silent> {
+) -> Result<Vec<Theirs>, Trouble> {
     let mut theirs = vec![];
     for one in found {
         if let Some(home) = &one.home
             && !community.speaks_for(&home.to_string())
         {
             let why = "it answers for a community that it does not stand for".to_owned();
-            return Err(Silent(Step::BadAnswer, why));
+            return Err(Trouble::bad_answer(why));
         }
         if community.patient_id_authority.as_deref().is_some_and(|own| own != one.patient.authority) {
             let why = "it answers with an id of another authority than its own".to_owned();
-            return Err(Silent(Step::BadAnswer, why));
+            return Err(Trouble::bad_answer(why));
         }
         let certain = match mpi.is_certainly(described, &one.demographics).await {
             Ok(certain) => certain,
@@ -207,24 +193,4 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::Error(error) => error,
         Refusal::Identity(_) => Error::Internal(anyhow::anyhow!("an id of ours is refused by our own index")),
     }
-}
-
-/// Where asking ended; what they said of it is left out, for it may quote the patient.
-fn silent(error: &SoapError) -> Silent {
-    let step = match error {
-        SoapError::Peer(PeerError::Resolve { .. }) => Step::Resolve,
-        SoapError::Peer(PeerError::Connect { .. }) => Step::Connect,
-        SoapError::Peer(PeerError::Tls { .. }) => Step::Tls,
-        SoapError::Peer(PeerError::Timeout { .. }) => Step::Timeout,
-        SoapError::Peer(PeerError::Request { .. }) => Step::Request,
-        SoapError::Fault { .. } => Step::Fault,
-        _ => Step::BadAnswer,
-    };
-    let why = match error {
-        SoapError::Peer(e) => e.to_string(),
-        SoapError::Fault { code, .. } => format!("it answers with a fault: {code}"),
-        SoapError::NotSoap { .. } => "its answer is no SOAP message".to_owned(),
-        _ => "its answer cannot be used".to_owned(),
-    };
-    Silent(step, why)
 }

@@ -41,8 +41,8 @@ impl Correlations {
         context: &Context,
         sender: &[&str],
         ids: Vec<DomainId>,
-        directory: &[Arc<Community>],
     ) -> Result<(), Unheard> {
+        let directory = self.communities();
         let is_sender = |c: &&Arc<Community>| {
             let own = [c.device.as_deref(), Some(c.home.oid().as_str()), c.patient_id_authority.as_deref()];
             own.into_iter().flatten().any(|oid| sender.contains(&oid))

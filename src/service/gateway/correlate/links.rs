@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::learn::said;
 use super::{Correlations, here, known};
 use crate::model::audit::Outcome;
-use crate::model::community::{Community, CorrelateBy};
+use crate::model::community::CorrelateBy;
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
 use crate::model::identity::Way;
@@ -66,7 +66,7 @@ pub struct LinkShown {
     pub home: String,
     /// Their id.
     pub theirs: String,
-    pub way: &'static str,
+    pub way: Way,
     pub state: State,
     pub state_name: &'static str,
     /// Whether questions go there now.
@@ -105,7 +105,7 @@ fn shown(link: &Link, patient: &str, history: Vec<kept::Said>, now: i64) -> Link
         patient: patient.to_owned(),
         home: link.home.clone(),
         theirs: cx(&link.domain, &link.value.0),
-        way: link.way.as_str(),
+        way: link.way,
         state: link.state,
         state_name: link.state.japanese(),
         holds: link.holds(now),
@@ -131,8 +131,8 @@ impl Correlations {
         &self,
         context: &Context,
         patient: &Cx<'_>,
-        communities: &[Arc<Community>],
     ) -> Result<Option<Vec<LinkShown>>, Error> {
+        let communities = self.communities();
         let Some(known) = self.known(patient).await? else { return Ok(None) };
         let pid = patient.to_string();
         let now = context.micros();
@@ -147,7 +147,7 @@ impl Correlations {
             all.push(shown(link, &pid, history, now));
         }
         // And what leads there without a row of its own.
-        for community in communities {
+        for community in &communities {
             for found in here(&known, &self.inner.settings.authority, patient, community, now) {
                 let (home, theirs) = (found.home.to_string(), found.patient.to_string());
                 if all.iter().any(|l| l.home == home && l.theirs == theirs) {
@@ -162,7 +162,7 @@ impl Correlations {
                     patient: pid.clone(),
                     home,
                     theirs,
-                    way: way.as_str(),
+                    way,
                     state: State::Confirmed,
                     state_name: State::Confirmed.japanese(),
                     holds: true,

@@ -1,0 +1,342 @@
+//! Stored queries of our own consumers, asked here and of the communities that matter. ITI TF-2 3.18.4.1.3, 3.38.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::directory::{Listed, Member};
+use super::trouble::Trouble;
+use super::{Correlation, Gateway};
+use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::community::Step;
+use crate::model::error::{Error, ErrorCode, RegistryError, clip};
+use crate::model::hl7types::Cx;
+use crate::model::ids::HomeCommunityId;
+use crate::model::metadata::MetadataObject;
+use crate::model::query::{AdhocQueryRequest, QueryRequest, QueryResult, ReturnType};
+use crate::model::transaction::Transaction;
+use crate::peer::soap::xca::{self, ResponseStatus};
+use crate::service::context::{Context, Subject};
+use crate::service::registry::Answer;
+
+const CLAUSE: &str = "ITI TF-2 3.18.4.1.3";
+
+/// What came of a query by its deadline.
+pub struct Gathered {
+    /// Of our own registry, unless another community was meant.
+    pub ours: Option<Result<Answer, Error>>,
+    /// Of other communities, each object with its homeCommunityId.
+    pub theirs: Vec<QueryResult>,
+    /// Of other communities, each with its homeCommunityId as location.
+    pub errors: Vec<RegistryError>,
+    /// Some other community answered, be it with nothing.
+    pub answered: bool,
+    /// ITI-38 as we sent it.
+    pub records: Vec<AuditEvent>,
+}
+
+/// One community to be asked.
+struct Target {
+    member: Arc<Member>,
+    request: AdhocQueryRequest,
+    patient: Option<Cx<'static>>,
+}
+
+/// Who is asked.
+struct Plan {
+    ours: bool,
+    targets: Vec<Target>,
+}
+
+/// What one community gave.
+struct Given {
+    result: QueryResult,
+    errors: Vec<RegistryError>,
+}
+
+impl Gateway {
+    /// Asks our own registry and the communities that matter: the one named, or those that know the patient. The
+    /// answer is there at the deadline, with what arrived.
+    pub async fn query(
+        &self,
+        context: &Context,
+        raw: AdhocQueryRequest,
+        request: QueryRequest,
+    ) -> Result<Gathered, Error> {
+        let deadline = Instant::now() + self.settings.deadline;
+        let listed = self.directory.now();
+        let plan = self.plan(context, &listed, &raw, &request, deadline).await?;
+        let mut tasks = JoinSet::new();
+        let mut asked = vec![];
+        for (n, Target { member, request, patient }) in plan.targets.into_iter().enumerate() {
+            asked.push((member.clone(), xca::query_text(&request), patient));
+            let ours = self.settings.home.clone();
+            tasks.spawn(async move { (n, ask(&member, &request, &ours, deadline).await) });
+        }
+        let here = async {
+            let registry = self.registry.as_ref().filter(|_| plan.ours)?;
+            let late = || Error::Busy("our own registry did not answer in time");
+            Some(timeout_at(deadline, registry.query(context, request)).await.unwrap_or_else(|_| Err(late())))
+        };
+        let there = async {
+            let mut given: Vec<Option<Result<Given, Trouble>>> = asked.iter().map(|_| None).collect();
+            while let Some(done) = tasks.join_next().await {
+                if let Ok((n, result)) = done
+                    && let Some(slot) = given.get_mut(n)
+                {
+                    *slot = Some(result);
+                }
+            }
+            given
+        };
+        let (ours, given) = tokio::join!(here, there);
+        let mut gathered =
+            Gathered { ours, theirs: vec![], errors: vec![], answered: false, records: vec![] };
+        let mut seen = HashSet::new();
+        for ((member, text, patient), given) in asked.into_iter().zip(given) {
+            let given = given.unwrap_or_else(|| Err(Trouble::new(Step::Request, "our own failure")));
+            gathered.records.push(record(context, &member, text, patient, &given));
+            match given {
+                Ok(Given { result, errors }) => {
+                    gathered.answered = true;
+                    gathered.errors.extend(errors);
+                    gathered.theirs.push(new_ones(result, &mut seen));
+                }
+                Err(trouble) => {
+                    gathered.errors.push(trouble.error(&member.community.name, &member.home()));
+                }
+            }
+        }
+        Ok(gathered)
+    }
+
+    async fn plan(
+        &self,
+        context: &Context,
+        listed: &Listed,
+        raw: &AdhocQueryRequest,
+        request: &QueryRequest,
+        deadline: Instant,
+    ) -> Result<Plan, Error> {
+        let by_patient = request.query.patient_ids().first();
+        let members: Vec<Arc<Member>> = match (&raw.home, by_patient) {
+            (Some(home), _) if *home == *self.settings.home => {
+                return Ok(Plan { ours: true, targets: vec![] });
+            }
+            (Some(home), _) => vec![listed.by_home(home).cloned().ok_or_else(|| unknown(home))?],
+            (None, Some(_)) => {
+                listed.members.iter().filter(|m| m.client("iti38").is_some()).cloned().collect()
+            }
+            (None, None) => return Err(self.homeless().into()),
+        };
+        let ours = raw.home.is_none();
+        let targets = match by_patient.map(|id| Cx::parse(id)) {
+            None => members
+                .into_iter()
+                .map(|member| Target { member, request: raw.clone(), patient: None })
+                .collect(),
+            // What is no patient id is nobody's; our registry says so where it is asked.
+            Some(Err(_)) => vec![],
+            Some(Ok(patient)) => {
+                let known = self.correlated(context, &patient, &members, deadline).await?;
+                known
+                    .into_iter()
+                    .filter_map(|c| {
+                        let member = members.iter().find(|m| m.community.home == c.home)?.clone();
+                        Some(Target { member, request: raw.about(&c.patient), patient: Some(c.patient) })
+                    })
+                    .collect()
+            }
+        };
+        Ok(Plan { ours, targets })
+    }
+
+    /// The patient's ids in these communities, as far as they are known in time.
+    async fn correlated(
+        &self,
+        context: &Context,
+        patient: &Cx<'_>,
+        members: &[Arc<Member>],
+        deadline: Instant,
+    ) -> Result<Vec<Correlation>, Error> {
+        let communities: Vec<_> = members.iter().map(|m| m.community.clone()).collect();
+        let finding = self.correlations.of(context, patient, &communities);
+        match timeout_at(deadline, finding).await {
+            Ok(found) => found,
+            Err(_) => Err(Error::Busy("where else the patient is known could not be found in time")),
+        }
+    }
+
+    fn homeless(&self) -> RegistryError {
+        RegistryError::new(
+            ErrorCode::XDSMissingHomeCommunityId,
+            format!(
+                "AdhocQuery/@home is absent; a query that names no patient says which community is asked ({CLAUSE})"
+            ),
+        )
+        .at(self.settings.home.as_ref())
+    }
+}
+
+/// Nobody in the directory.
+pub(super) fn unknown(home: &str) -> RegistryError {
+    RegistryError::new(
+        ErrorCode::XDSUnknownCommunity,
+        format!("homeCommunityId '{}' is no community known here ({CLAUSE})", clip(home)),
+    )
+    .at(clip(home))
+}
+
+/// Asks one community, and holds what it answers against what it may.
+async fn ask(
+    member: &Member,
+    request: &AdhocQueryRequest,
+    ours: &str,
+    deadline: Instant,
+) -> Result<Given, Trouble> {
+    let Some(client) = member.client("iti38") else {
+        return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-38"));
+    };
+    let asking = async {
+        let found = xca::query(client, request).await?;
+        vetted(member, request.return_type, found, ours)
+    };
+    member.line.ask(deadline, asking).await.map(|(given, _)| given)
+}
+
+/// What a community may say: objects in the form asked for, of communities it speaks for, and no more than it may.
+fn vetted(member: &Member, asked: ReturnType, found: xca::Found, ours: &str) -> Result<Given, Trouble> {
+    let xca::Found { status, result, errors } = found;
+    let limit = usize::try_from(member.config.results).unwrap_or(usize::MAX);
+    if result.len() > limit {
+        return Err(Trouble::bad_answer(format!("it holds {} objects, more than {limit}", result.len())));
+    }
+    let home = member.home();
+    let mut homeless: Option<(String, usize)> = None;
+    let mut bare = |id: &str| homeless.get_or_insert_with(|| (id.to_owned(), 0)).1 += 1;
+    let result = match (asked, result) {
+        (_, result) if result.is_empty() => result,
+        (ReturnType::LeafClass, QueryResult::Objects(objects)) => {
+            let mut kept = vec![];
+            for mut object in objects {
+                // An Association has its community by the objects it joins (ITI TF-2 3.38.4.1.3).
+                if object.home_community_id().is_none() && matches!(object, MetadataObject::Association(_)) {
+                    object.set_home_community_id(&home);
+                }
+                match judged(member, object.home_community_id(), object.id(), ours)? {
+                    Whose::Theirs => kept.push(object),
+                    Whose::Ours => {}
+                    Whose::Nobodys => bare(object.id()),
+                }
+            }
+            QueryResult::Objects(kept)
+        }
+        (ReturnType::ObjectRef, QueryResult::Refs(refs)) => {
+            let mut kept = vec![];
+            for r in refs {
+                match judged(member, r.home_community_id.as_deref(), &r.id, ours)? {
+                    Whose::Theirs => kept.push(r),
+                    Whose::Ours => {}
+                    Whose::Nobodys => bare(&r.id),
+                }
+            }
+            QueryResult::Refs(kept)
+        }
+        (asked, _) => {
+            return Err(Trouble::bad_answer(format!("its objects are not in the form {}", asked.as_str())));
+        }
+    };
+    let failed = errors.iter().any(RegistryError::is_error);
+    if status != ResponseStatus::Success && !failed {
+        return Err(Trouble::bad_answer("it reports a failure and names no error"));
+    }
+    let mut errors: Vec<RegistryError> = errors
+        .into_iter()
+        // Not knowing a patient is having nothing of him (ITI TF-2 3.18.4.1.3).
+        .filter(|e| e.code != ErrorCode::XDSUnknownPatientId)
+        .map(|e| e.at(home.clone()))
+        .collect();
+    if let Some((id, count)) = homeless {
+        let context = format!(
+            "{} ({home}) gave {count} objects without homeCommunityId, the first of them {}; they are left out \
+             (ITI TF-2 3.38.4.1.3)",
+            member.community.name,
+            clip(&id)
+        );
+        errors.push(RegistryError::new(ErrorCode::XDSMissingHomeCommunityId, context).at(home));
+    }
+    Ok(Given { result, errors })
+}
+
+enum Whose {
+    Theirs,
+    /// Back to us by way of a hub: our own registry has said it.
+    Ours,
+    Nobodys,
+}
+
+fn judged(member: &Member, home: Option<&str>, id: &str, ours: &str) -> Result<Whose, Trouble> {
+    if id.is_empty() {
+        return Err(Trouble::bad_answer("an object has no id"));
+    }
+    let Some(home) = home else { return Ok(Whose::Nobodys) };
+    if member.community.speaks_for(home) {
+        return Ok(Whose::Theirs);
+    }
+    if home == ours && member.community.is_hub() {
+        return Ok(Whose::Ours);
+    }
+    let shown = HomeCommunityId::parse(home).map_or_else(|| "none".to_owned(), |h| h.to_string());
+    Err(Trouble::bad_answer(format!("an object has the homeCommunityId of another community, {shown}")))
+}
+
+/// Each object once: a network may be reached by two ways.
+fn new_ones(result: QueryResult, seen: &mut HashSet<(String, String)>) -> QueryResult {
+    let mut is_new = |home: Option<&str>, id: &str| {
+        seen.insert((home.unwrap_or_default().to_owned(), id.to_ascii_lowercase()))
+    };
+    match result {
+        QueryResult::Objects(mut objects) => {
+            objects.retain(|o| is_new(o.home_community_id(), o.id()));
+            QueryResult::Objects(objects)
+        }
+        QueryResult::Refs(mut refs) => {
+            refs.retain(|r| is_new(r.home_community_id.as_deref(), &r.id));
+            QueryResult::Refs(refs)
+        }
+    }
+}
+
+/// ITI-38 as its sender records it.
+fn record(
+    context: &Context,
+    member: &Member,
+    text: String,
+    patient: Option<Cx<'static>>,
+    given: &Result<Given, Trouble>,
+) -> AuditEvent {
+    let subject = Subject {
+        patients: patient.iter().map(Cx::to_string).collect(),
+        query: Some(text),
+        ..Subject::default()
+    };
+    let (outcome, subject) = match given {
+        Ok(given) => {
+            let failed = given.errors.iter().any(RegistryError::is_error);
+            let outcome = match (failed, given.result.is_empty()) {
+                (false, _) => Outcome::Success,
+                (true, false) => Outcome::MinorFailure,
+                (true, true) => Outcome::SeriousFailure,
+            };
+            (outcome, subject.with_errors(&given.errors))
+        }
+        Err(trouble) => (
+            Outcome::SeriousFailure,
+            Subject { errors: vec![format!("XDSUnavailableCommunity: {}", trouble.step)], ..subject },
+        ),
+    };
+    let to = member.community.endpoint("iti38").unwrap_or_default();
+    context.audit_sent(Transaction::Iti38, to, outcome, subject)
+}
