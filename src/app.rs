@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::config::database::{DatabaseConfig, Engine};
 use crate::config::{Config, Fault, RegistryConfig};
 use crate::model::codes::Vocabulary;
+use crate::model::community::CorrelateBy;
 use crate::model::identity::TimeToLive;
 use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
@@ -26,8 +27,8 @@ use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
-use crate::service::gateway::{self, Correlations, Directory, Gateway, Responder, correlate};
-use crate::service::mpi::{self, Domains, Mpi, Notices};
+use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, Responder, correlate};
+use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -84,22 +85,40 @@ impl Rooms {
             }
             false => None,
         };
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
         let audit = Audit::new(db.clone(), config.audit.queries);
-        let mpi = match config.mpi.enabled {
-            true => Some(index(config, &db, &audit, clock).await?),
+        let directory = match config.gateway.enabled {
+            true => Some(directory(config)?),
             false => None,
         };
-        let (gateway, correlations) = match config.gateway.enabled {
+        let mpi = match config.mpi.enabled {
             true => {
-                let directory = directory(config)?;
+                let listed = directory.clone();
+                let neighbours: Neighbours = Arc::new(move || listed.as_ref().map(told).unwrap_or_default());
+                Some(index_telling(config, &db, &audit, clock, neighbours).await?)
+            }
+            false => None,
+        };
+        let (gateway, correlations) = match directory.clone() {
+            Some(directory) => {
                 let correlations = correlations(config, &db, &audit, mpi.as_ref(), &directory)?;
-                let gateway =
-                    communities(config, directory, correlations.clone(), registry.clone(), repository.clone());
+                let gateway = communities(
+                    config,
+                    directory,
+                    correlations.clone(),
+                    registry.clone(),
+                    repository.clone(),
+                );
                 (Some(gateway), Some(correlations))
             }
-            false => (None, None),
+            None => (None, None),
         };
+        let feeds = match (&mpi, directory, &correlations) {
+            (Some(mpi), Some(directory), Some(correlations)) => {
+                Some(Feeds::new(mpi.clone(), directory, correlations.clone()))
+            }
+            _ => None,
+        };
+        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices, feeds };
         Ok(Self {
             mpi,
             gateway,
@@ -219,12 +238,34 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
     Ok(Registry::new(db.clone(), settings))
 }
 
-/// The index of patients over an open database.
+/// Communities of a directory that are told of our patients: those correlated by PIX that have an address for it.
+fn told(directory: &Directory) -> Vec<String> {
+    let listed = directory.now();
+    let told = listed
+        .members
+        .iter()
+        .filter(|m| m.community.correlate == CorrelateBy::Pix && m.client("iti44").is_some());
+    told.map(|m| m.community.id.clone()).collect()
+}
+
+/// The index of patients over an open database. It tells the neighbours that the directory lists now.
 pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
+    let neighbours = if config.gateway.enabled { told(&directory(config)?) } else { vec![] };
+    index_telling(config, db, audit, clock, Arc::new(move || neighbours.clone())).await
+}
+
+async fn index_telling(
+    config: &Config,
+    db: &Db,
+    audit: &Audit,
+    clock: &Clock,
+    neighbours: Neighbours,
+) -> anyhow::Result<Mpi> {
     let clock = clock.clone();
     let settings = mpi::Settings {
         config: config.mpi.clone(),
         domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
+        neighbours,
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Mpi::open(db.clone(), audit.clone(), settings).await
@@ -378,7 +419,9 @@ impl Running {
         let postman = self.postman.abort_handle();
         if tokio::time::timeout(self.drain, self.postman).await.is_err() {
             postman.abort();
-        } else if self.asynchronous.is_some() || self.rooms.couriers.notices.is_some() {
+        } else if self.asynchronous.is_some()
+            || (self.rooms.couriers.notices.is_some() || self.rooms.couriers.feeds.is_some())
+        {
             // What the last requests left is tried once; the rest waits for the next start.
             let now = micros(&self.clock);
             let stop = CancellationToken::new();

@@ -90,11 +90,11 @@ struct Test {
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
     let Arguments { file, what } = arguments;
-    let decided = |said: &links::Said, verdict| {
-        match file.work(lang, async |config, language| links::decide(config, said, verdict, language).await) {
-            Ok((text, _)) => print(&text),
-            Err(code) => code,
-        }
+    let decided = |said: &links::Said, verdict| match file
+        .work(lang, async |config, language| links::decide(config, said, verdict, language).await)
+    {
+        Ok((text, _)) => print(&text),
+        Err(code) => code,
     };
     match what {
         What::Hold(said) => decided(&said, Decision::Hold),

@@ -69,7 +69,7 @@ pub struct Arguments {
 }
 
 /// Seed of the invented network: the same people every time.
-const SEED: u64 = 20_260_401;
+pub(super) const SEED: u64 = 20_260_401;
 const TLS_PORT: u16 = 8443;
 const OPS_PORT: u16 = 9090;
 const MLLP_PORT: u16 = crate::peer::mllp::PORT;

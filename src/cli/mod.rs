@@ -23,6 +23,7 @@ mod query;
 mod restore;
 mod send;
 mod serve;
+pub mod simulate;
 mod submission;
 mod transfer;
 mod verify;
@@ -151,6 +152,10 @@ enum Command {
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
 
+    /// Run another network to test a gateway with, and let it misbehave
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::Arguments),
+
     /// Send one request to a registry or repository, ours or another's
     #[command(after_help = send::EXAMPLES)]
     Send(send::Arguments),
@@ -237,6 +242,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Mpi(arguments) => mpi::run(arguments, lang),
         Command::Community(arguments) => community::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
+        Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),
     }

@@ -180,13 +180,7 @@ impl Call {
         let (action, answered_by) = actions;
         let message_id = format!("urn:uuid:{}", Uuid::new_v4());
         let envelope = write_request_with(action, &message_id, client.url(), header, body);
-        Self {
-            transaction,
-            answered_by,
-            message_id: Some(message_id),
-            envelope,
-            documents: vec![],
-        }
+        Self { transaction, answered_by, message_id: Some(message_id), envelope, documents: vec![] }
     }
 
     /// Sends the request and reads the answer whole, its documents into `sink`. A fault is an

@@ -1,6 +1,6 @@
 //! Decisions; the only room that opens transactions.
 //!
-//! Services call each other downward only: gateway → mpi, repository; outbox → answers → repository → registry → access →
+//! Services call each other downward only: outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
 //! audit.
 
 pub mod access;

@@ -51,3 +51,4 @@ mod update;
 mod update_restricted;
 mod wsdl;
 mod xcpd;
+mod xcpd_links;

@@ -20,7 +20,8 @@ use crate::model::codes::LOINC;
 use crate::model::ebrim::LocalizedString;
 use crate::model::error::ErrorCode;
 use crate::model::identity::{
-    Address, Authority, Feed, FeedMessage, NameScript, PersonName, Phone, PhoneUse, Sent, SentId, Source, Update,
+    Address, Authority, Feed, FeedMessage, NameScript, PersonName, Phone, PhoneUse, Sent, SentId, Source,
+    Update,
 };
 use crate::model::metadata::{Association, AssociationType, Code, Folder, Submission};
 use crate::model::patient::Patient;
@@ -170,7 +171,11 @@ impl Seed {
             Some(mpi) => self.feed(&mpi).await?,
             None => {
                 let patients = self.network.patients.iter().map(|p| known(&self.network, p)).collect();
-                rooms.patients.add(patients, self.clock.now()).await.context("the patients cannot be added")?;
+                rooms
+                    .patients
+                    .add(patients, self.clock.now())
+                    .await
+                    .context("the patients cannot be added")?;
             }
         }
         let repository = rooms.repository.clone().ok_or_else(|| anyhow!("there is no repository"))?;
@@ -217,7 +222,8 @@ impl Seed {
                 ..Metadata::default()
             };
             let now = self.clock.now();
-            let submission = on_demand(&metadata, list, Some(&self.network.repository_id()), now).map_err(|e| anyhow!(e))?;
+            let submission = on_demand(&metadata, list, Some(&self.network.repository_id()), now)
+                .map_err(|e| anyhow!(e))?;
             let rules = registry.rules(Column::OnDemand);
             let draft = carried(&submission, Some(&rules), ErrorCode::XDSRegistryDuplicateUniqueIdInMessage)?;
             let context = self.context(Transaction::Iti61, format!("demo-{unique_id}"));
@@ -254,7 +260,9 @@ impl Seed {
             match corrected_by(number).and_then(|original| entries.get(&original)) {
                 // The registry files a replacement with what it replaces.
                 Some(original) => relate(&mut submission, AssociationType::Replace, original),
-                None if n % FOLDER_EVERY == 0 => file(&mut submission, &mut folder, self.network.oid(), number),
+                None if n % FOLDER_EVERY == 0 => {
+                    file(&mut submission, &mut folder, self.network.oid(), number)
+                }
                 None => {}
             }
             let context = self.context(Transaction::Iti41, format!("demo-{number}"));

@@ -5,8 +5,8 @@ use roxmltree::Node;
 use super::intake::Documents;
 use super::reply::Reply;
 use super::{
-    Endpoint, SoapFace, initiating, iti18, iti38, iti39, iti41, iti42, iti43, iti44, iti45, iti46, iti47, iti55,
-    iti56, iti57, iti61, iti62, iti86,
+    Endpoint, SoapFace, initiating, iti18, iti38, iti39, iti41, iti42, iti43, iti44, iti45, iti46, iti47,
+    iti55, iti56, iti57, iti61, iti62, iti86,
 };
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;

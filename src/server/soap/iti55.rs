@@ -166,9 +166,8 @@ fn put(
     answer: &Answer,
     elsewhere: Option<&Elsewhere>,
 ) -> (String, Outcome) {
-    let write = |said: &Said<'_>| {
-        written(context, message_id, responder, &read.header, &read.asked, said, elsewhere)
-    };
+    let write =
+        |said: &Said<'_>| written(context, message_id, responder, &read.header, &read.asked, said, elsewhere);
     match answer {
         Answer::Matches(told) => {
             let ids: Vec<Ii> = told.iter().map(|t| ii(responder.mpi(), &t.id)).collect();

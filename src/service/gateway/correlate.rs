@@ -101,13 +101,7 @@ struct Known {
 }
 
 impl Correlations {
-    pub fn new(
-        db: Db,
-        audit: Audit,
-        mpi: Option<Mpi>,
-        directory: Directory,
-        settings: Settings,
-    ) -> Self {
+    pub fn new(db: Db, audit: Audit, mpi: Option<Mpi>, directory: Directory, settings: Settings) -> Self {
         Self { inner: Arc::new(Inner { db, audit, mpi, directory, settings }) }
     }
 

@@ -4,6 +4,7 @@
 mod breaker;
 pub mod correlate;
 pub mod directory;
+mod feeds;
 pub mod line;
 mod probe;
 mod query;
@@ -14,6 +15,7 @@ pub mod trouble;
 
 pub use correlate::{Correlated, Correlation, Correlations};
 pub use directory::Directory;
+pub use feeds::Feeds;
 pub use probe::{Oddity, Probe, Verdict, probe};
 pub use query::Gathered;
 pub use respond::Responder;

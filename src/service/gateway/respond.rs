@@ -177,11 +177,7 @@ impl Responder {
 
     /// Where a patient is known by an id of ours: here, and where links hold. `None`: no such patient is known here.
     /// Leaves its audit record.
-    pub async fn locate(
-        &self,
-        context: &Context,
-        patient: &SentId,
-    ) -> Result<Option<Vec<Place>>, Error> {
+    pub async fn locate(&self, context: &Context, patient: &SentId) -> Result<Option<Vec<Place>>, Error> {
         let directory = self.correlations.communities();
         let authority = patient.authority.universal_id.clone().unwrap_or_default();
         let found = match Cx::new(patient.value.clone(), authority) {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::admit::{self, Resolved, error};
 use super::settle::{self, Action, Newcomer, Settled, Step};
 use super::weigh::{Scales, Weighed};
-use super::{Fed, Mpi, Refusal, Settings, cx, merge, notices, number, review, terms, weigh};
+use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number, review, terms, weigh};
 use crate::config::DomainKind;
 use crate::matching::{Features, Model};
 use crate::model::audit::Outcome;
@@ -590,6 +590,7 @@ pub(super) async fn finish(
         .collect();
     Traces::new(records, None)?.leave(tx).await?;
     doubt(tx, work, settled).await?;
+    neighbours::enqueue(tx, work, settled).await?;
     notices::enqueue(tx, work, settled).await
 }
 

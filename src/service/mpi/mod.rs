@@ -13,6 +13,7 @@ mod feed;
 mod link;
 mod merge;
 mod models;
+mod neighbours;
 mod notices;
 mod number;
 pub mod operator;
@@ -48,6 +49,7 @@ pub use courier::{Notices, Sent};
 pub use discover::Discovered;
 pub use domains::{Domain, Domains};
 pub use models::{Learned, Tried};
+pub use neighbours::{KIND as NEWS, Neighbourly, Standing};
 pub use notices::{KIND as NOTICE, Notice};
 pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
 
@@ -70,10 +72,15 @@ struct State {
     looked: AtomicI64,
 }
 
+/// Who is told of our patients, asked inside a transaction that changes some.
+pub type Neighbours = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What the index was configured to.
 pub struct Settings {
     pub config: MpiConfig,
     pub domains: Domains,
+    /// Communities that are told of our patients (ITI-44), by their ids in the directory as it is now.
+    pub neighbours: Neighbours,
     /// The present in microseconds since 1970, asked inside a transaction that changes something.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }

@@ -44,7 +44,8 @@ impl Correlations {
             return Ok(Correlated::default());
         }
         let listed = self.inner.directory.now();
-        let Some((member, client)) = listed.by_id(&community.id).and_then(|m| Some((m, m.client(key)?))) else {
+        let Some((member, client)) = listed.by_id(&community.id).and_then(|m| Some((m, m.client(key)?)))
+        else {
             let why = format!("the directory has no address for {}", transaction.code());
             return Ok(failed(Trouble::new(Step::Endpoint, why)));
         };
@@ -94,7 +95,10 @@ impl Correlations {
                         Said::Wanted(_) => vec![],
                         Said::Unable(why, codes) => {
                             let why = why.map_or("no reason", |why| why.code());
-                            return Err(Trouble::new(Step::Fault, format!("it cannot answer: {why} {codes}")));
+                            return Err(Trouble::new(
+                                Step::Fault,
+                                format!("it cannot answer: {why} {codes}"),
+                            ));
                         }
                     };
                     let theirs = judged(mpi, community, described, found).await?;
@@ -104,7 +108,10 @@ impl Correlations {
                     let ids = match question.ids(client).await? {
                         Ids::Of(ids) => ids,
                         Ids::Refused(codes) => {
-                            return Err(Trouble::new(Step::Fault, format!("it refuses the question: {codes}")));
+                            return Err(Trouble::new(
+                                Step::Fault,
+                                format!("it refuses the question: {codes}"),
+                            ));
                         }
                     };
                     let wanted = community.patient_id_authority.as_deref();

@@ -36,12 +36,7 @@ struct Notice {
 impl Correlations {
     /// Takes a notice from the device with these OIDs. A community tells of its own ids; a hub of its members' too.
     /// Durable, and recorded, when this returns.
-    pub async fn heard(
-        &self,
-        context: &Context,
-        sender: &[&str],
-        ids: Vec<DomainId>,
-    ) -> Result<(), Unheard> {
+    pub async fn heard(&self, context: &Context, sender: &[&str], ids: Vec<DomainId>) -> Result<(), Unheard> {
         let directory = self.communities();
         let is_sender = |c: &&Arc<Community>| {
             let own = [c.device.as_deref(), Some(c.home.oid().as_str()), c.patient_id_authority.as_deref()];

@@ -127,11 +127,7 @@ fn shown(link: &Link, patient: &str, history: Vec<kept::Said>, now: i64) -> Link
 
 impl Correlations {
     /// Every link of a patient, with its history; none if nobody knows the patient. Leaves an audit record.
-    pub async fn links(
-        &self,
-        context: &Context,
-        patient: &Cx<'_>,
-    ) -> Result<Option<Vec<LinkShown>>, Error> {
+    pub async fn links(&self, context: &Context, patient: &Cx<'_>) -> Result<Option<Vec<LinkShown>>, Error> {
         let communities = self.communities();
         let Some(known) = self.known(patient).await? else { return Ok(None) };
         let pid = patient.to_string();
