@@ -50,3 +50,4 @@ mod tls;
 mod update;
 mod update_restricted;
 mod wsdl;
+mod xca;
