@@ -50,5 +50,6 @@ mod tls;
 mod update;
 mod update_restricted;
 mod wsdl;
+mod xca;
 mod xcpd;
 mod xcpd_links;

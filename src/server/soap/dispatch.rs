@@ -16,7 +16,7 @@ use crate::wire::soap::SoapRequest;
 /// A request in model values: nothing of the XML is left.
 pub enum Asked {
     Query(iti18::Asked),
-    CrossQuery(iti18::Asked),
+    CrossQuery(initiating::Query),
     CrossRetrieve(iti43::Asked),
     QueryAll(initiating::Query),
     RetrieveAll(iti43::Asked),
@@ -51,7 +51,7 @@ pub fn read(
         Transaction::Iti43 if matches!(endpoint, Endpoint::Initiating(_)) => {
             Asked::RetrieveAll(iti43::read(face, body))
         }
-        Transaction::Iti38 => Asked::CrossQuery(iti18::read(body, false)),
+        Transaction::Iti38 => Asked::CrossQuery(initiating::read(body)),
         Transaction::Iti39 => Asked::CrossRetrieve(iti43::read(face, body)),
         Transaction::Iti18 => Asked::Query(iti18::read(body, false)),
         Transaction::Iti51 => Asked::Query(iti18::read(body, true)),

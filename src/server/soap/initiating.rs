@@ -20,8 +20,8 @@ use crate::wire::soap::write_answer;
 
 /// A query as read and as it stood, for it is passed on as it stood.
 pub struct Query {
-    request: Result<(AdhocQueryRequest, QueryRequest), Vec<RegistryError>>,
-    text: String,
+    pub request: Result<(AdhocQueryRequest, QueryRequest), Vec<RegistryError>>,
+    pub text: String,
 }
 
 /// Bytes of an answer to reserve for one object of others.

@@ -1,20 +1,21 @@
 //! ITI-38 Cross Gateway Query: ITI-18 asked by another community. ITI TF-2 3.38.
 
+use super::SoapFace;
+use super::initiating::{self, Query};
 use super::iti18::{self, Asked};
 use super::reply::Reply;
-use super::{SoapFace, initiating};
 use crate::model::error::Fault;
 use crate::service::context::Context;
 
 pub async fn answer(
     face: &SoapFace,
     context: &Context,
-    asked: Asked,
+    asked: Query,
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
     let gateway = initiating::gateway(face)?;
-    let Asked { request, text } = asked;
-    let request = request.and_then(|request| match gateway.is_for_us(&request) {
+    let Query { request, text } = asked;
+    let request = request.and_then(|(raw, request)| match gateway.is_for_us(&raw, &request) {
         Ok(()) => Ok(request),
         Err(e) => Err(vec![e]),
     });

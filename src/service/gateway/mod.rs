@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::error::{ErrorCode, RegistryError, clip};
-use crate::model::query::QueryRequest;
+use crate::model::query::{AdhocQueryRequest, QueryRequest};
 use crate::service::registry::Registry;
 use crate::service::repository::Repository;
 
@@ -73,7 +73,7 @@ impl Gateway {
 
     /// Whether another community's query may be asked here: it names us, or, naming a patient, nobody
     /// (ITI TF-2 3.38.4.1.3).
-    pub fn is_for_us(&self, request: &QueryRequest) -> Result<(), RegistryError> {
+    pub fn is_for_us(&self, raw: &AdhocQueryRequest, request: &QueryRequest) -> Result<(), RegistryError> {
         let clause = "ITI TF-2 3.38.4.1.3";
         let (code, why) = match &request.home {
             Some(home) if *home == *self.settings.home => return Ok(()),
@@ -85,7 +85,16 @@ impl Gateway {
                     self.settings.home
                 ),
             ),
-            None if !request.query.patient_ids().is_empty() => return Ok(()),
+            None if !request.query.patient_ids().is_empty() => match raw.targets()? {
+                Some(homes) if !homes.iter().any(|home| *home == *self.settings.home) => (
+                    ErrorCode::XDSUnknownCommunity,
+                    format!(
+                        "$targetCommunityIdList does not name this community, which is '{}' (ITI TF-1 18.2.6)",
+                        self.settings.home
+                    ),
+                ),
+                _ => return Ok(()),
+            },
             None => (
                 ErrorCode::XDSMissingHomeCommunityId,
                 format!("AdhocQuery/@home is absent; a query that names no patient needs it ({clause})"),

@@ -48,6 +48,8 @@ struct Target {
 struct Plan {
     ours: bool,
     targets: Vec<Target>,
+    /// About communities that were named and are not known.
+    errors: Vec<RegistryError>,
 }
 
 /// What one community gave.
@@ -93,7 +95,7 @@ impl Gateway {
         };
         let (ours, given) = tokio::join!(here, there);
         let mut gathered =
-            Gathered { ours, theirs: vec![], errors: vec![], answered: false, records: vec![] };
+            Gathered { ours, theirs: vec![], errors: plan.errors, answered: false, records: vec![] };
         let mut seen = HashSet::new();
         for ((member, text, patient), given) in asked.into_iter().zip(given) {
             let given = given.unwrap_or_else(|| Err(Trouble::new(Step::Request, "our own failure")));
@@ -121,17 +123,31 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Plan, Error> {
         let by_patient = request.query.patient_ids().first();
+        let named = raw.targets()?;
+        let mut errors = vec![];
+        let mut ours = raw.home.is_none();
         let members: Vec<Arc<Member>> = match (&raw.home, by_patient) {
             (Some(home), _) if *home == *self.settings.home => {
-                return Ok(Plan { ours: true, targets: vec![] });
+                return Ok(Plan { ours: true, targets: vec![], errors });
             }
             (Some(home), _) => vec![listed.by_home(home).cloned().ok_or_else(|| unknown(home))?],
-            (None, Some(_)) => {
-                listed.members.iter().filter(|m| m.client("iti38").is_some()).cloned().collect()
-            }
+            (None, Some(_)) => match named {
+                None => listed.members.iter().filter(|m| m.client("iti38").is_some()).cloned().collect(),
+                Some(homes) => {
+                    ours = homes.iter().any(|home| *home == *self.settings.home);
+                    let mut members: Vec<Arc<Member>> = vec![];
+                    for home in homes.iter().filter(|home| **home != *self.settings.home) {
+                        match listed.by_home(home) {
+                            None => errors.push(unknown(home)),
+                            Some(m) if members.iter().any(|known| Arc::ptr_eq(known, m)) => {}
+                            Some(m) => members.push(m.clone()),
+                        }
+                    }
+                    members
+                }
+            },
             (None, None) => return Err(self.homeless().into()),
         };
-        let ours = raw.home.is_none();
         let targets = match by_patient.map(|id| Cx::parse(id)) {
             None => members
                 .into_iter()
@@ -150,7 +166,7 @@ impl Gateway {
                     .collect()
             }
         };
-        Ok(Plan { ours, targets })
+        Ok(Plan { ours, targets, errors })
     }
 
     /// The patient's ids in these communities, as far as they are known in time.
