@@ -93,7 +93,8 @@ impl Rooms {
         let mpi = match config.mpi.enabled {
             true => {
                 let listed = directory.clone();
-                let neighbours: Neighbours = Arc::new(move || listed.as_ref().map(told).unwrap_or_default());
+                let neighbours: Neighbours =
+                    Arc::new(move || listed.as_ref().map(told_of_patients).unwrap_or_default());
                 Some(index_telling(config, &db, &audit, clock, neighbours).await?)
             }
             false => None,
@@ -239,7 +240,7 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
 }
 
 /// Communities of a directory that are told of our patients: those correlated by PIX that have an address for it.
-fn told(directory: &Directory) -> Vec<String> {
+fn told_of_patients(directory: &Directory) -> Vec<String> {
     let listed = directory.now();
     let told = listed
         .members
@@ -250,7 +251,7 @@ fn told(directory: &Directory) -> Vec<String> {
 
 /// The index of patients over an open database. It tells the neighbours that the directory lists now.
 pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
-    let neighbours = if config.gateway.enabled { told(&directory(config)?) } else { vec![] };
+    let neighbours = if config.gateway.enabled { told_of_patients(&directory(config)?) } else { vec![] };
     index_telling(config, db, audit, clock, Arc::new(move || neighbours.clone())).await
 }
 

@@ -43,6 +43,7 @@ mod retrieve;
 mod s3;
 mod schema_validation;
 mod security_corpus;
+mod simulate;
 mod soap_faults;
 mod stored_query;
 mod sweeper;

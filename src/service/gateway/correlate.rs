@@ -33,7 +33,7 @@ use crate::store::patient;
 use super::directory::Directory;
 use super::respond::Place;
 use super::trouble::Trouble;
-use learn::{Lesson, Theirs};
+use learn::{Keep, Lesson, Theirs};
 
 pub use heard::Unheard;
 pub use links::{LinkShown, Refused, Verdict};
@@ -93,8 +93,11 @@ pub struct Settings {
 }
 
 /// What is known of a patient before anybody is asked.
-struct Known {
-    patient: i64,
+pub struct Known {
+    /// None: our registry knows no such patient. An id that both networks share may be one there all the same.
+    patient: Option<i64>,
+    /// The id was merged away: it is nobody's any more.
+    gone: bool,
     links: Vec<Link>,
     /// In domains of the index: among them those of neighbours who feed us.
     ids: Vec<DomainId>,
@@ -134,8 +137,8 @@ impl Correlations {
         patient: &Cx<'_>,
         communities: &[Arc<Community>],
     ) -> Result<Correlated, Error> {
-        let known = self.known(patient).await?;
-        let one = communities.iter().map(|community| self.one(context, patient, known.as_ref(), community));
+        let known = self.look(patient).await?;
+        let one = communities.iter().map(|community| self.resolve(context, patient, &known, community));
         let mut all = Correlated::default();
         for one in join_all(one).await {
             let one = one?;
@@ -153,7 +156,10 @@ impl Correlations {
         patient: &Cx<'_>,
         communities: &[Arc<Community>],
     ) -> Result<Option<Vec<Place>>, Error> {
-        let Some(known) = self.known(patient).await? else { return Ok(None) };
+        let known = self.look(patient).await?;
+        if known.patient.is_none() {
+            return Ok(None);
+        }
         let authority = &self.inner.settings.authority;
         let at = |c: &Arc<Community>| here(&known, authority, patient, c, context.micros());
         let places = communities.iter().flat_map(at);
@@ -169,27 +175,30 @@ impl Correlations {
         theirs: Cx<'static>,
         until: Timestamp,
     ) -> Result<(), Error> {
-        let Some(known) = self.known(ours).await? else { return Ok(()) };
+        let Some(key) = self.look(ours).await?.patient else { return Ok(()) };
         let lesson = Lesson {
             context: context.clone(),
-            patient: known.patient,
+            patient: key,
             community: community.clone(),
             way: Way::Xcpd,
             theirs: vec![Theirs { patient: theirs, certain: true, score: None }],
-            until: Some(until.as_microsecond()),
+            keep: Keep::Until(until.as_microsecond()),
             by_hand: self.inner.settings.by_hand,
         };
         self.learn(lesson).await.map(drop)
     }
 
-    async fn one(
+    /// The patient's ids in one community.
+    pub async fn resolve(
         &self,
         context: &Context,
         patient: &Cx<'_>,
-        known: Option<&Known>,
+        known: &Known,
         community: &Arc<Community>,
     ) -> Result<Correlated, Error> {
-        let Some(known) = known else { return Ok(Correlated::default()) };
+        if known.gone {
+            return Ok(Correlated::default());
+        }
         let mut here = here(known, &self.inner.settings.authority, patient, community, context.micros());
         if !here.is_empty() {
             return Ok(Correlated { found: here, ..Correlated::default() });
@@ -202,16 +211,21 @@ impl Correlations {
         Ok(Correlated { found: here, ..asked })
     }
 
-    /// What is kept of a patient; none: no such patient is known here (any more).
-    async fn known(&self, patient: &Cx<'_>) -> Result<Option<Known>, Error> {
+    /// What is kept of a patient.
+    pub async fn look(&self, patient: &Cx<'_>) -> Result<Known, Error> {
         let (pid, index) = (patient.to_string(), self.inner.mpi.is_some());
         self.inner
             .db
             .snapshot(move |tx| {
                 let pid = pid.clone();
                 Box::pin(async move {
-                    let Some(key) = patient::key(tx, &pid).await? else { return Ok(None) };
-                    known(tx, key, index).await.map(Some)
+                    match patient::key(tx, &pid).await? {
+                        Some(key) => known(tx, key, index).await,
+                        None => {
+                            let gone = patient::is_subsumed(tx, &pid).await?;
+                            Ok(Known { patient: None, gone, links: vec![], ids: vec![] })
+                        }
+                    }
                 })
             })
             .await
@@ -223,7 +237,7 @@ async fn known(tx: &mut Tx<'_>, key: i64, index: bool) -> Result<Known, DbError>
     let keys = kept::keys(tx, key).await?;
     let links = kept::of_patients(tx, &keys).await?;
     let ids = if index { identity::ids_of(tx, key).await? } else { vec![] };
-    Ok(Known { patient: key, links, ids })
+    Ok(Known { patient: Some(key), gone: false, links, ids })
 }
 
 /// What leads to a community without asking it: links that hold, ids of the index, the id that both share. What a

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use super::correlate::Known;
 use super::directory::{Listed, Member};
 use super::trouble::Trouble;
-use super::{Correlation, Gateway};
+use super::{Correlations, Gateway};
 use crate::model::audit::{AuditEvent, Outcome};
 use crate::model::community::Step;
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
@@ -41,7 +43,23 @@ pub struct Gathered {
 struct Target {
     member: Arc<Member>,
     request: AdhocQueryRequest,
+    /// Ours, whose ids there are to be found first; with what is known of them here.
+    patient: Option<(Cx<'static>, Arc<Known>)>,
+}
+
+/// One question, and what came of it.
+struct Asked {
+    text: String,
     patient: Option<Cx<'static>>,
+    given: Result<Given, Trouble>,
+}
+
+/// What came of one community.
+enum Reached {
+    /// For each id that it has for the patient; none: it is not known to have any.
+    Asked(Vec<Asked>),
+    /// Who the patient is there could not be found.
+    Unknown(Trouble),
 }
 
 /// Who is asked.
@@ -69,13 +87,14 @@ impl Gateway {
     ) -> Result<Gathered, Error> {
         let deadline = Instant::now() + self.settings.deadline;
         let listed = self.directory.now();
-        let plan = self.plan(context, &listed, &raw, &request, deadline).await?;
+        let plan = self.plan(&listed, &raw, &request, deadline).await?;
         let mut tasks = JoinSet::new();
         let mut asked = vec![];
-        for (n, Target { member, request, patient }) in plan.targets.into_iter().enumerate() {
-            asked.push((member.clone(), xca::query_text(&request), patient));
-            let ours = self.settings.home.clone();
-            tasks.spawn(async move { (n, ask(&member, &request, &ours, deadline).await) });
+        for (n, target) in plan.targets.into_iter().enumerate() {
+            asked.push(target.member.clone());
+            let (ours, correlations) = (self.settings.home.clone(), self.correlations.clone());
+            let context = context.clone();
+            tasks.spawn(async move { (n, reach(&correlations, &context, target, &ours, deadline).await) });
         }
         let here = async {
             let registry = self.registry.as_ref().filter(|_| plan.ours)?;
@@ -83,7 +102,7 @@ impl Gateway {
             Some(timeout_at(deadline, registry.query(context, request)).await.unwrap_or_else(|_| Err(late())))
         };
         let there = async {
-            let mut given: Vec<Option<Result<Given, Trouble>>> = asked.iter().map(|_| None).collect();
+            let mut given: Vec<Option<Result<Reached, Error>>> = asked.iter().map(|_| None).collect();
             while let Some(done) = tasks.join_next().await {
                 if let Ok((n, result)) = done
                     && let Some(slot) = given.get_mut(n)
@@ -97,17 +116,25 @@ impl Gateway {
         let mut gathered =
             Gathered { ours, theirs: vec![], errors: plan.errors, answered: false, records: vec![] };
         let mut seen = HashSet::new();
-        for ((member, text, patient), given) in asked.into_iter().zip(given) {
-            let given = given.unwrap_or_else(|| Err(Trouble::new(Step::Request, "our own failure")));
-            gathered.records.push(record(context, &member, text, patient, &given));
-            match given {
-                Ok(Given { result, errors }) => {
-                    gathered.answered = true;
-                    gathered.errors.extend(errors);
-                    gathered.theirs.push(new_ones(result, &mut seen));
+        for (member, reached) in asked.into_iter().zip(given) {
+            let failed = |trouble: Trouble| trouble.error(&member.community.name, &member.home());
+            let lost = || Ok(Reached::Unknown(Trouble::new(Step::Request, "our own failure")));
+            let asked = match reached.unwrap_or_else(lost)? {
+                Reached::Asked(asked) => asked,
+                Reached::Unknown(trouble) => {
+                    gathered.errors.push(failed(trouble));
+                    continue;
                 }
-                Err(trouble) => {
-                    gathered.errors.push(trouble.error(&member.community.name, &member.home()));
+            };
+            for Asked { text, patient, given } in asked {
+                gathered.records.push(record(context, &member, text, patient, &given));
+                match given {
+                    Ok(Given { result, errors }) => {
+                        gathered.answered = true;
+                        gathered.errors.extend(errors);
+                        gathered.theirs.push(new_ones(result, &mut seen));
+                    }
+                    Err(trouble) => gathered.errors.push(failed(trouble)),
                 }
             }
         }
@@ -116,7 +143,6 @@ impl Gateway {
 
     async fn plan(
         &self,
-        context: &Context,
         listed: &Listed,
         raw: &AdhocQueryRequest,
         request: &QueryRequest,
@@ -156,33 +182,18 @@ impl Gateway {
             // What is no patient id is nobody's; our registry says so where it is asked.
             Some(Err(_)) => vec![],
             Some(Ok(patient)) => {
-                let known = self.correlated(context, &patient, &members, deadline).await?;
-                known
-                    .into_iter()
-                    .filter_map(|c| {
-                        let member = members.iter().find(|m| m.community.home == c.home)?.clone();
-                        Some(Target { member, request: raw.about(&c.patient), patient: Some(c.patient) })
-                    })
-                    .collect()
+                let late = Error::Busy("where else the patient is known could not be found in time");
+                let known =
+                    timeout_at(deadline, self.correlations.look(&patient)).await.map_err(|_| late)??;
+                let known = Arc::new(known);
+                let target = |member| {
+                    let patient = (patient.clone().into_owned(), known.clone());
+                    Target { member, request: raw.clone(), patient: Some(patient) }
+                };
+                members.into_iter().map(target).collect()
             }
         };
         Ok(Plan { ours, targets, errors })
-    }
-
-    /// The patient's ids in these communities, as far as they are known in time.
-    async fn correlated(
-        &self,
-        context: &Context,
-        patient: &Cx<'_>,
-        members: &[Arc<Member>],
-        deadline: Instant,
-    ) -> Result<Vec<Correlation>, Error> {
-        let communities: Vec<_> = members.iter().map(|m| m.community.clone()).collect();
-        let finding = self.correlations.of(context, patient, &communities);
-        match timeout_at(deadline, finding).await {
-            Ok(found) => found,
-            Err(_) => Err(Error::Busy("where else the patient is known could not be found in time")),
-        }
     }
 
     fn homeless(&self) -> RegistryError {
@@ -203,6 +214,42 @@ pub(super) fn unknown(home: &str) -> RegistryError {
         format!("homeCommunityId '{}' is no community known here ({CLAUSE})", clip(home)),
     )
     .at(clip(home))
+}
+
+/// Finds the patient's ids in one community, where there is a patient, and asks it by each.
+async fn reach(
+    correlations: &Correlations,
+    context: &Context,
+    target: Target,
+    ours: &str,
+    deadline: Instant,
+) -> Result<Reached, Error> {
+    let Target { member, request, patient } = target;
+    let about: Vec<(AdhocQueryRequest, Option<Cx<'static>>)> = match patient {
+        None => vec![(request, None)],
+        Some((patient, known)) => {
+            let finding = correlations.resolve(context, &patient, &known, &member.community);
+            let found = match timeout_at(deadline, finding).await {
+                Ok(found) => found?,
+                Err(_) => {
+                    let why = "who the patient is there was not known in time";
+                    return Ok(Reached::Unknown(Trouble::new(Step::Timeout, why)));
+                }
+            };
+            if let Some(failed) = found.failed.into_iter().next() {
+                return Ok(Reached::Unknown(failed.trouble));
+            }
+            found.found.into_iter().map(|c| (request.about(&c.patient), Some(c.patient))).collect()
+        }
+    };
+    let asking = about.into_iter().map(|(request, patient)| {
+        let member = &member;
+        async move {
+            let given = ask(member, &request, ours, deadline).await;
+            Asked { text: xca::query_text(&request), patient, given }
+        }
+    });
+    Ok(Reached::Asked(join_all(asking).await))
 }
 
 /// Asks one community, and holds what it answers against what it may.

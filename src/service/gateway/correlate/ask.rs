@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::learn::{Lesson, Theirs};
+use super::learn::{Keep, Lesson, Theirs};
 use super::{Correlated, Correlation, Correlations, Failure, Known, Trouble};
 use crate::model::audit::Outcome;
 use crate::model::community::{Community, CorrelateBy, Step};
@@ -38,7 +38,9 @@ impl Correlations {
             failed: vec![Failure { home: community.home.clone(), community: community.id.clone(), trouble }],
             ..Correlated::default()
         };
-        let Some(mpi) = &self.inner.mpi else { return Ok(Correlated::default()) };
+        let (Some(mpi), Some(key_of_ours)) = (&self.inner.mpi, known.patient) else {
+            return Ok(Correlated::default());
+        };
         // Without an address it feeds us, and what it has not told is not known.
         if community.endpoint(key).is_none() {
             return Ok(Correlated::default());
@@ -149,11 +151,11 @@ impl Correlations {
         let several = theirs.len() > 1;
         let lesson = Lesson {
             context: asked,
-            patient: known.patient,
+            patient: key_of_ours,
             community: community.clone(),
             way,
             theirs,
-            until: until.map(Timestamp::as_microsecond),
+            keep: until.map_or(Keep::No, |at| Keep::Until(at.as_microsecond())),
             by_hand: self.inner.settings.by_hand,
         };
         let learnt = self.learn(lesson).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Correlations;
-use super::learn::{Lesson, Theirs, learn, said};
+use super::learn::{Keep, Lesson, Theirs, learn, said};
 use crate::model::audit::Outcome;
 use crate::model::community::{Community, CorrelateBy};
 use crate::model::error::Error;
@@ -109,7 +109,7 @@ async fn take(tx: &mut Tx<'_>, notice: &Notice) -> Result<(), DbError> {
                     .map(|patient| Theirs { patient, certain, score: None })
                     .collect(),
                 // Until it is told otherwise, which it promises to do.
-                until: Some(i64::MAX),
+                keep: Keep::On,
                 by_hand: notice.by_hand,
             };
             learn(tx, &lesson).await?;

@@ -24,6 +24,17 @@ pub(super) struct Theirs {
     pub score: Option<u8>,
 }
 
+/// Until when what was said may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Not beyond the request.
+    No,
+    /// Microseconds since 1970.
+    Until(i64),
+    /// Until something else is said.
+    On,
+}
+
 /// What a community said of a patient.
 pub(super) struct Lesson {
     pub context: Context,
@@ -33,8 +44,7 @@ pub(super) struct Lesson {
     pub way: Way,
     /// All of them: what it said before and does not say now holds no longer.
     pub theirs: Vec<Theirs>,
-    /// Until when it may be kept; none: not beyond the request.
-    pub until: Option<i64>,
+    pub keep: Keep,
     pub by_hand: bool,
 }
 
@@ -82,13 +92,16 @@ pub(super) async fn learn(tx: &mut Tx<'_>, lesson: &Lesson) -> Result<Vec<Learnt
         let state = if certain { State::Confirmed } else { State::Candidate };
         learnt.push(Learnt { patient: theirs.patient.clone(), usable: certain });
         // Not to be kept: this request may go by it, the next asks again. Who must be looked at first is kept.
-        if certain && lesson.until.is_none() {
+        if certain && lesson.keep == Keep::No {
             if let Some(old) = old.filter(|l| l.holds(now)) {
                 change(tx, lesson, old, State::Obsolete, None, "no longer to be kept").await?;
             }
             continue;
         }
-        let until = if certain { lesson.until } else { None };
+        let until = match lesson.keep {
+            Keep::Until(at) if certain => Some(at),
+            _ => None,
+        };
         let link = Link {
             id: old.map_or_else(|| lesson.context.uuid().to_string(), |l| l.id.clone()),
             patient: old.map_or(lesson.patient, |l| l.patient),

@@ -129,7 +129,10 @@ impl Correlations {
     /// Every link of a patient, with its history; none if nobody knows the patient. Leaves an audit record.
     pub async fn links(&self, context: &Context, patient: &Cx<'_>) -> Result<Option<Vec<LinkShown>>, Error> {
         let communities = self.communities();
-        let Some(known) = self.known(patient).await? else { return Ok(None) };
+        let known = self.look(patient).await?;
+        if known.patient.is_none() {
+            return Ok(None);
+        }
         let pid = patient.to_string();
         let now = context.micros();
         let mut all = vec![];
