@@ -188,10 +188,8 @@ async fn judged(
             let why = "it answers with an id of another authority than its own".to_owned();
             return Err(Trouble::bad_answer(why));
         }
-        let certain = match mpi.is_certainly(described, &one.demographics).await {
-            Ok(certain) => certain,
-            Err(_) => false,
-        };
+        let lost = |_| Trouble::new(Step::Request, "our own index could not be asked");
+        let certain = mpi.is_certainly(described, &one.demographics).await.map_err(lost)?;
         theirs.push(Theirs { patient: one.patient, certain, score: one.score });
     }
     Ok(theirs)
