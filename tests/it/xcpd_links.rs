@@ -357,6 +357,13 @@ async fn a_neighbour_is_told_and_knows_our_patient_by_both_ids() {
     let now: chiren::service::outbox::Now = Arc::new(move || now.now().as_microsecond());
     let rooms = a.rooms();
     rooms.outbox.run(&rooms.couriers, &now, &Default::default()).await.expect("the outbox runs");
+    // Their index knows our id now, and links it with theirs when somebody says so: demographics alone do not join
+    // patients of two networks there.
+    let mpi = b.gateway.rooms().mpi.as_ref().unwrap();
+    let id = |domain: &str, value: &str| DomainId { domain: domain.into(), value: value.into() };
+    let (one, other) = (id(HOSPB, "B1"), id(AUTHORITY, &patient.id));
+    b.gateway.tick();
+    mpi.link(&context(&b.gateway), &one, &other, "yamada", "card seen").await.expect("linked");
     assert_eq!(ids(&correlated(&a, &patient).await), [theirs.to_string()]);
 }
 
