@@ -26,8 +26,8 @@ use super::serve::Signals;
 use super::{failed, log, print, runtime};
 use crate::app::Running;
 use crate::config::{
-    CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, MpiConfig, MpiDomainConfig,
-    NetworkConfig, OnDemandConfig, Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
+    CodeCheck, Config, DatabaseConfig, GatewayConfig, Language, ListenerConfig, LogConfig, MpiConfig,
+    MpiDomainConfig, NetworkConfig, OnDemandConfig, Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
 };
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
@@ -307,6 +307,7 @@ pub(super) fn config(
             allow_example_oids: true,
         },
         listener: listeners,
+        gateway: GatewayConfig { enabled: true, ..GatewayConfig::default() },
         repository: RepositoryConfig {
             unique_id: network.repository_id(),
             documents: folder.file("documents"),

@@ -73,6 +73,22 @@ impl GatewayConfig {
         }
     }
 
+    /// A request that is given up after `seconds` must have its answer before.
+    pub(super) fn check_time(&self, seconds: u64, list: &mut Vec<Fault>) {
+        let mut faults = Faults::of("gateway", list);
+        let deadlines =
+            [("deadline_ms", self.deadline_ms), ("retrieve_deadline_ms", self.retrieve_deadline_ms)];
+        for (key, deadline) in deadlines {
+            if deadline >= seconds.saturating_mul(1000) {
+                faults.add(
+                    key,
+                    "must be less than limits.request_seconds, after which the request itself is given up",
+                    "limits.request_seconds（リクエスト自体の打ち切り時間）より短くしてください",
+                );
+            }
+        }
+    }
+
     /// All communities and repositories: those `written` in the configuration, then those of the file; with the
     /// warnings about them, or every fault.
     pub fn directory(
@@ -91,5 +107,43 @@ impl GatewayConfig {
         let mut list = vec![];
         check_all(&all, home, authority, examples, &mut list);
         if list.iter().any(Fault::refuses) { Err(list) } else { Ok((all, list)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(spoil: impl FnOnce(&mut GatewayConfig)) -> Vec<String> {
+        let mut config = GatewayConfig { enabled: true, ..GatewayConfig::default() };
+        spoil(&mut config);
+        let mut list = vec![];
+        config.check(&CommunityFile::default(), "urn:oid:1.2.392.1", "1.2.392.2", false, &mut list);
+        config.check_time(60, &mut list);
+        list.into_iter().map(|f| f.key).collect()
+    }
+
+    #[test]
+    fn a_good_section_has_no_faults_and_each_spoiling_is_named() {
+        assert_eq!(keys(|_| {}), Vec::<String>::new());
+        type Spoil = fn(&mut GatewayConfig);
+        let cases: &[(&str, Spoil)] = &[
+            ("gateway.look_seconds", |c| c.look_seconds = 0),
+            ("gateway.deadline_ms", |c| c.deadline_ms = 1),
+            ("gateway.deadline_ms", |c| c.deadline_ms = 60_000),
+            ("gateway.retrieve_deadline_ms", |c| c.retrieve_deadline_ms = 60_000),
+            ("gateway.communities", |c| c.communities = Some("/no/such".into())),
+        ];
+        for (key, spoil) in cases {
+            assert_eq!(keys(spoil), [*key]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_list_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("communities.toml");
+        std::fs::write(&path, "[[communities]]\n").unwrap();
+        assert_eq!(keys(|c| c.communities = Some(path)), ["gateway.communities"]);
     }
 }

@@ -163,6 +163,9 @@ impl Config {
             self.network.allow_example_oids,
             &mut list,
         );
+        if self.gateway.enabled {
+            self.gateway.check_time(self.limits.request_seconds, &mut list);
+        }
         if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled && !self.gateway.enabled {
             list.push(Fault::new(
                 "registry.enabled",

@@ -67,7 +67,7 @@ pub async fn probe(member: &Member) -> Vec<Probe> {
             }),
         };
         let verdict = tried.unwrap_or_else(Verdict::Fails);
-        probes.push(Probe { key: *key, url: url.clone(), took: begun.elapsed(), verdict });
+        probes.push(Probe { key, url: url.clone(), took: begun.elapsed(), verdict });
     }
     probes
 }

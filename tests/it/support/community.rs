@@ -79,6 +79,10 @@ pub enum Way {
     Slow(Duration),
     /// Never.
     Hang,
+    /// A byte now and then, without end.
+    Drip,
+    /// The connection ends before there is an answer.
+    Reset,
     /// A SOAP fault.
     Fault,
     /// XML that breaks off.
@@ -157,7 +161,10 @@ async fn serve(listener: TcpListener, home: String, way: Arc<Mutex<Way>>, asked:
                     let request = Answer::unjudged(StatusCode::OK, head.headers, body);
                     asked.lock().expect("requests").push(request.envelope.clone());
                     let way = way.lock().expect("a way").clone();
-                    Ok::<_, std::io::Error>(answered(&home, way, &request.envelope).await)
+                    match way {
+                        Way::Reset => Err(std::io::Error::other("reset")),
+                        way => Ok(answered(&home, way, &request.envelope).await),
+                    }
                 }
             });
             let _ = hyper::server::conn::http1::Builder::new()
@@ -190,6 +197,16 @@ async fn answered(home: &str, way: Way, envelope: &str) -> Response<Body> {
     match way {
         Way::Hang => return std::future::pending().await,
         Way::Slow(pause) => tokio::time::sleep(pause).await,
+        Way::Drip => {
+            let drops = stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Ok(Frame::data(Bytes::from_static(b" "))), ()))
+            });
+            return Response::builder()
+                .header(header::CONTENT_TYPE, SIMPLE)
+                .body(StreamBody::new(drops.boxed()).boxed_unsync())
+                .expect("a response");
+        }
         Way::Page(status) => return whole(status, "text/html", "<html>proxy</html>"),
         Way::Malformed => return whole(200, SIMPLE, "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-"),
         Way::Fault => {
@@ -199,6 +216,9 @@ async fn answered(home: &str, way: Way, envelope: &str) -> Response<Body> {
             return whole(500, SIMPLE, fault);
         }
         _ => {}
+    }
+    if envelope.is_empty() {
+        return whole(404, "text/plain", "nothing to get");
     }
     let doc = tree::parse(envelope).expect("a request");
     let Ok(SoapResponse::Body { action, body, .. }) = read_response(&doc) else { panic!("no request") };
@@ -339,8 +359,16 @@ fn given(home: &str, way: &Way, requests: &[DocumentRequest], answer: &Write<'_>
             // Into the content of the last part: its tail is a line break, a boundary.
             let body = Bytes::from(body);
             let half = body.slice(..body.len() - 60);
-            let cut = Err(std::io::Error::other("cut"));
-            response(200, &content_type, vec![Ok(Frame::data(half)), cut])
+            // What was written goes out first: an error at once would take it along.
+            let cut = async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Err(std::io::Error::other("cut"))
+            };
+            let body = stream::iter([Ok(Frame::data(half))]).chain(stream::once(cut));
+            Response::builder()
+                .header(header::CONTENT_TYPE, content_type)
+                .body(StreamBody::new(body.boxed()).boxed_unsync())
+                .expect("a response")
         }
         _ => whole(200, &content_type, body),
     }
