@@ -10,8 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
-use crate::config::{Config, RegistryConfig};
+use crate::config::{Config, Fault, RegistryConfig};
 use crate::model::codes::Vocabulary;
+use crate::model::community::CorrelateBy;
+use crate::model::identity::TimeToLive;
+use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
@@ -24,7 +27,8 @@ use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
-use crate::service::mpi::{self, Domains, Mpi, Notices};
+use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, Responder, correlate};
+use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -44,6 +48,10 @@ pub struct Rooms {
     pub repository: Option<Repository>,
     /// The index of patients.
     pub mpi: Option<Mpi>,
+    /// Towards other communities.
+    pub gateway: Option<Gateway>,
+    /// Who patients are in other communities.
+    pub correlations: Option<Correlations>,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -72,17 +80,48 @@ impl Rooms {
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
         let audit = Audit::new(db.clone(), config.audit.queries);
+        let directory = match config.gateway.enabled {
+            true => Some(directory(config)?),
+            false => None,
+        };
         let mpi = match config.mpi.enabled {
-            true => Some(index(config, &db, &audit, clock).await?),
+            true => {
+                let listed = directory.clone();
+                let neighbours: Neighbours =
+                    Arc::new(move || listed.as_ref().map(told_of_patients).unwrap_or_default());
+                Some(index_telling(config, &db, &audit, clock, neighbours).await?)
+            }
             false => None,
         };
         let notices = match &mpi {
             Some(mpi) => Notices::new(&config.mpi, mpi.domains()).context("mpi.consumer")?,
             None => None,
         };
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
+        let (gateway, correlations) = match directory.clone() {
+            Some(directory) => {
+                let correlations = correlations(config, &db, &audit, mpi.as_ref(), &directory)?;
+                let gateway = communities(
+                    config,
+                    directory,
+                    correlations.clone(),
+                    registry.clone(),
+                    repository.clone(),
+                );
+                (Some(gateway), Some(correlations))
+            }
+            None => (None, None),
+        };
+        let feeds = match (&mpi, directory, &correlations) {
+            (Some(mpi), Some(directory), Some(correlations)) => {
+                Some(Feeds::new(mpi.clone(), directory, correlations.clone()))
+            }
+            _ => None,
+        };
+        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices, feeds };
         Ok(Self {
             mpi,
+            gateway,
+            correlations,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -92,6 +131,49 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// The directory of a configuration.
+pub fn directory(config: &Config) -> anyhow::Result<Directory> {
+    Directory::open(config).map_err(|faults| {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })
+}
+
+/// Who patients are in the communities of a directory.
+pub fn correlations(
+    config: &Config,
+    db: &Db,
+    audit: &Audit,
+    mpi: Option<&Mpi>,
+    directory: &Directory,
+) -> anyhow::Result<Correlations> {
+    let home = HomeCommunityId::parse(&config.network.home_community_id);
+    let settings = correlate::Settings {
+        authority: config.network.patient_id_authority.clone(),
+        home: home.ok_or_else(|| anyhow!("network.home_community_id is not of the form urn:oid:…"))?,
+        time_to_live: TimeToLive::hours(config.discovery.time_to_live_hours),
+        pix_valid: i64::try_from(config.discovery.pix_hours).unwrap_or(24).saturating_mul(3_600_000_000),
+        by_hand: config.discovery.confirm_by_hand,
+    };
+    Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), settings))
+}
+
+/// The gateway over what this program is.
+fn communities(
+    config: &Config,
+    directory: Directory,
+    correlations: Correlations,
+    registry: Option<Registry>,
+    repository: Option<Repository>,
+) -> Gateway {
+    let settings = gateway::Settings {
+        home: config.network.home_community_id.as_str().into(),
+        deadline: Duration::from_millis(config.gateway.deadline_ms),
+        retrieve_deadline: Duration::from_millis(config.gateway.retrieve_deadline_ms),
+    };
+    Gateway::new(settings, directory, correlations, registry, repository)
 }
 
 /// How often a database that is away at the start is tried again.
@@ -155,12 +237,34 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
     Ok(Registry::new(db.clone(), settings))
 }
 
-/// The index of patients over an open database.
+/// Communities of a directory that are told of our patients: those correlated by PIX that have an address for it.
+fn told_of_patients(directory: &Directory) -> Vec<String> {
+    let listed = directory.now();
+    let told = listed
+        .members
+        .iter()
+        .filter(|m| m.community.correlate == CorrelateBy::Pix && m.client("iti44").is_some());
+    told.map(|m| m.community.id.clone()).collect()
+}
+
+/// The index of patients over an open database. It tells the neighbours that the directory lists now.
 pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
+    let neighbours = if config.gateway.enabled { told_of_patients(&directory(config)?) } else { vec![] };
+    index_telling(config, db, audit, clock, Arc::new(move || neighbours.clone())).await
+}
+
+async fn index_telling(
+    config: &Config,
+    db: &Db,
+    audit: &Audit,
+    clock: &Clock,
+    neighbours: Neighbours,
+) -> anyhow::Result<Mpi> {
     let clock = clock.clone();
     let settings = mpi::Settings {
         config: config.mpi.clone(),
         domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
+        neighbours,
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Mpi::open(db.clone(), audit.clone(), settings).await
@@ -219,6 +323,7 @@ pub struct Running {
     sweeper: Option<JoinHandle<()>>,
     postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
+    directory: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
@@ -236,6 +341,8 @@ impl Running {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
             mpi: rooms.mpi.clone(),
+            discovery: responder(&rooms),
+            gateway: rooms.gateway.clone(),
             processing_id: config.hl7v2.processing_id.as_str(),
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
@@ -257,7 +364,15 @@ impl Running {
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
         let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
-        let faces = Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews };
+        let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
+        let metrics = match (metrics, communities.clone()) {
+            (Some(metrics), Some(directory)) => {
+                Some(metrics.with_communities(move || directory.scoreboard()))
+            }
+            (metrics, _) => metrics,
+        };
+        let faces =
+            Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, communities };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
@@ -266,8 +381,29 @@ impl Running {
         });
         let postman = tokio::spawn(deliver(rooms.clone(), clock.clone(), stop.clone()));
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
+        let directory =
+            rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
         let drain = config.limits.drain();
-        Ok(Self { rooms, listening, asynchronous, sweeper, postman, fault_records, clock, stop, drain })
+        Ok(Self {
+            rooms,
+            listening,
+            asynchronous,
+            sweeper,
+            postman,
+            fault_records,
+            directory,
+            clock,
+            stop,
+            drain,
+        })
+    }
+
+    /// Reads certificates and the directory of communities anew; what is faulty stays as it was.
+    pub fn reload(&self) {
+        self.listening.reload_certificates();
+        if let Some(gateway) = &self.rooms.gateway {
+            told(gateway.directory().reload(true));
+        }
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
@@ -282,7 +418,9 @@ impl Running {
         let postman = self.postman.abort_handle();
         if tokio::time::timeout(self.drain, self.postman).await.is_err() {
             postman.abort();
-        } else if self.asynchronous.is_some() || self.rooms.couriers.notices.is_some() {
+        } else if self.asynchronous.is_some()
+            || (self.rooms.couriers.notices.is_some() || self.rooms.couriers.feeds.is_some())
+        {
             // What the last requests left is tried once; the rest waits for the next start.
             let now = micros(&self.clock);
             let stop = CancellationToken::new();
@@ -293,10 +431,18 @@ impl Running {
             let _ = sweeper.await;
         }
         let _ = self.fault_records.await;
+        if let Some(directory) = self.directory {
+            let _ = directory.await;
+        }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;
         cut
     }
+}
+
+/// What other communities ask, where this is a gateway with an index.
+fn responder(rooms: &Rooms) -> Option<Responder> {
+    Some(Responder::new(rooms.mpi.clone()?, rooms.audit.clone(), rooms.correlations.clone()?))
 }
 
 /// Ready means the database answers, and the documents are where they were.
@@ -330,6 +476,26 @@ fn figures(db: &Db) -> impl Fn() -> metrics::Database + Send + Sync + 'static {
     move || {
         let DbStatus { queued, commits, writes, connections, idle } = db.status();
         metrics::Database { writes_waiting: queued, writes, commits, connections, idle }
+    }
+}
+
+/// Looks whether the directory of communities has changed.
+async fn watch(directory: Directory, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(directory.look_every())).await.is_some() {
+        if let Some(read) = directory.look() {
+            told(read);
+        }
+    }
+}
+
+fn told(read: Result<usize, Vec<Fault>>) {
+    match read {
+        Ok(communities) => info!(communities, "directory of communities read"),
+        Err(faults) => {
+            for fault in faults.iter().filter(|f| f.refuses()) {
+                warn!(%fault, "directory of communities not read; the one before stays in force");
+            }
+        }
     }
 }
 

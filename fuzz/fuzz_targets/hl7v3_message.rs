@@ -2,9 +2,11 @@
 //! as it was meant, and a question repeated in its answer asks the same.
 #![no_main]
 
-use chiren_fuzz::model::identity::Feed;
+use chiren_fuzz::model::identity::{Feed, Unable, Wanted};
 use chiren_fuzz::model::namespace::NS_HL7V3;
 use chiren_fuzz::wire::hl7v3::ack::{self, Ack};
+use chiren_fuzz::wire::hl7v3::xcpd_answer::Said;
+use chiren_fuzz::wire::hl7v3::{xcpd, xcpd_answer, xcpd_location};
 use chiren_fuzz::wire::hl7v3::{Asked, Header, Own, Problem, QueryAck, Reading, feed, pdq, pix};
 use chiren_fuzz::wire::xml::guard::{Guard, XmlLimits};
 use chiren_fuzz::wire::xml::{XmlWriter, tree};
@@ -42,7 +44,13 @@ fuzz_target!(|data: &[u8]| {
             assert!(read.query_id.root.is_some());
         }
     }
-    let _ = (ack::read(node), pix::read_answer(node), pdq::read_answer(node));
+    if let Some(read) = taken(xcpd::read(node)) {
+        for said in [Said::Matches(&[]), Said::Wanted(&Wanted::ALL), Said::Unable(Unable::Busy, &[])] {
+            discovered(&read, &said);
+        }
+    }
+    let _ = (ack::read(node), pix::read_answer(node), pdq::read_answer(node), xcpd_answer::read(node));
+    let _ = (xcpd_location::read(node), xcpd_location::read_answer(node), xcpd::time_to_live(node));
 });
 
 fn limits() -> XmlLimits {
@@ -102,6 +110,21 @@ fn answered(header: &Header, asked: &Asked, problems: &[Problem]) {
     let read = pix::read_answer(doc.root_element()).expect("an answer");
     assert_eq!(read.query_ack, QueryAck::Error);
     same(&read.acknowledgement.details, problems);
+}
+
+/// What another community is answered reads back as it was meant.
+fn discovered(read: &xcpd::Read, said: &Said<'_>) {
+    let mut w = XmlWriter::new();
+    xcpd_answer::write(&mut w, &read.header, &read.asked, &own(), &read.home, said);
+    let written = w.finish();
+    let doc = tree::parse(&written).expect("an answer is well-formed");
+    let answered = xcpd_answer::read(doc.root_element()).expect("an answer");
+    assert!(answered.found.is_empty());
+    match said {
+        Said::Wanted(wanted) => assert_eq!(answered.wanted, *wanted),
+        Said::Unable(why, _) => assert_eq!(answered.unable, Some(*why)),
+        _ => assert_eq!(answered.query_ack, QueryAck::NothingFound),
+    }
 }
 
 /// The question of an answer, asked.

@@ -2,9 +2,9 @@
 //! Needs no configuration and leaves nothing behind unless asked to.
 
 mod certificates;
-mod folder;
+pub(super) mod folder;
 mod guide;
-mod seed;
+pub(super) mod seed;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -26,12 +26,12 @@ use super::serve::Signals;
 use super::{failed, log, print, runtime};
 use crate::app::Running;
 use crate::config::{
-    CodeCheck, Config, DatabaseConfig, Language, ListenerConfig, LogConfig, MpiConfig, MpiDomainConfig,
-    NetworkConfig, OnDemandConfig, Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
+    CodeCheck, Config, DatabaseConfig, GatewayConfig, Language, ListenerConfig, LogConfig, MpiConfig,
+    MpiDomainConfig, NetworkConfig, OnDemandConfig, Profile, RegistryConfig, RepositoryConfig, Role, TlsMode,
 };
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
-use crate::synthetic::{Hospital, NETWORK_OID, Network, PATIENT_AUTHORITY, REPOSITORY_OID};
+use crate::synthetic::{Hospital, Network};
 
 pub const EXAMPLES: &str = "Everything is invented: hospitals, patients, documents, and OIDs of the example arc 2.999. Only this machine
 can reach it. Ctrl-C or SIGTERM ends it.
@@ -69,7 +69,7 @@ pub struct Arguments {
 }
 
 /// Seed of the invented network: the same people every time.
-const SEED: u64 = 20_260_401;
+pub(super) const SEED: u64 = 20_260_401;
 const TLS_PORT: u16 = 8443;
 const OPS_PORT: u16 = 9090;
 const MLLP_PORT: u16 = crate::peer::mllp::PORT;
@@ -141,13 +141,13 @@ async fn show(
     Ok(())
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Ports {
-    soap: u16,
-    tls: u16,
-    ops: u16,
-    mllp: u16,
-    fhir: u16,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ports {
+    pub soap: u16,
+    pub tls: u16,
+    pub ops: u16,
+    pub mllp: u16,
+    pub fhir: u16,
 }
 
 struct Options {
@@ -219,7 +219,14 @@ impl<'f> Demo<'f> {
             return Ok(());
         }
         let shown = seed::example(&self.network, self.state.documents);
-        let seed = Seed { network: self.network.clone(), count: self.state.documents, clock, shown, ready };
+        let seed = Seed {
+            network: self.network.clone(),
+            count: self.state.documents,
+            clock,
+            index: true,
+            shown,
+            ready,
+        };
         seed.run(&self.running.rooms).await
     }
 
@@ -270,7 +277,7 @@ const MLLP: &str = "mllp";
 const FHIR: &str = "fhir";
 
 /// The configuration of a demonstration; written into its folder as one to begin from.
-fn config(
+pub(super) fn config(
     folder: &Folder,
     certificates: Option<&Certificates>,
     ports: Ports,
@@ -303,19 +310,22 @@ fn config(
     Ok(Config {
         network: NetworkConfig {
             name: "demo".to_owned(),
-            home_community_id: format!("urn:oid:{NETWORK_OID}"),
-            patient_id_authority: PATIENT_AUTHORITY.to_owned(),
+            home_community_id: format!("urn:oid:{}", network.oid()),
+            patient_id_authority: network.patient_authority(),
             allow_example_oids: true,
         },
         listener: listeners,
+        gateway: GatewayConfig { enabled: true, ..GatewayConfig::default() },
         repository: RepositoryConfig {
-            unique_id: REPOSITORY_OID.to_owned(),
+            unique_id: network.repository_id(),
             documents: folder.file("documents"),
             on_demand: OnDemandConfig { persist: true },
             ..RepositoryConfig::default()
         },
         mpi: MpiConfig {
             enabled: true,
+            // The network's own system is what seeds it.
+            accept_network_ids: true,
             domain: network.hospitals.iter().zip(NAMESPACES).map(domain).collect(),
             ..MpiConfig::default()
         },

@@ -6,6 +6,7 @@
 mod backup;
 mod bench;
 mod check;
+mod community;
 mod demo;
 mod documents;
 mod export;
@@ -22,6 +23,7 @@ mod query;
 mod restore;
 mod send;
 mod serve;
+pub mod simulate;
 mod submission;
 mod transfer;
 mod verify;
@@ -79,7 +81,7 @@ impl From<Lang> for Language {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates anew
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates and communities anew
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Arguments),
 
@@ -142,9 +144,17 @@ enum Command {
     #[command(after_help = mpi::EXAMPLES)]
     Mpi(mpi::Arguments),
 
+    /// See how other networks do, and try the way to one
+    #[command(after_help = community::EXAMPLES)]
+    Community(community::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
+
+    /// Run another network to test a gateway with, and let it misbehave
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::Arguments),
 
     /// Send one request to a registry or repository, ours or another's
     #[command(after_help = send::EXAMPLES)]
@@ -230,7 +240,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, lang),
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
+        Command::Community(arguments) => community::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
+        Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
         Command::Bench(arguments) => bench::run(&arguments),
     }

@@ -13,6 +13,7 @@ pub mod table;
 mod update;
 mod v3;
 mod who;
+mod xcpd;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ Examples:
   chiren send iti41 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --file letter.pdf
   chiren send iti18 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO'
   chiren send iti43 --url http://127.0.0.1:8080 --repository 2.999.392.1.2.1 --document 2.25.1 -o out.pdf
+  chiren send iti38 --url http://127.0.0.1:8080 --home urn:oid:2.999.392.7 --patient '1001^^^&2.999.392.7.2&ISO'
+  chiren send iti39 --url http://127.0.0.1:8080 --home urn:oid:2.999.392.7 --repository 2.999.392.7.3 --document 2.25.1 -o out.pdf
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --title 訂正
   chiren send iti57 --url http://127.0.0.1:8080 --document 2.25.1 --status deprecated
   chiren send iti61 --url http://127.0.0.1:8080 --patient '1001^^^&2.999.392.1.1&ISO' --repository 2.999.392.1.2.1
@@ -42,6 +45,8 @@ Examples:
   chiren send iti44 --url http://127.0.0.1:8080 --id '00012345^^^&1.2.392.100495.20.3.51.11312345670&ISO' --name '山本 美咲'
   chiren send iti45 --url http://127.0.0.1:8080 --id '00012345^^^&1.2.392.100495.20.3.51.11312345670&ISO'
   chiren send iti47 --url http://127.0.0.1:8080 --family 山本 --birth 19880302 --quantity 5
+  chiren send iti55 --url http://127.0.0.1:8080 --name '山本 美咲' --kana 'ヤマモト ミサキ' --birth 19880302 --phone 0000-11-2222
+  chiren send iti56 --url http://127.0.0.1:8080 --id '1001^^^&2.999.392.1.1&ISO'
   chiren send iti8 --url mllp://127.0.0.1:2575 --sender 'HIS|CHUO' --id 00012345 --name '山本 美咲' --birth 19880302
   chiren send iti9 --url mllp://127.0.0.1:2575 --id '00012345^^^CHUO'
   chiren send iti21 --url mllp://127.0.0.1:2575 --family 山本 --birth 1988
@@ -65,6 +70,10 @@ enum What {
     /// Patient Demographics Query (HL7 v2 over MLLP): who is called, was born, lives so
     #[command(alias = "pdq")]
     Iti21(Box<mllp::Demographic>),
+    /// Cross Gateway Query: find documents of another community, as its gateway is asked
+    Iti38(query::Arguments),
+    /// Cross Gateway Retrieve: fetch documents of another community
+    Iti39(retrieve::Arguments),
     /// Provide and Register Document Set-b: publish a document
     Iti41(Box<provide::Iti41>),
     /// Register Document Set-b: register the metadata of a document that a repository has
@@ -79,6 +88,10 @@ enum What {
     Iti45(v3::Pix),
     /// Patient Demographics Query HL7 V3: who is called, was born, lives so
     Iti47(Box<v3::Demographic>),
+    /// Cross Gateway Patient Discovery: who a patient is in another community
+    Iti55(Box<xcpd::Discover>),
+    /// Patient Location Query: where else a patient is known
+    Iti56(xcpd::Locate),
     /// Multi-Patient Stored Query: find documents of several patients
     Iti51(query::Arguments),
     /// Update Document Set: change the metadata or the status of a document
@@ -116,8 +129,12 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
             What::Iti44(arguments) => v3::feed(arguments, language).await,
             What::Iti45(arguments) => v3::pix(arguments, language).await,
             What::Iti47(arguments) => v3::demographics(arguments, language).await,
+            What::Iti55(arguments) => xcpd::discover(arguments, language).await,
+            What::Iti56(arguments) => xcpd::locate(arguments, language).await,
             What::Iti51(arguments) => query::run(arguments, Transaction::Iti51, language).await,
-            What::Iti43(arguments) => retrieve::run(arguments, language).await,
+            What::Iti38(arguments) => query::run(arguments, Transaction::Iti38, language).await,
+            What::Iti39(arguments) => retrieve::run(arguments, Transaction::Iti39, language).await,
+            What::Iti43(arguments) => retrieve::run(arguments, Transaction::Iti43, language).await,
             What::Iti57(arguments) => update::run(arguments, Transaction::Iti57, language).await,
             What::Iti61(arguments) => on_demand::run(arguments, language).await,
             What::Iti62(arguments) => remove::run(arguments, language).await,

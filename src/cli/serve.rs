@@ -13,7 +13,9 @@ use crate::config::{Config, Language};
 use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
 
-pub const EXAMPLES: &str = "Signals: SIGTERM and SIGINT stop it gracefully, SIGHUP reads certificates anew.
+pub const EXAMPLES: &str =
+    "Signals: SIGTERM and SIGINT stop it gracefully, SIGHUP reads certificates and the directory of
+communities anew.
 
 Examples:
   chiren serve --config /etc/chiren/chiren.toml
@@ -95,7 +97,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.reload.recv() => running.listening.reload_certificates(),
+                _ = self.reload.recv() => running.reload(),
             }
         }
     }

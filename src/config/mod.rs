@@ -5,10 +5,13 @@
 
 pub mod asynchronous;
 pub mod audit;
+pub mod community;
 pub mod database;
+pub mod discovery;
 pub mod encryption;
 pub mod env;
 pub mod fault;
+pub mod gateway;
 pub mod hl7v2;
 pub mod limits;
 pub mod listener;
@@ -32,9 +35,12 @@ use serde::{Deserialize, Serialize};
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
+pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
 pub use database::DatabaseConfig;
+pub use discovery::DiscoveryConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
+pub use gateway::{CommunityFile, GatewayConfig};
 pub use hl7v2::{Hl7v2Config, ProcessingId};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
@@ -59,6 +65,10 @@ pub struct Config {
     pub registry: RegistryConfig,
     pub mpi: MpiConfig,
     pub hl7v2: Hl7v2Config,
+    pub gateway: GatewayConfig,
+    pub discovery: DiscoveryConfig,
+    pub community: Vec<CommunityConfig>,
+    pub foreign_repository: Vec<ForeignRepositoryConfig>,
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub asynchronous: AsynchronousConfig,
@@ -146,7 +156,17 @@ impl Config {
         if self.mpi.enabled && self.mpi.reviews {
             listener::check_private(&self.listener, "mpi.reviews", &mut list);
         }
-        if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled {
+        self.gateway.check(
+            &self.communities(),
+            &self.network.home_community_id,
+            &self.network.patient_id_authority,
+            self.network.allow_example_oids,
+            &mut list,
+        );
+        if self.gateway.enabled {
+            self.gateway.check_time(self.limits.request_seconds, &mut list);
+        }
+        if !self.repository.enabled && !self.registry.enabled && !self.mpi.enabled && !self.gateway.enabled {
             list.push(Fault::new(
                 "registry.enabled",
                 "neither registry nor repository is enabled",
@@ -160,12 +180,21 @@ impl Config {
                 "自身のレジストリが無効の場合は必要です",
             ));
         }
+        self.discovery.check(&mut list);
         self.database.check(&mut list);
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
         self.limits.check(&mut list);
         self.log.check(&mut list);
         list
+    }
+
+    /// The communities written in the configuration itself.
+    pub fn communities(&self) -> CommunityFile {
+        CommunityFile {
+            community: self.community.clone(),
+            foreign_repository: self.foreign_repository.clone(),
+        }
     }
 }
 
@@ -195,6 +224,12 @@ pub fn example() -> String {
     section::print_commented::<MpiDomainConfig>(&mut out, "[[mpi.domain]]");
     section::print_commented::<MpiConsumerConfig>(&mut out, "[[mpi.consumer]]");
     section::print::<Hl7v2Config>(&mut out, "[hl7v2]");
+    section::print::<GatewayConfig>(&mut out, "[gateway]");
+    section::print::<DiscoveryConfig>(&mut out, "[discovery]");
+    section::print_commented::<CommunityConfig>(&mut out, "[[community]]");
+    section::print_commented::<EndpointConfig>(&mut out, "[community.endpoint]");
+    section::print_commented::<ForeignRepositoryConfig>(&mut out, "[[foreign_repository]]");
+    section::print_commented::<PeerConfig>(&mut out, "[foreign_repository.peer]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
@@ -260,6 +295,7 @@ mod tests {
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         assert_eq!(all.asynchronous.reply_to.len(), 1);
         assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
+        assert_eq!((all.community.len(), all.foreign_repository.len()), (1, 1));
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
         for key in ["network.home_community_id", "network.patient_id_authority", "repository.unique_id"] {
             assert!(keys.contains(&key.to_string()), "{keys:?}");
@@ -288,6 +324,7 @@ mod tests {
             ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
             ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),
+            ("CHIREN__DISCOVERY__PIX_HOURS", "0", "discovery.pix_hours"),
             ("CHIREN__LIMITS__HEADER_SECONDS", "0", "limits.header_seconds"),
             ("CHIREN__LOG__LEVEL", "loud", "log.level"),
         ];

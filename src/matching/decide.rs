@@ -122,6 +122,29 @@ impl Model {
     /// Decides about `subject`. Candidates are the persons that share a key with it.
     pub fn decide(&self, population: u64, subject: &Subject<'_>, candidates: &[Candidate<'_>]) -> Judgement {
         let limits = self.thresholds();
+        let held = self.held(population, subject, candidates);
+        let (outcome, reason) = self.choose(limits.link, limits.review, limits.margin, &held, candidates);
+        let shown = held.iter().take_while(|h| h.best.total >= limits.review && h.is_worth_a_look());
+        let shown = shown.count().clamp(1, NAMED);
+        let ranked = held.iter().take(shown).filter_map(|h| h.ranked(subject, candidates));
+        Judgement { outcome, reason, ranked: ranked.collect() }
+    }
+
+    /// Every person that would be linked if it were the only one near, best first. Where [`decide`](Self::decide) links,
+    /// the one linked is among them; several are persons that nobody could tell apart.
+    pub fn certain(
+        &self,
+        population: u64,
+        subject: &Subject<'_>,
+        candidates: &[Candidate<'_>],
+    ) -> Vec<Ranked> {
+        let link = self.thresholds().link;
+        let held = self.held(population, subject, candidates);
+        held.iter().filter(|h| h.is_certain(link)).filter_map(|h| h.ranked(subject, candidates)).collect()
+    }
+
+    /// The candidates as they were weighed, best first.
+    fn held(&self, population: u64, subject: &Subject<'_>, candidates: &[Candidate<'_>]) -> Vec<Held> {
         let mut held: Vec<Held> = candidates
             .iter()
             .enumerate()
@@ -133,17 +156,7 @@ impl Model {
             let others = namesakes / self.data().birth_dates;
             h.corroborated = h.corroborated || self.is_rare(&h.best, h.best.namesakes.max(others));
         }
-        let (outcome, reason) = self.choose(limits.link, limits.review, limits.margin, &held, candidates);
-        let shown = held.iter().take_while(|h| h.best.total >= limits.review && h.is_worth_a_look());
-        let shown = shown.count().clamp(1, NAMED);
-        let ranked = held.iter().take(shown).filter_map(|h| {
-            let candidate = candidates.get(h.person)?;
-            let known = candidate.identities.get(h.identity)?;
-            let mut score = h.best.explain(subject.features, known.features, h.corroborated);
-            score.vetoes = h.vetoes.list();
-            Some(Ranked { person: candidate.person, identity: known.key, score })
-        });
-        Judgement { outcome, reason, ranked: ranked.collect() }
+        held
     }
 
     /// Holds the subject against every identity of a person. None for a person without any.
@@ -189,9 +202,7 @@ impl Model {
         candidates: &[Candidate<'_>],
     ) -> (Outcome, Reason) {
         let Some(first) = held.first() else { return (Outcome::New, Reason::NoCandidate) };
-        let eligible =
-            |h: &Held| (h.best.total >= link && h.vetoes.is_empty() && h.corroborated) || h.is_strong();
-        if let Some((at, best)) = held.iter().enumerate().find(|(_, h)| eligible(h)) {
+        if let Some((at, best)) = held.iter().enumerate().find(|(_, h)| h.is_certain(link)) {
             let near = |h: &Held| {
                 h.best.total >= review && h.best.total > best.best.total - margin && !h.is_another()
             };
@@ -234,6 +245,20 @@ impl Model {
 }
 
 impl Held {
+    /// Weight, corroboration and nothing against it; or a strong identifier.
+    fn is_certain(&self, link: f64) -> bool {
+        (self.best.total >= link && self.vetoes.is_empty() && self.corroborated) || self.is_strong()
+    }
+
+    /// With its reasons.
+    fn ranked(&self, subject: &Subject<'_>, candidates: &[Candidate<'_>]) -> Option<Ranked> {
+        let candidate = candidates.get(self.person)?;
+        let known = candidate.identities.get(self.identity)?;
+        let mut score = self.best.explain(subject.features, known.features, self.corroborated);
+        score.vetoes = self.vetoes.list();
+        Some(Ranked { person: candidate.person, identity: known.key, score })
+    }
+
     /// The number of the insured person and the birth date: enough, unless something known speaks against it.
     fn is_strong(&self) -> bool {
         self.strong && self.vetoes.is_empty()

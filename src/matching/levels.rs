@@ -94,7 +94,7 @@ fn swapped(levels: Pair, one: (&str, &str), other: (&str, &str)) -> Pair {
 }
 
 /// Whether a level speaks for one and the same name.
-pub(super) fn is_same(level: Level) -> bool {
+pub fn is_same(level: Level) -> bool {
     matches!(level, Level::Equal | Level::Sound | Level::Variant | Level::Swapped)
 }
 

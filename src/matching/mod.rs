@@ -9,7 +9,7 @@ mod features;
 pub mod fold;
 mod index;
 mod keys;
-mod levels;
+pub mod levels;
 mod model;
 mod score;
 mod train;

@@ -40,6 +40,9 @@ pub struct AuditEvent {
     /// Patients named by the request or touched by it, as CX text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patients: Vec<String>,
+    /// The other community: `ihe:homeCommunityID` of a question between communities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home_community_id: Option<String>,
     /// SubmissionSet.uniqueId of a submission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission_set: Option<String>,
@@ -58,6 +61,9 @@ pub struct AuditEvent {
     /// SOAP faults of one kind by one peer are recorded together: how many, when there is more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeated: Option<Repeated>,
+    /// The address it was sent to, of a transaction of ours on behalf of the caller; absent where we were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_to: Option<String>,
 }
 
 /// Requests that share a record. Every one counts in exactly one record.

@@ -5,6 +5,7 @@ pub mod addressing;
 pub mod audit;
 pub mod caller;
 pub mod codes;
+pub mod community;
 pub mod consent;
 pub mod ebrim;
 pub mod error;

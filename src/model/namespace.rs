@@ -12,6 +12,7 @@ pub const NS_LCM: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0";
 pub const NS_QUERY: &str = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0";
 pub const NS_XDS: &str = "urn:ihe:iti:xds-b:2007";
 pub const NS_RMD: &str = "urn:ihe:iti:rmd:2017";
+pub const NS_XCPD: &str = "urn:ihe:iti:xcpd:2009";
 pub const NS_HL7V3: &str = "urn:hl7-org:v3";
 pub const WSA_ANONYMOUS: &str = "http://www.w3.org/2005/08/addressing/anonymous";
 pub const WSA_NONE: &str = "http://www.w3.org/2005/08/addressing/none";

@@ -33,6 +33,8 @@ pub enum Transaction {
     Iti21,
     Iti30,
     Iti31,
+    Iti38,
+    Iti39,
     Iti41,
     Iti42,
     Iti43,
@@ -41,6 +43,8 @@ pub enum Transaction {
     Iti46,
     Iti47,
     Iti51,
+    Iti55,
+    Iti56,
     Iti57,
     Iti61,
     Iti62,
@@ -89,11 +93,13 @@ pub enum Actor {
     /// With the Patient Identity Source's feeds, the index behind them.
     PatientIdentityManager,
     PatientDemographicsSupplier,
-    /// Ours when we send: ITI-10, ITI-46.
+    /// Ours when we send ITI-10 and ITI-46, and when another network's index tells us (ITI-46).
     PatientIdentityConsumer,
+    /// Answers the gateways of other communities.
+    RespondingGateway,
 }
 
-use super::namespace::{NS_HL7V3, NS_LCM, NS_QUERY, NS_RMD, NS_XDS};
+use super::namespace::{NS_HL7V3, NS_LCM, NS_QUERY, NS_RMD, NS_XCPD, NS_XDS};
 
 /// A row of the MPI, whose messages are not ebRIM.
 const fn identity(
@@ -189,6 +195,38 @@ pub const CATALOGUE: &[TransactionRow] = &[
         "ITI TF-2 3.31",
     ),
     TransactionRow {
+        transaction: Transaction::Iti38,
+        code: "ITI-38",
+        name: "Cross Gateway Query",
+        wire: Wire::Ebxml,
+        path: "/xca/iti38",
+        request_action: "urn:ihe:iti:2007:CrossGatewayQuery",
+        more_requests: &[],
+        response_action: "urn:ihe:iti:2007:CrossGatewayQueryResponse",
+        packaging: Packaging::Simple,
+        request_element: (NS_QUERY, "AdhocQueryRequest"),
+        actor: Actor::RespondingGateway,
+        clause: "ITI TF-2 3.38",
+        asynchronous: Some("ITI TF-1 18.2.2"),
+        action_in_content_type: false,
+    },
+    TransactionRow {
+        transaction: Transaction::Iti39,
+        code: "ITI-39",
+        name: "Cross Gateway Retrieve",
+        wire: Wire::Ebxml,
+        path: "/xca/iti39",
+        request_action: "urn:ihe:iti:2007:CrossGatewayRetrieve",
+        more_requests: &[],
+        response_action: "urn:ihe:iti:2007:CrossGatewayRetrieveResponse",
+        packaging: Packaging::Mtom,
+        request_element: (NS_XDS, "RetrieveDocumentSetRequest"),
+        actor: Actor::RespondingGateway,
+        clause: "ITI TF-2 3.39",
+        asynchronous: Some("ITI TF-1 18.2.2"),
+        action_in_content_type: false,
+    },
+    TransactionRow {
         transaction: Transaction::Iti41,
         code: "ITI-41",
         name: "Provide and Register Document Set-b",
@@ -270,7 +308,7 @@ pub const CATALOGUE: &[TransactionRow] = &[
         )
     },
     TransactionRow {
-        path: "",
+        path: "/mpi/iti46",
         request_action: "urn:hl7-org:v3:PRPA_IN201302UV02",
         more_requests: &[],
         response_action: "urn:hl7-org:v3:MCCI_IN000002UV01",
@@ -319,6 +357,40 @@ pub const CATALOGUE: &[TransactionRow] = &[
         clause: "ITI TF-2 3.51",
         asynchronous: Some("ITI TF-2 3.51.4.1.2"),
         action_in_content_type: false,
+    },
+    TransactionRow {
+        path: "/xca/iti55",
+        request_action: "urn:hl7-org:v3:PRPA_IN201305UV02:CrossGatewayPatientDiscovery",
+        more_requests: &[(
+            "urn:hl7-org:v3:PRPA_IN201305UV02:Deferred:CrossGatewayPatientDiscovery",
+            (NS_HL7V3, "PRPA_IN201305UV02"),
+        )],
+        response_action: "urn:hl7-org:v3:PRPA_IN201306UV02:CrossGatewayPatientDiscovery",
+        request_element: (NS_HL7V3, "PRPA_IN201305UV02"),
+        asynchronous: Some("ITI TF-1 27.2"),
+        ..identity(
+            Transaction::Iti55,
+            "ITI-55",
+            "Cross Gateway Patient Discovery",
+            Wire::Hl7v3,
+            Actor::RespondingGateway,
+            "ITI TF-2 3.55",
+        )
+    },
+    TransactionRow {
+        path: "/xca/iti56",
+        request_action: "urn:ihe:iti:2009:PatientLocationQuery",
+        more_requests: &[],
+        response_action: "urn:ihe:iti:2009:PatientLocationQueryResponse",
+        request_element: (NS_XCPD, "PatientLocationQueryRequest"),
+        ..identity(
+            Transaction::Iti56,
+            "ITI-56",
+            "Patient Location Query",
+            Wire::Hl7v3,
+            Actor::RespondingGateway,
+            "ITI XCPD Health Data Locator 3.56",
+        )
     },
     TransactionRow {
         transaction: Transaction::Iti57,
@@ -437,6 +509,11 @@ pub const CATALOGUE: &[TransactionRow] = &[
 ];
 
 impl TransactionRow {
+    /// Whether its requests may have this action.
+    pub fn has(&self, action: &str) -> bool {
+        self.request_action == action || self.more_requests.iter().any(|(more, _)| *more == action)
+    }
+
     /// The body elements that a request with this action may have.
     pub fn elements(&self, action: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
         let all = std::iter::once((self.request_action, self.request_element));
@@ -445,7 +522,7 @@ impl TransactionRow {
 }
 
 impl Transaction {
-    pub const ALL: [Transaction; 24] = [
+    pub const ALL: [Transaction; 28] = [
         Self::Iti8,
         Self::Iti9,
         Self::Iti10,
@@ -453,6 +530,8 @@ impl Transaction {
         Self::Iti21,
         Self::Iti30,
         Self::Iti31,
+        Self::Iti38,
+        Self::Iti39,
         Self::Iti41,
         Self::Iti42,
         Self::Iti43,
@@ -461,6 +540,8 @@ impl Transaction {
         Self::Iti46,
         Self::Iti47,
         Self::Iti51,
+        Self::Iti55,
+        Self::Iti56,
         Self::Iti57,
         Self::Iti61,
         Self::Iti62,
@@ -482,33 +563,35 @@ impl Transaction {
             Self::Iti21 => 4,
             Self::Iti30 => 5,
             Self::Iti31 => 6,
-            Self::Iti41 => 7,
-            Self::Iti42 => 8,
-            Self::Iti43 => 9,
-            Self::Iti44 => 10,
-            Self::Iti45 => 11,
-            Self::Iti46 => 12,
-            Self::Iti47 => 13,
-            Self::Iti51 => 14,
-            Self::Iti57 => 15,
-            Self::Iti61 => 16,
-            Self::Iti62 => 17,
-            Self::Iti78 => 18,
-            Self::Iti83 => 19,
-            Self::Iti86 => 20,
-            Self::Iti92 => 21,
-            Self::Iti104 => 22,
-            Self::Iti119 => 23,
+            Self::Iti38 => 7,
+            Self::Iti39 => 8,
+            Self::Iti41 => 9,
+            Self::Iti42 => 10,
+            Self::Iti43 => 11,
+            Self::Iti44 => 12,
+            Self::Iti45 => 13,
+            Self::Iti46 => 14,
+            Self::Iti47 => 15,
+            Self::Iti51 => 16,
+            Self::Iti55 => 17,
+            Self::Iti56 => 18,
+            Self::Iti57 => 19,
+            Self::Iti61 => 20,
+            Self::Iti62 => 21,
+            Self::Iti78 => 22,
+            Self::Iti83 => 23,
+            Self::Iti86 => 24,
+            Self::Iti92 => 25,
+            Self::Iti104 => 26,
+            Self::Iti119 => 27,
         };
         &CATALOGUE[index]
     }
 
-    /// The transaction we answer to this action. What we only send has no path.
+    /// The transaction we answer to this action. What we only send has no path. Of two with one Action, the first of
+    /// the catalogue: what ITI-46 says is what ITI-44 revises.
     pub fn by_action(action: &str) -> Option<Self> {
-        let asks = |r: &&TransactionRow| {
-            r.request_action == action || r.more_requests.iter().any(|(more, _)| *more == action)
-        };
-        CATALOGUE.iter().filter(|r| !r.path.is_empty()).find(asks).map(|r| r.transaction)
+        CATALOGUE.iter().filter(|r| !r.path.is_empty()).find(|r| r.has(action)).map(|r| r.transaction)
     }
 
     pub fn code(self) -> &'static str {
@@ -524,7 +607,7 @@ mod tests {
     fn every_transaction_has_its_own_row() {
         for t in Transaction::ALL {
             assert_eq!(t.row().transaction, t, "add a row to CATALOGUE for {t:?}, in the order of `row()`");
-            if !t.row().path.is_empty() {
+            if !t.row().path.is_empty() && t != Transaction::Iti46 {
                 assert_eq!(Transaction::by_action(t.row().request_action), Some(t));
             }
         }

@@ -63,6 +63,11 @@ pub enum ClientError {
 
 impl Client {
     pub fn new(peer: &PeerConfig) -> Result<Client, ClientError> {
+        Self::with_pool(peer, Duration::from_secs(peer.connect_seconds), usize::MAX)
+    }
+
+    /// The same with another time to connect, and at most so many connections kept while nobody uses them.
+    pub fn with_pool(peer: &PeerConfig, connect: Duration, idle: usize) -> Result<Client, ClientError> {
         let url = reqwest::Url::parse(&peer.url)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
@@ -75,7 +80,8 @@ impl Client {
             .referer(false)
             .http1_only()
             .tcp_nodelay(true)
-            .connect_timeout(Duration::from_secs(peer.connect_seconds))
+            .connect_timeout(connect)
+            .pool_max_idle_per_host(idle)
             // Below the idle time of common servers, so that we hang up first.
             .pool_idle_timeout(Duration::from_secs(25))
             .user_agent("chiren");
@@ -89,6 +95,11 @@ impl Client {
             answer: Duration::from_secs(peer.answer_seconds),
             limit: peer.answer_mib.saturating_mul(MIB),
         })
+    }
+
+    /// The same peer on the same connections, with another silence borne and another size of answers.
+    pub fn bearing(&self, silence: Duration, limit: u64) -> Client {
+        Client { answer: silence, limit, ..self.clone() }
     }
 
     /// Scheme, host and port.
@@ -158,6 +169,14 @@ impl Client {
         let length = body.len() as u64;
         let body = futures_util::stream::iter([Ok::<_, io::Error>(body)]);
         self.post(headers, Some(length), body).await
+    }
+
+    /// Asks for what is at the peer's address.
+    pub async fn get(&self) -> Result<Answer, PeerError> {
+        let sent = timeout(self.answer, self.http.get(self.url.clone()).send());
+        let response = sent.await.map_err(|_| self.timeout())?.map_err(|e| self.failed(&e))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, response, client: self.clone(), bytes: 0 })
     }
 
     fn timeout(&self) -> PeerError {

@@ -2,8 +2,10 @@
 //! ways, and an answer checked before anybody reads it. ITI TF-2 Appendix V.
 
 mod answer;
+pub mod discover;
 pub mod elsewhere;
 pub mod notify;
+pub mod xca;
 
 use std::error::Error as StdError;
 use std::io;
@@ -18,7 +20,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
-use super::http::{Client, PeerError};
+use super::http::{Answer, Client, PeerError};
 use crate::model::error::{ErrorCode, RegistryError};
 use crate::model::metadata::Submission;
 use crate::model::namespace::{NS_XDS, NS_XOP};
@@ -28,7 +30,7 @@ use crate::wire::ebxml::retrieve::Content;
 use crate::wire::ebxml::{response, submit};
 use crate::wire::mtom::cid::{self, Reference};
 use crate::wire::mtom::write::{Multipart, soap_type};
-use crate::wire::soap::{SoapResponse, read_response, write_request};
+use crate::wire::soap::{SoapResponse, read_response, write_request, write_request_with};
 use crate::wire::xml::{XmlWriter, tree};
 
 pub use crate::wire::mtom::write::SOAP_TYPE;
@@ -167,6 +169,20 @@ impl Call {
         Self { transaction, answered_by, message_id: Some(message_id), envelope, documents: vec![] }
     }
 
+    /// The same, with a header block of its own. `actions`: its own, and that of its answer.
+    pub fn with_header(
+        client: &Client,
+        transaction: Transaction,
+        actions: (&str, &'static str),
+        header: impl FnOnce(&mut XmlWriter<'static>),
+        body: impl FnOnce(&mut XmlWriter<'static>),
+    ) -> Self {
+        let (action, answered_by) = actions;
+        let message_id = format!("urn:uuid:{}", Uuid::new_v4());
+        let envelope = write_request_with(action, &message_id, client.url(), header, body);
+        Self { transaction, answered_by, message_id: Some(message_id), envelope, documents: vec![] }
+    }
+
     /// Sends the request and reads the answer whole, its documents into `sink`. A fault is an
     /// answer too: [`SoapAnswer::body`] tells.
     pub async fn send(self, client: &Client, sink: &mut impl DocumentSink) -> Result<SoapAnswer, SoapError> {
@@ -215,25 +231,9 @@ pub async fn post(
     body: ByteStream,
     sink: &mut impl DocumentSink,
 ) -> Result<SoapAnswer, SoapError> {
-    let mut headers = HeaderMap::new();
-    let content_type = HeaderValue::from_str(content_type)
-        .map_err(|e| PeerError::Request { peer: client.name().to_owned(), cause: e.to_string() })?;
-    headers.insert(header::CONTENT_TYPE, content_type);
-    let mut answer = client.post(headers, Some(length), body).await?;
+    let (mut answer, mut reader) = open(client, content_type, length, body).await?;
     let status = answer.status;
-    let not_soap = |fault: AnswerFault| SoapError::NotSoap {
-        peer: client.name().to_owned(),
-        status,
-        reason: fault.to_string(),
-    };
-    let mut reader = match AnswerReader::new(answer.content_type()) {
-        Ok(reader) => reader,
-        Err(fault) => {
-            // A proxy's error page says more by its status than by its media type.
-            answer.success()?;
-            return Err(not_soap(fault));
-        }
-    };
+    let not_soap = |fault: AnswerFault| not_soap(client, status, &fault);
     let mtom = reader.is_mtom();
     let (mut events, mut documents) = (vec![], vec![]);
     while let Some(chunk) = answer.chunk().await? {
@@ -243,6 +243,33 @@ pub async fn post(
     let envelope = reader.finish(&mut events).map_err(not_soap)?;
     keep(&mut events, &mut documents, sink).await?;
     Ok(SoapAnswer { peer: client.name().to_owned(), status, mtom, envelope, documents, expected: None })
+}
+
+/// Sends a message and sees how the answer begins.
+async fn open(
+    client: &Client,
+    content_type: &str,
+    length: u64,
+    body: ByteStream,
+) -> Result<(Answer, AnswerReader), SoapError> {
+    let mut headers = HeaderMap::new();
+    let content_type = HeaderValue::from_str(content_type)
+        .map_err(|e| PeerError::Request { peer: client.name().to_owned(), cause: e.to_string() })?;
+    headers.insert(header::CONTENT_TYPE, content_type);
+    let answer = client.post(headers, Some(length), body).await?;
+    match AnswerReader::new(answer.content_type()) {
+        Ok(reader) => Ok((answer, reader)),
+        Err(fault) => {
+            let status = answer.status;
+            // A proxy's error page says more by its status than by its media type.
+            answer.success()?;
+            Err(not_soap(client, status, &fault))
+        }
+    }
+}
+
+fn not_soap(client: &Client, status: StatusCode, fault: &AnswerFault) -> SoapError {
+    SoapError::NotSoap { peer: client.name().to_owned(), status, reason: fault.to_string() }
 }
 
 async fn keep(

@@ -9,6 +9,11 @@
 //! | `chiren_answers_elsewhere_total` | transaction, outcome | |
 //! | `chiren_outbox_waiting`, `chiren_outbox_parked` | | |
 //! | `chiren_outbox_delivered_total`, `chiren_outbox_failed_total` | | |
+//! | `chiren_community_breaker` | community | 0 closed, 1 half-open, 2 open |
+//! | `chiren_community_requests_in_flight` | community | |
+//! | `chiren_community_answers_total` | community | |
+//! | `chiren_community_failures_total` | community, step | |
+//! | `chiren_community_last_answer_seconds` | community | s |
 //! | `chiren_connections` | listener | |
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
@@ -25,6 +30,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::service::gateway::{BreakerState, Scoreboard, Standing};
 use crate::service::outbox::OutboxStatus;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -42,6 +48,11 @@ const OUTBOX_WAITING: &str = "chiren_outbox_waiting";
 const OUTBOX_PARKED: &str = "chiren_outbox_parked";
 const OUTBOX_DELIVERED: &str = "chiren_outbox_delivered_total";
 const OUTBOX_FAILED: &str = "chiren_outbox_failed_total";
+const COMMUNITY_BREAKER: &str = "chiren_community_breaker";
+const COMMUNITY_IN_FLIGHT: &str = "chiren_community_requests_in_flight";
+const COMMUNITY_ANSWERS: &str = "chiren_community_answers_total";
+const COMMUNITY_FAILURES: &str = "chiren_community_failures_total";
+const COMMUNITY_LAST: &str = "chiren_community_last_answer_seconds";
 const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
@@ -118,6 +129,7 @@ pub struct Metrics {
     handle: PrometheusHandle,
     database: Option<Arc<dyn Fn() -> Database + Send + Sync>>,
     outbox: Option<Arc<dyn Fn() -> OutboxStatus + Send + Sync>>,
+    communities: Option<Arc<dyn Fn() -> Scoreboard + Send + Sync>>,
 }
 
 /// What the database says of itself when it is asked.
@@ -143,7 +155,7 @@ impl Metrics {
     pub fn install() -> Option<Metrics> {
         let handle = builder()?.install_recorder().ok()?;
         describe();
-        Some(Metrics { handle, database: None, outbox: None })
+        Some(Metrics { handle, database: None, outbox: None, communities: None })
     }
 
     /// With the figures of the database, asked for at each scrape.
@@ -154,6 +166,11 @@ impl Metrics {
     /// With the figures of the outbox.
     pub fn with_outbox(self, figures: impl Fn() -> OutboxStatus + Send + Sync + 'static) -> Self {
         Self { outbox: Some(Arc::new(figures)), ..self }
+    }
+
+    /// With the scoreboard of communities.
+    pub fn with_communities(self, board: impl Fn() -> Scoreboard + Send + Sync + 'static) -> Self {
+        Self { communities: Some(Arc::new(board)), ..self }
     }
 
     /// Prometheus text, version 0.0.4.
@@ -167,6 +184,10 @@ impl Metrics {
             gauge!(OUTBOX_PARKED).set(parked as f64);
             counter!(OUTBOX_DELIVERED).absolute(delivered);
             counter!(OUTBOX_FAILED).absolute(failed);
+        }
+        if let Some(board) = &self.communities {
+            let Scoreboard { communities, repositories, .. } = board();
+            communities.iter().chain(&repositories).for_each(score);
         }
         self.handle.render()
     }
@@ -189,6 +210,11 @@ fn describe() {
     describe_gauge!(OUTBOX_PARKED, "Rows of the outbox given up");
     describe_counter!(OUTBOX_DELIVERED, "Rows of the outbox delivered");
     describe_counter!(OUTBOX_FAILED, "Attempts to deliver a row of the outbox that failed");
+    describe_gauge!(COMMUNITY_BREAKER, "Breaker of a community: 0 closed, 1 half-open, 2 open");
+    describe_gauge!(COMMUNITY_IN_FLIGHT, "Requests to a community under way");
+    describe_counter!(COMMUNITY_ANSWERS, "Answers of a community");
+    describe_counter!(COMMUNITY_FAILURES, "Requests a community did not answer, by the step that failed");
+    describe_gauge!(COMMUNITY_LAST, Unit::Seconds, "Time of a community's last answer");
     describe_gauge!(CONNECTIONS, "Connections open");
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
@@ -211,6 +237,25 @@ fn tell(database: Database) {
     counter!(COMMITS).absolute(database.commits);
     gauge!(DATABASE_CONNECTIONS).set(database.connections as f64);
     gauge!(DATABASE_IDLE).set(database.idle as f64);
+}
+
+/// A community's or a repository's row of the scoreboard.
+fn score(row: &Standing) {
+    let id = row.id.clone();
+    let breaker = match row.breaker {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
+    };
+    gauge!(COMMUNITY_BREAKER, "community" => id.clone()).set(breaker);
+    gauge!(COMMUNITY_IN_FLIGHT, "community" => id.clone()).set(row.under_way as f64);
+    counter!(COMMUNITY_ANSWERS, "community" => id.clone()).absolute(row.answered);
+    for (step, count) in &row.failed {
+        counter!(COMMUNITY_FAILURES, "community" => id.clone(), "step" => step.as_str()).absolute(*count);
+    }
+    if let Some(ms) = row.last_answer_took_ms {
+        gauge!(COMMUNITY_LAST, "community" => id).set(ms as f64 / 1000.0);
+    }
 }
 
 /// One request, answered.
@@ -286,7 +331,7 @@ mod tests {
         let recorder = builder().unwrap().build_recorder();
         let outbox = || OutboxStatus { delivered: 5, failed: 6, waiting: 7, parked: 1 };
         let figures = || Database { writes_waiting: 3, writes: 40, commits: 10, connections: 4, idle: 2 };
-        let metrics = Metrics { handle: recorder.handle(), database: None, outbox: None };
+        let metrics = Metrics { handle: recorder.handle(), database: None, outbox: None, communities: None };
         let metrics = metrics.with_database(figures).with_outbox(outbox);
         metrics::with_local_recorder(&recorder, || {
             describe();

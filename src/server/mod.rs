@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, ListenerConfig, Role};
+use crate::service::gateway::Directory;
 use as_of::AsOfFace;
 use clock::Clock;
 use metrics::Metrics;
@@ -61,6 +62,8 @@ pub struct Faces<H> {
     pub as_of: Option<AsOfFace>,
     /// The reviewers' worklist, there too.
     pub reviews: Option<ReviewFace>,
+    /// The scoreboard of communities, there too.
+    pub communities: Option<Directory>,
 }
 
 /// Opens the configured listeners: each of `faces` behind those of its role; health, metrics and questions as of a
@@ -74,7 +77,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, fhir, as_of, reviews } = faces;
+    let Faces { soap, index, fhir, as_of, reviews, communities } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];
@@ -84,7 +87,10 @@ pub async fn listen<H: http::Handler>(
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
-    let ops = Ops::new(readiness, stop.clone(), metrics.clone()).with_as_of(as_of).with_reviews(reviews);
+    let ops = Ops::new(readiness, stop.clone(), metrics.clone())
+        .with_as_of(as_of)
+        .with_reviews(reviews)
+        .with_communities(communities);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let fhir = fhir.map(|inner| Arc::new(WithHealth { inner, ops: ops.health_only() }));
     let ops = Arc::new(ops);

@@ -1,5 +1,6 @@
 //! Health and metrics: `GET /health/live`, `/health/ready`, `/metrics`; where the configuration allows it,
 //! questions as of a moment ([`as_of`](super::as_of)) and the reviewers' worklist ([`reviews`](super::reviews)).
+//! Where there is a gateway, `GET /communities`: the scoreboard of `chiren community status`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::as_of::{self, AsOfFace};
 use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
 use super::reviews::ReviewFace;
+use crate::service::gateway::Directory;
 
 /// Asks the parts of the program whether they can work; answers a short phrase for each that
 /// cannot, such as `database: no connection`.
@@ -30,12 +32,16 @@ pub struct Ops {
     metrics: Option<Metrics>,
     as_of: Option<AsOfFace>,
     reviews: Option<ReviewFace>,
+    communities: Option<Directory>,
 }
+
+/// Where the scoreboard of communities is.
+pub const COMMUNITIES: &str = "/communities";
 
 impl Ops {
     /// Ready until `stop`, as far as `readiness` finds no fault.
     pub fn new(readiness: Readiness, stop: CancellationToken, metrics: Option<Metrics>) -> Self {
-        Self { readiness, stop, metrics, as_of: None, reviews: None }
+        Self { readiness, stop, metrics, as_of: None, reviews: None, communities: None }
     }
 
     /// The same with `/registry/as-of`.
@@ -48,9 +54,14 @@ impl Ops {
         Self { reviews, ..self }
     }
 
+    /// The same with `/communities`.
+    pub fn with_communities(self, communities: Option<Directory>) -> Self {
+        Self { communities, ..self }
+    }
+
     /// The same without `/metrics` and patients' data, for listeners others can reach.
     pub fn health_only(&self) -> Self {
-        Self { metrics: None, as_of: None, reviews: None, ..self.clone() }
+        Self { metrics: None, as_of: None, reviews: None, communities: None, ..self.clone() }
     }
 
     /// Whether `path` is ours.
@@ -65,6 +76,7 @@ impl Ops {
             response
         } else {
             match (path, &self.metrics) {
+                (COMMUNITIES, _) if self.communities.is_some() => self.scoreboard(),
                 ("/health/live", _) => text(StatusCode::OK, "live\n"),
                 ("/health/ready", _) => self.ready().await,
                 ("/metrics", Some(metrics)) => {
@@ -78,6 +90,16 @@ impl Ops {
         };
         let outcome = if response.status().is_success() { Outcome::Success } else { Outcome::Refused };
         response.extensions_mut().insert(Transacted { transaction: "ops", outcome });
+        response
+    }
+
+    fn scoreboard(&self) -> Response<RespBody> {
+        let board = self.communities.as_ref().map(Directory::scoreboard);
+        let mut response = match serde_json::to_string_pretty(&board) {
+            Ok(json) => text(StatusCode::OK, json + "\n"),
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the scoreboard cannot be written\n"),
+        };
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
 

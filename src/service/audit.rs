@@ -36,6 +36,8 @@ pub enum Audited {
     NotKept,
     /// To be written before the answer leaves.
     Due(Box<AuditEvent>),
+    /// The same of several: what was asked, and what we asked of others for it.
+    AllDue(Vec<AuditEvent>),
 }
 
 #[derive(Clone)]
@@ -57,6 +59,11 @@ impl Audit {
         if self.queries { Audited::Due(Box::new(event)) } else { Audited::NotKept }
     }
 
+    /// The same of a query with those it led to.
+    pub fn of_queries(&self, events: Vec<AuditEvent>) -> Audited {
+        if self.queries { Audited::AllDue(events) } else { Audited::NotKept }
+    }
+
     /// Writes a record that is due; it is on disk when this returns.
     pub async fn settle(&self, audited: Audited) -> Result<(), Error> {
         self.settle_with(audited, None).await
@@ -70,6 +77,7 @@ impl Audit {
                 self.together.write(row).await.map_err(database)
             }
             (Audited::Due(event), answer) => self.append(vec![*event], answer).await,
+            (Audited::AllDue(events), answer) => self.append(events, answer).await,
             (Audited::Written | Audited::Apart | Audited::NotKept, None) => Ok(()),
             (Audited::Written | Audited::Apart | Audited::NotKept, answer) => {
                 self.append(vec![], answer).await

@@ -69,12 +69,29 @@ impl Context {
             request_id: self.request_id.clone(),
             caller: self.caller.clone(),
             patients: subject.patients,
+            home_community_id: subject.home_community_id,
             submission_set: subject.submission_set,
             documents: subject.documents,
             objects: subject.objects,
             query: subject.query,
             errors: subject.errors,
             repeated: None,
+            sent_to: None,
+        }
+    }
+
+    /// The same of a transaction that we sent to `address` on behalf of this request.
+    pub fn audit_sent(
+        &self,
+        transaction: Transaction,
+        address: &str,
+        outcome: Outcome,
+        subject: Subject,
+    ) -> AuditEvent {
+        AuditEvent {
+            transaction: transaction.code().to_owned(),
+            sent_to: Some(address.to_owned()),
+            ..self.audit(outcome, subject)
         }
     }
 }
@@ -90,6 +107,8 @@ pub fn time_uuid(at: Timestamp) -> Uuid {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
     pub patients: Vec<String>,
+    /// The other community.
+    pub home_community_id: Option<String>,
     pub submission_set: Option<String>,
     pub documents: Vec<String>,
     /// entryUUIDs.
@@ -100,6 +119,15 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Patients that an answer shows, each once.
+    pub fn show(&mut self, patients: Vec<String>) {
+        for patient in patients {
+            if !self.patients.contains(&patient) {
+                self.patients.push(patient);
+            }
+        }
+    }
+
     pub fn with_errors(mut self, errors: &[RegistryError]) -> Self {
         self.errors = errors.iter().filter(|e| e.is_error()).map(|e| e.code.as_str().to_owned()).collect();
         self

@@ -1,12 +1,14 @@
 //! Decisions; the only room that opens transactions.
 //!
-//! Services call each other downward only: outbox → answers → repository → registry → access → audit.
+//! Services call each other downward only: outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
+//! audit.
 
 pub mod access;
 pub mod answers;
 pub mod audit;
 pub mod backup;
 pub mod context;
+pub mod gateway;
 pub mod mpi;
 pub mod outbox;
 pub mod patients;

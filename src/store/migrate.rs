@@ -34,6 +34,7 @@ const STEPS: &[Step] = steps! {
     5 "0005_mpi",
     6 "0006_subsumed",
     7 "0007_domains",
+    8 "0008_correlation",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

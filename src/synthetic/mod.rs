@@ -42,6 +42,7 @@ const DOCUMENTS: u64 = 3;
 pub struct Network {
     seed: u64,
     until: Date,
+    oid: String,
     pub hospitals: Vec<Hospital>,
     pub patients: Vec<Patient>,
 }
@@ -104,12 +105,37 @@ impl Network {
         let patients = (1..=patients as u64)
             .map(|n| Patient::invent(&mut SplitMix64::derived(seed, PATIENTS, n), n, hospitals.len(), until))
             .collect();
-        Self { seed, until, hospitals, patients }
+        Self { seed, until, oid: NETWORK_OID.to_owned(), hospitals, patients }
+    }
+
+    /// Another network, in which the same people are known by ids of its own.
+    #[must_use]
+    pub fn of(mut self, oid: &str) -> Self {
+        oid.clone_into(&mut self.oid);
+        for patient in &mut self.patients {
+            patient.network_id = format!("7{}", patient.network_id.get(1..).unwrap_or_default());
+        }
+        self
+    }
+
+    /// The network's own OID.
+    pub fn oid(&self) -> &str {
+        &self.oid
+    }
+
+    /// Assigning authority of its patient identifiers.
+    pub fn patient_authority(&self) -> String {
+        format!("{}.1", self.oid)
+    }
+
+    /// repositoryUniqueId of its document repository.
+    pub fn repository_id(&self) -> String {
+        format!("{}.2.1", self.oid)
     }
 
     /// patientId of a patient: CX in the affinity domain.
     pub fn patient_cx(&self, patient: &Patient) -> String {
-        format!("{}^^^&{PATIENT_AUTHORITY}&ISO", patient.network_id)
+        format!("{}^^^&{}&ISO", patient.network_id, self.patient_authority())
     }
 
     /// The document of number `index`, or nothing when the network has no patients. Some patients have many
@@ -150,7 +176,7 @@ impl Network {
         let admitted = day.saturating_sub(Span::new().days(stay));
         let version = if corrected { "訂正版" } else { "" };
         let title = format!("{}{version}（{}年{}月{}日）", row.title, day.year(), day.month(), day.day());
-        let unique_id = format!("{NETWORK_OID}.4.{}.{}", local.hospital + 1, number + 1);
+        let unique_id = format!("{}.4.{}.{}", self.oid, local.hospital + 1, number + 1);
         let order = format!("{}{:07}", day.strftime("%Y%m%d"), index % 10_000_000);
         let recipient = matches!(row.kind, Kind::Referral | Kind::FhirReferral)
             .then(|| self.hospitals.get((local.hospital + 1) % self.hospitals.len()))
@@ -254,7 +280,8 @@ impl Network {
             reference_ids: ordered
                 .then(|| {
                     format!(
-                        "{order}^^^&{NETWORK_OID}.6.{}&ISO^urn:ihe:iti:xds:2013:{number_type}",
+                        "{order}^^^&{}.6.{}&ISO^urn:ihe:iti:xds:2013:{number_type}",
+                        self.oid,
                         local.hospital + 1
                     )
                 })
@@ -262,7 +289,7 @@ impl Network {
                 .collect(),
             data_kind: row.data_kind,
             charset,
-            source_id: format!("{NETWORK_OID}.3.{}", local.hospital + 1),
+            source_id: format!("{}.3.{}", self.oid, local.hospital + 1),
         })
     }
 

@@ -30,7 +30,11 @@ use crate::support::{Gateway, Soap, gateway};
 
 /// A gateway that may send answers to this address.
 async fn answering_to(address: SocketAddr) -> Gateway {
-    Gateway::start_with(|c| c.asynchronous.reply_to = vec![allowed(address)]).await
+    Gateway::start_with(|c| {
+        c.asynchronous.reply_to = vec![allowed(address)];
+        c.gateway.enabled = true;
+    })
+    .await
 }
 
 impl Gateway {
@@ -98,6 +102,14 @@ async fn every_transaction_is_answered_elsewhere() {
     retrieve::write_request(&mut w, &documents(REPOSITORY, &[id]));
     let given = ask(Transaction::Iti43, w.finish(), &[]).await.documents();
     assert_eq!((given[0].0.as_str(), &given[0].1[..]), (id, &b"test"[..]));
+
+    let there = ask(Transaction::Iti38, adhoc_query(&find_documents(PATIENT)), &[]).await.entries();
+    assert!(there.len() == 2 && there.iter().all(|e| e.home_community_id.as_deref() == Some(HOME)));
+    let mut w = XmlWriter::new();
+    let mut request = documents(REPOSITORY, &[id]);
+    request[0].home_community_id = Some(HOME.into());
+    retrieve::write_request(&mut w, &request);
+    assert_eq!(ask(Transaction::Iti39, w.finish(), &[]).await.documents(), given);
 
     let entry = found.iter().find(|e| e.unique_id == id).expect("the provided one");
     let deprecated =

@@ -164,6 +164,18 @@ async fn prepare(gateway: &Gateway, file: &str, values: &mut HashMap<&'static st
             let ids: Vec<&str> = all.iter().map(MetadataObject::id).collect();
             soap.remove(&ids).await.assert_success();
         }
+        _ if file.contains("ITI-39") || name == "xcr-no-home.xml" => {
+            values.insert("$home$", HOME.into());
+            values.insert("$repositoryuid$", REPOSITORY.into());
+            for id in ["$docuid$", "$docuid1$", "$docuid2$"] {
+                let s = submission();
+                soap.provide(&s, &[("DE", b"test")]).await.assert_success();
+                values.insert(id, s.document_entries[0].unique_id.clone());
+            }
+        }
+        _ if file.contains("ITI-38") => {
+            register("good/ITI-42/reg-single-document.xml", values).await;
+        }
         _ if file.contains("ITI-18") => {
             register("good/ITI-42/reg-single-document.xml", values).await;
             let (uuid, unique_id) = entry_of(gateway).await;
@@ -184,9 +196,9 @@ async fn entry_of(gateway: &Gateway) -> (String, String) {
     (entries[0].entry_uuid.clone(), entries[0].unique_id.clone())
 }
 
-/// Actors of the index that this program plays in these transactions. Gateways, the XDR recipient
-/// and the options of other transactions are not among them.
-const PLAYED: [&str; 8] = [
+/// Actors of the index that this program plays in these transactions. The Initiating Gateway has tests of its
+/// own; the XDR recipient and the options of other transactions are not among them.
+const PLAYED: [&str; 9] = [
     "Document Registry",
     "Document Registry (On-Demand)",
     "Document Repository",
@@ -195,6 +207,7 @@ const PLAYED: [&str; 8] = [
     "Document Registry (Metadata Update)",
     "Document Registry (RMD)",
     "Document Registry (RMU)",
+    "Responding Gateway",
 ];
 
 /// The patient of the messages of IPF.
@@ -213,7 +226,7 @@ async fn every_message_does_what_its_index_says() {
             continue;
         }
         played += 1;
-        let gateway = Gateway::start().await;
+        let gateway = Gateway::start_with(|c| c.gateway.enabled = true).await;
         gateway.add_patient(OTHER_PATIENT).await;
         let mut values = HashMap::new();
         prepare(&gateway, file, &mut values).await;

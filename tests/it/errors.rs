@@ -33,8 +33,8 @@ const NOT_PROVOKED: &[(ErrorCode, &str)] = &[
     (ErrorCode::UnknownRecipient, "of recipients that forward to intendedRecipient; we do not forward"),
     (ErrorCode::UnavailableRecipient, "of recipients that forward to intendedRecipient; we do not forward"),
     (ErrorCode::XDSExtraMetadataNotSaved, "all extra metadata is kept"),
-    (ErrorCode::XDSMissingHomeCommunityId, "of gateways between communities (ITI-38, ITI-39, ITI-80)"),
-    (ErrorCode::XDSUnavailableCommunity, "of gateways between communities (ITI-38, ITI-39)"),
+    (ErrorCode::XDSMissingHomeCommunityId, "of gateways between communities: seen in `xca`"),
+    (ErrorCode::XDSUnavailableCommunity, "of gateways between communities: seen in `xca`"),
 ];
 
 type Scenario = fn() -> Pin<Box<dyn Future<Output = (Gateway, Answer)>>>;

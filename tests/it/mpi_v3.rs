@@ -162,7 +162,7 @@ fn said(a: &Acknowledgement) -> (String, String, String) {
     )
 }
 
-async fn fed(gateway: &Gateway, message: &str) -> Acknowledgement {
+pub async fn fed(gateway: &Gateway, message: &str) -> Acknowledgement {
     body(&send(gateway, "/mpi/iti44", message).await, ack::read)
 }
 
@@ -191,7 +191,7 @@ pub fn person(family: (&str, &str), given: (&str, &str), birth: &str) -> Demogra
     }
 }
 
-fn misaki() -> Demographics {
+pub fn misaki() -> Demographics {
     person(("髙橋", "タカハシ"), ("美咲", "ミサキ"), "19880302")
 }
 

@@ -7,8 +7,9 @@ use chiren::model::transaction::CATALOGUE;
 use crate::support::Gateway;
 use crate::support::raw::connect;
 
-/// Addresses that take all transactions of an actor.
-const ACTORS: [&str; 4] = ["/xds/registry", "/xds/repository", "/mpi/pixv3", "/mpi/pdqv3"];
+/// Addresses that take all transactions of an actor, and those of the Initiating Gateway.
+const ACTORS: [&str; 6] =
+    ["/xds/registry", "/xds/repository", "/mpi/pixv3", "/mpi/pdqv3", "/xca/iti18", "/xca/iti43"];
 
 async fn get(gateway: &Gateway, path: &str) -> (u16, String) {
     let request = format!("GET {path} HTTP/1.1\r\nHost: gw.example:8443\r\n\r\n");
@@ -66,7 +67,7 @@ async fn every_address_describes_itself_and_every_import_resolves() {
             }
         }
         // Of HL7 v3 one schema names the elements.
-        let least = if address.starts_with("/mpi/") { 2 } else { 3 };
+        let least = if address.starts_with("/xds/") { 3 } else { 2 };
         assert!(seen.len() >= least, "{address} leads only to {seen:?}");
     }
 }

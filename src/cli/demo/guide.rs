@@ -264,10 +264,15 @@ impl Guide<'_> {
             list.push((Transaction::Iti42, register));
         }
         list.push((Transaction::Iti18, words(&["--patient", first])));
+        // As another network's gateway asks.
+        let home = format!("urn:oid:{NETWORK_OID}");
+        list.push((Transaction::Iti38, words(&["--patient", first, "--home", &home])));
         if let Some((unique_id, ending)) = &self.example.document {
             let file = self.folder.file(&format!("retrieved.{ending}")).display().to_string();
             let retrieve = ["--repository", REPOSITORY_OID, "--document", unique_id, "--output", &file];
             list.push((Transaction::Iti43, words(&retrieve)));
+            let retrieve = ["--repository", REPOSITORY_OID, "--document", unique_id, "--home", &home];
+            list.push((Transaction::Iti39, words(&retrieve)));
         }
         let facility = "XDSDocumentEntryHealthcareFacilityTypeCode=1^^1.2.392.100495.20.3.22";
         list.push((

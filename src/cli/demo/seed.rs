@@ -19,14 +19,19 @@ use crate::model::caller::Caller;
 use crate::model::codes::LOINC;
 use crate::model::ebrim::LocalizedString;
 use crate::model::error::ErrorCode;
+use crate::model::identity::{
+    Address, Authority, Feed, FeedMessage, NameScript, PersonName, Phone, PhoneUse, Sent, SentId, Source,
+    Update,
+};
 use crate::model::metadata::{Association, AssociationType, Code, Folder, Submission};
 use crate::model::patient::Patient;
 use crate::model::rules::{Column, Rules, submission};
 use crate::model::transaction::Transaction;
 use crate::server::clock::Clock;
 use crate::service::context::Context;
+use crate::service::mpi::{Mpi, Refusal};
 use crate::service::repository::{ProvidedDocument, Repository};
-use crate::synthetic::{self, NETWORK_OID, Network, REPOSITORY_OID, SyntheticDocument};
+use crate::synthetic::{self, Network, SyntheticDocument};
 use crate::wire::ebxml::submit;
 use crate::wire::xml::{XmlWriter, tree};
 
@@ -86,6 +91,53 @@ fn known(network: &Network, patient: &synthetic::Patient) -> Patient {
     }
 }
 
+/// A synthetic patient as the network's own system feeds it: with every id.
+fn fed(network: &Network, patient: &synthetic::Patient, control_id: &str) -> FeedMessage {
+    let id = |value: &str, authority: String| SentId {
+        value: value.to_owned(),
+        authority: Authority::oid(authority),
+        ..SentId::default()
+    };
+    let mut ids = vec![id(&patient.network_id, network.patient_authority())];
+    for local in &patient.local_ids {
+        if let Some(hospital) = network.hospitals.get(local.hospital) {
+            ids.push(id(&local.id, hospital.patient_authority()));
+        }
+    }
+    let name = |family: &str, given: &str, script| PersonName {
+        family: family.to_owned(),
+        given: given.to_owned(),
+        script: Some(script),
+        ..PersonName::default()
+    };
+    let of = &patient.name;
+    let sent = Sent {
+        names: Update::Set(vec![
+            name(of.family, of.given, NameScript::Ideographic),
+            name(of.family_kana, of.given_kana, NameScript::Phonetic),
+        ]),
+        birth_date: Update::Set(patient.birth_dtm()),
+        sex: Update::Set(patient.sex.hl7().to_owned()),
+        addresses: Update::Set(vec![Address {
+            text: patient.address.clone(),
+            postal_code: patient.postcode.clone(),
+            usage: "H".into(),
+            ..Address::default()
+        }]),
+        phones: Update::Set(vec![Phone { number: patient.phone.clone(), usage: PhoneUse::Home }]),
+        ..Sent::default()
+    };
+    FeedMessage {
+        source: Source { application: "demo".into(), ..Source::default() },
+        control_id: control_id.to_owned(),
+        event: "PRPA_IN201301UV02".into(),
+        occurred: None,
+        feed: Feed::Upsert { ids, sent: Box::new(sent) },
+        warnings: vec![],
+        raw: vec![],
+    }
+}
+
 /// The first document of the first patient that nothing replaces.
 pub fn example(network: &Network, count: u64) -> Option<u64> {
     by_patient(network, count).first()?.iter().copied().find(|number| !is_replaced(*number, count))
@@ -104,6 +156,8 @@ pub struct Seed {
     /// Documents, one submission each.
     pub count: u64,
     pub clock: Clock,
+    /// Whether the index is told of the patients, too: it must accept ids of the network.
+    pub index: bool,
     /// A document of special interest, and who is told when it is registered.
     pub shown: Option<u64>,
     pub ready: Arc<Notify>,
@@ -113,8 +167,17 @@ impl Seed {
     /// Adds the patients and submits the documents. A patient's documents come in order, for some
     /// replace others; patients do not wait for each other.
     pub async fn run(self, rooms: &Rooms) -> anyhow::Result<()> {
-        let patients = self.network.patients.iter().map(|p| known(&self.network, p)).collect();
-        rooms.patients.add(patients, self.clock.now()).await.context("the patients cannot be added")?;
+        match rooms.mpi.clone().filter(|_| self.index) {
+            Some(mpi) => self.feed(&mpi).await?,
+            None => {
+                let patients = self.network.patients.iter().map(|p| known(&self.network, p)).collect();
+                rooms
+                    .patients
+                    .add(patients, self.clock.now())
+                    .await
+                    .context("the patients cannot be added")?;
+            }
+        }
         let repository = rooms.repository.clone().ok_or_else(|| anyhow!("there is no repository"))?;
         self.announce_lists(rooms).await?;
         let tasks = by_patient(&self.network, self.count).into_iter().map(|numbers| {
@@ -129,6 +192,24 @@ impl Seed {
         stream::iter(tasks).buffer_unordered(AT_ONCE).try_collect::<()>().await
     }
 
+    /// Feeds the index, which makes its patients known to the registry.
+    async fn feed(&self, mpi: &Mpi) -> anyhow::Result<()> {
+        let feeds = self.network.patients.iter().enumerate().map(|(n, patient)| {
+            let context = self.context(Transaction::Iti44, format!("demo-patient-{n}"));
+            let message = fed(&self.network, patient, &context.request_id);
+            async move {
+                mpi.feed(&context, message).await.map_err(|refusal| match refusal {
+                    Refusal::Error(error) => failure(error),
+                    Refusal::Identity(errors) => {
+                        let texts: Vec<String> = errors.into_iter().map(|e| e.text).collect();
+                        anyhow!("patient {n} is refused: {}", texts.join("; "))
+                    }
+                })
+            }
+        });
+        stream::iter(feeds).buffer_unordered(8).try_for_each(|_| async { Ok(()) }).await
+    }
+
     /// Registers [`DOCUMENT_LISTS`] as an On-Demand Document Source would.
     async fn announce_lists(&self, rooms: &Rooms) -> anyhow::Result<()> {
         let registry = rooms.registry.as_ref().ok_or_else(|| anyhow!("there is no registry"))?;
@@ -141,7 +222,8 @@ impl Seed {
                 ..Metadata::default()
             };
             let now = self.clock.now();
-            let submission = on_demand(&metadata, list, Some(REPOSITORY_OID), now).map_err(|e| anyhow!(e))?;
+            let submission = on_demand(&metadata, list, Some(&self.network.repository_id()), now)
+                .map_err(|e| anyhow!(e))?;
             let rules = registry.rules(Column::OnDemand);
             let draft = carried(&submission, Some(&rules), ErrorCode::XDSRegistryDuplicateUniqueIdInMessage)?;
             let context = self.context(Transaction::Iti61, format!("demo-{unique_id}"));
@@ -178,7 +260,9 @@ impl Seed {
             match corrected_by(number).and_then(|original| entries.get(&original)) {
                 // The registry files a replacement with what it replaces.
                 Some(original) => relate(&mut submission, AssociationType::Replace, original),
-                None if n % FOLDER_EVERY == 0 => file(&mut submission, &mut folder, number),
+                None if n % FOLDER_EVERY == 0 => {
+                    file(&mut submission, &mut folder, self.network.oid(), number)
+                }
                 None => {}
             }
             let context = self.context(Transaction::Iti41, format!("demo-{number}"));
@@ -195,7 +279,7 @@ impl Seed {
 }
 
 /// Puts the submission's document into the patient's folder, which the first one makes.
-fn file(submission: &mut Submission, folder: &mut Option<String>, number: u64) {
+fn file(submission: &mut Submission, folder: &mut Option<String>, network: &str, number: u64) {
     let set = submission.submission_set.entry_uuid.clone();
     let has_member =
         |source: &str, target: &str| Association::new(AssociationType::HasMember, fresh_id(), source, target);
@@ -203,7 +287,7 @@ fn file(submission: &mut Submission, folder: &mut Option<String>, number: u64) {
         let id = fresh_id();
         submission.folders.push(Folder {
             entry_uuid: id.clone(),
-            unique_id: format!("{NETWORK_OID}.7.{}", number + 1),
+            unique_id: format!("{network}.7.{}", number + 1),
             patient_id: submission.submission_set.patient_id.clone(),
             code_list: vec![Code {
                 code: "78454-6".into(),

@@ -1,4 +1,4 @@
-//! ITI-18 and ITI-51: ask a registry, and show what it holds as a table or as JSON.
+//! ITI-18, ITI-38 and ITI-51: ask a registry or a gateway, and show what it holds as a table or as JSON.
 
 use clap::Args;
 
@@ -76,7 +76,7 @@ pub async fn run(
         write_out(&format!("{} {status:?}: {} {objects}\n", transaction.code(), found.len()));
         write_out(&refusals(&errors, language));
         write_out(&shown(&found));
-        write_out(&next(&arguments.endpoint, &found, language));
+        write_out(&next(&arguments.endpoint, transaction, &found, language));
     }
     Ok(if status == ResponseStatus::Success { Ending::Success } else { Ending::Refused })
 }
@@ -172,7 +172,8 @@ pub fn shown(found: &QueryResult) -> String {
 }
 
 /// How to fetch the first document found.
-fn next(endpoint: &Endpoint, found: &QueryResult, language: Language) -> String {
+fn next(endpoint: &Endpoint, asked: Transaction, found: &QueryResult, language: Language) -> String {
+    let retrieve = if asked == Transaction::Iti38 { Transaction::Iti39 } else { Transaction::Iti43 };
     let QueryResult::Objects(objects) = found else { return String::new() };
     let command = objects.iter().find_map(|object| match object {
         MetadataObject::DocumentEntry(e) => {
@@ -181,7 +182,7 @@ fn next(endpoint: &Endpoint, found: &QueryResult, language: Language) -> String 
             if let Some(home) = &e.home_community_id {
                 more.extend(["--home", home]);
             }
-            Some(endpoint.command(Transaction::Iti43, &more))
+            Some(endpoint.command(retrieve, &more))
         }
         _ => None,
     });

@@ -1,4 +1,4 @@
-//! ITI-43: fetch documents, and say what came: size and SHA-1 of the very bytes.
+//! ITI-43 and ITI-39: fetch documents, and say what came: size and SHA-1 of the very bytes.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -43,11 +43,15 @@ pub struct Arguments {
     messages: Messages,
 }
 
-pub async fn run(arguments: &Arguments, language: Language) -> Result<Ending, Failure> {
+pub async fn run(
+    arguments: &Arguments,
+    transaction: Transaction,
+    language: Language,
+) -> Result<Ending, Failure> {
     if arguments.output.is_some() && arguments.document.len() > 1 {
         return Err(Failure::Usage("--output takes one document; keep several with --save DIR".into()));
     }
-    let session = Session::new(&arguments.endpoint, Transaction::Iti43, &arguments.messages)?;
+    let session = Session::new(&arguments.endpoint, transaction, &arguments.messages)?;
     let mut sink = Received { to: target(arguments), documents: vec![], writer: None };
     let answer = match session.raw(&mut sink).await? {
         Some(answer) => answer,
@@ -61,16 +65,15 @@ pub async fn run(arguments: &Arguments, language: Language) -> Result<Ending, Fa
                     document_unique_id: document.clone(),
                 })
                 .collect();
-            let call =
-                Call::new(&session.client, Transaction::Iti43, vec![], |w| write_request(w, &requests));
+            let call = Call::new(&session.client, transaction, vec![], |w| write_request(w, &requests));
             session.exchange(call, &mut sink).await?
         }
     };
     let (status, errors, documents) = answer.body(read_response)?;
     // Standard output may be the document's.
     match language {
-        Language::En => eprintln!("ITI-43 {status:?}: {} document(s)", documents.len()),
-        Language::Ja => eprintln!("ITI-43 {status:?}: 文書 {} 件", documents.len()),
+        Language::En => eprintln!("{} {status:?}: {} document(s)", transaction.code(), documents.len()),
+        Language::Ja => eprintln!("{} {status:?}: 文書 {} 件", transaction.code(), documents.len()),
     }
     eprint!("{}", refusals(&errors, language));
     let mut whole = true;

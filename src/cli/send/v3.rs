@@ -136,13 +136,13 @@ pub struct Demographic {
     messages: Messages,
 }
 
-fn own() -> Own {
+pub(super) fn own() -> Own {
     let now = Timestamp::now().to_zoned(TimeZone::UTC);
     Own { id: Uuid::new_v4().to_string(), time: now.strftime("%Y%m%d%H%M%S+0000").to_string() }
 }
 
 /// `ID^^^&OID&ISO`.
-fn ii(text: &str) -> Result<Ii, Failure> {
+pub(super) fn ii(text: &str) -> Result<Ii, Failure> {
     let parts: Vec<&str> = text.split('^').collect();
     let authority: Vec<&str> = parts.get(3).map(|a| a.split('&').collect()).unwrap_or_default();
     let oid = authority.get(1).or(authority.first()).copied().unwrap_or_default();
@@ -205,7 +205,7 @@ fn feed_call(session: &Session<'_>, arguments: &Feed) -> Result<Call, Failure> {
     }))
 }
 
-fn ending(acknowledgement: &Acknowledgement) -> Ending {
+pub(super) fn ending(acknowledgement: &Acknowledgement) -> Ending {
     match acknowledgement.ack {
         Ack::Accept => Ending::Success,
         Ack::Error | Ack::Reject => Ending::Refused,
@@ -213,7 +213,7 @@ fn ending(acknowledgement: &Acknowledgement) -> Ending {
 }
 
 /// Details of an acknowledgement, one to a line.
-fn details(acknowledgement: &Acknowledgement) -> String {
+pub(super) fn details(acknowledgement: &Acknowledgement) -> String {
     acknowledgement
         .details
         .iter()
@@ -224,7 +224,7 @@ fn details(acknowledgement: &Acknowledgement) -> String {
         .collect()
 }
 
-fn cx(id: &Ii) -> String {
+pub(super) fn cx(id: &Ii) -> String {
     format!(
         "{}^^^&{}&ISO",
         id.extension.as_deref().unwrap_or_default(),

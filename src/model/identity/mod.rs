@@ -3,15 +3,19 @@
 //! An *Identity* is a patient in one assigning authority; a *Person* is the individual linked to one or more of
 //! them. HL7 v2, HL7 v3 and FHIR all become the values of this room; nothing below knows a wire.
 
+mod correlation;
 mod demographics;
+mod discovery;
 mod error;
 mod feed;
 mod question;
 pub mod text;
 
+pub use correlation::Way;
 pub use demographics::{
     Address, Demographics, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse, Update,
 };
+pub use discovery::{Discovery, TimeToLive, Unable, Wanted};
 pub use error::{Field, IdentityError, Place, Trouble};
 pub use feed::{Feed, FeedMessage, Sent, Source, Warning};
 pub use question::{DemographicsQuery, PixQuery, Representation};

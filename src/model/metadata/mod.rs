@@ -148,4 +148,15 @@ impl MetadataObject {
             Self::Association(o) => o.home_community_id.as_deref(),
         }
     }
+
+    /// Says whose it is, to another community (ITI TF-3 4.2.3.2.12).
+    pub fn set_home_community_id(&mut self, home: &str) {
+        let own = match self {
+            Self::DocumentEntry(o) => &mut o.home_community_id,
+            Self::SubmissionSet(o) => &mut o.home_community_id,
+            Self::Folder(o) => &mut o.home_community_id,
+            Self::Association(o) => &mut o.home_community_id,
+        };
+        *own = Some(home.to_owned());
+    }
 }

@@ -14,6 +14,9 @@ pub use params::{Param, QUERIES, QueryRow, ValueKind};
 pub use read::QueryProblems;
 pub use view::{DocumentAvailability, MetadataLevel, View};
 
+use super::ebrim::Slot;
+use super::error::{ErrorCode, RegistryError, clip};
+use super::hl7types::Cx;
 use super::metadata::{AssociationType, AtRest, AvailabilityStatus, CorruptBody, EntryType, MetadataObject};
 
 /// Names of the stored queries.
@@ -243,6 +246,51 @@ pub struct QueryRequest {
     /// `AdhocQuery/@home`.
     pub home: Option<String>,
     pub view: View,
+}
+
+/// An `AdhocQueryRequest` as it stands on the wire: what a gateway passes on, parameters it does not know included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdhocQueryRequest {
+    pub return_type: ReturnType,
+    /// `AdhocQuery/@id`.
+    pub id: String,
+    pub home: Option<String>,
+    pub slots: Vec<Slot>,
+}
+
+/// The parameters that name the patient of a query (ITI TF-2 3.18.4.1.2.3.7).
+const PATIENT: [&str; 4] =
+    ["$XDSDocumentEntryPatientId", "$XDSSubmissionSetPatientId", "$XDSFolderPatientId", "$patientId"];
+
+/// The communities a consumer wants to be asked (ITI TF-1 18.2.6).
+const TARGETS: &str = "$targetCommunityIdList";
+
+impl AdhocQueryRequest {
+    /// The homeCommunityIds of the communities that are meant, where the consumer says so; `None`: all. What is no
+    /// list is a problem.
+    pub fn targets(&self) -> Result<Option<Vec<String>>, RegistryError> {
+        let mut named = None;
+        for value in self.slots.iter().filter(|s| s.name == TARGETS).flat_map(|s| &s.values) {
+            let list = values::parse(value).map_err(|e| {
+                RegistryError::new(
+                    ErrorCode::XDSRegistryError,
+                    format!("{TARGETS}: '{}': {e} (ITI TF-1 18.2.6)", clip(value)),
+                )
+                .at(TARGETS)
+            })?;
+            named.get_or_insert_with(Vec::new).extend(list.items.into_iter().filter(|i| !i.is_empty()));
+        }
+        Ok(named)
+    }
+
+    /// The same about `patient`, whose id in another community this is (ITI TF-2 3.38.4.1.2).
+    pub fn about(&self, patient: &Cx<'_>) -> Self {
+        let mut other = self.clone();
+        for slot in other.slots.iter_mut().filter(|s| PATIENT.contains(&s.name.as_str())) {
+            slot.values = vec![values::quote(&patient.to_string())];
+        }
+        other
+    }
 }
 
 /// An object named and not shown.

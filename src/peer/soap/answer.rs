@@ -60,9 +60,12 @@ pub enum AnswerFault {
 pub struct AnswerReader {
     /// `None` when the body is the envelope.
     splitter: Option<Splitter>,
-    guard: Guard,
+    /// `None` once the envelope was taken.
+    guard: Option<Guard>,
     /// The part under way is the envelope.
     in_root: bool,
+    /// The envelope has come whole.
+    root_done: bool,
     parts: Vec<PartEvent>,
     inline: Vec<GuardEvent>,
 }
@@ -79,7 +82,14 @@ impl AnswerReader {
             }
         };
         let in_root = splitter.is_none();
-        Ok(Self { splitter, guard: Guard::new(XML_LIMITS), in_root, parts: vec![], inline: vec![] })
+        Ok(Self {
+            splitter,
+            guard: Some(Guard::new(XML_LIMITS)),
+            in_root,
+            root_done: false,
+            parts: vec![],
+            inline: vec![],
+        })
     }
 
     /// Whether the answer came as multipart/related.
@@ -107,7 +117,16 @@ impl AnswerReader {
                 self.part(part, out)?;
             }
         }
-        Ok(self.guard.finish()?)
+        Ok(self.guard.take().map_or(Ok(String::new()), Guard::finish)?)
+    }
+
+    /// The envelope, once, as soon as it has come whole: before the documents, where they are parts of their own.
+    /// [`finish`](Self::finish) then gives an empty text.
+    pub fn take_envelope(&mut self) -> Result<Option<String>, AnswerFault> {
+        match self.root_done {
+            true => Ok(self.guard.take().map(Guard::finish).transpose()?),
+            false => Ok(None),
+        }
     }
 
     fn part(&mut self, part: PartEvent, out: &mut Vec<AnswerEvent>) -> Result<(), AnswerFault> {
@@ -122,14 +141,19 @@ impl AnswerReader {
             })),
             PartEvent::Data(bytes) if self.in_root => self.root(&bytes, out)?,
             PartEvent::Data(bytes) => out.push(AnswerEvent::Data(bytes)),
-            PartEvent::End if self.in_root => self.in_root = false,
+            PartEvent::End if self.in_root => {
+                self.in_root = false;
+                self.root_done = true;
+            }
             PartEvent::End => out.push(AnswerEvent::End),
         }
         Ok(())
     }
 
     fn root(&mut self, bytes: &[u8], out: &mut Vec<AnswerEvent>) -> Result<(), AnswerFault> {
-        self.guard.push(bytes, &mut self.inline)?;
+        if let Some(guard) = &mut self.guard {
+            guard.push(bytes, &mut self.inline)?;
+        }
         out.extend(self.inline.drain(..).map(|event| match event {
             GuardEvent::InlineStart(n) => {
                 AnswerEvent::Start(DocumentHead { key: format!("inline:{n}"), content_type: None })

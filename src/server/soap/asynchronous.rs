@@ -52,6 +52,16 @@ impl Asynchronous {
         }
     }
 
+    /// Whether answers may be sent to this address.
+    pub fn may_reach(&self, address: &str) -> bool {
+        self.answers.may_reach(address)
+    }
+
+    /// Something waits in the outbox.
+    pub fn wake(&self) {
+        self.outbox.wake();
+    }
+
     /// Lets requests under way come to their answers; how many did not in time.
     pub async fn drain(&self, patience: Duration) -> usize {
         self.tasks.close();
@@ -66,6 +76,15 @@ fn only_anonymous(name: &str, found: &str) -> Fault {
     Fault::sender(format!(
         "wsa:{name} asks for an answer to '{}', which this gateway does not send to; {WSA_ANONYMOUS} is supported",
         clip(found)
+    ))
+    .subcode("wsa:OnlyAnonymousAddressSupported")
+}
+
+/// Documents that pass through cannot wait in the outbox.
+pub(super) fn passing() -> Fault {
+    Fault::sender(format!(
+        "documents of other communities are given on the connection they are asked on; wsa:ReplyTo must be \
+         {WSA_ANONYMOUS} here"
     ))
     .subcode("wsa:OnlyAnonymousAddressSupported")
 }
@@ -195,6 +214,8 @@ impl SoapFace {
 
 fn outbox_row(context: &Context, to: &Elsewhere, body: Body) -> Result<OutboxRow, Error> {
     let (envelope, documents) = match body {
+        // Such requests are refused as they come.
+        Body::Passing(_) => return Err(Error::Internal(anyhow::anyhow!("documents passing through"))),
         Body::Envelope(envelope) => (envelope, vec![]),
         Body::WithDocuments(Included { envelope, multipart, documents }) => {
             let document = |(n, (mime_type, reader)): (usize, (String, BlobReader))| Document {

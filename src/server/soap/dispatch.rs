@@ -4,20 +4,31 @@ use roxmltree::Node;
 
 use super::intake::Documents;
 use super::reply::Reply;
-use super::{SoapFace, iti18, iti41, iti42, iti43, iti44, iti45, iti47, iti57, iti61, iti62, iti86};
+use super::{
+    Endpoint, SoapFace, initiating, iti18, iti38, iti39, iti41, iti42, iti43, iti44, iti45, iti46, iti47,
+    iti55, iti56, iti57, iti61, iti62, iti86,
+};
 use crate::model::error::Fault;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
+use crate::wire::soap::SoapRequest;
 
 /// A request in model values: nothing of the XML is left.
 pub enum Asked {
     Query(iti18::Asked),
+    CrossQuery(initiating::Query),
+    CrossRetrieve(iti43::Asked),
+    QueryAll(initiating::Query),
+    RetrieveAll(iti43::Asked),
     Provide(iti41::Asked),
     Register(iti42::Asked),
     Retrieve(iti43::Asked),
     Feed(Box<iti44::Asked>),
     Pix(Box<iti45::Asked>),
+    Notice(Box<iti46::Asked>),
     Demographics(Box<iti47::Asked>),
+    Discovery(Box<iti55::Asked>),
+    Location(iti56::Asked),
     Update(iti57::Asked),
     Remove(iti62::Asked),
     RemoveDocuments(iti86::Asked),
@@ -27,12 +38,21 @@ pub enum Asked {
 /// message of the transaction at all is a fault.
 pub fn read(
     face: &SoapFace,
+    endpoint: Endpoint,
     transaction: Transaction,
-    action: &str,
-    body: Node<'_, '_>,
+    envelope: &SoapRequest<'_, '_>,
     documents: Documents,
 ) -> Result<Asked, Fault> {
+    let (body, action): (Node<'_, '_>, &str) = (envelope.body, &envelope.action);
     Ok(match transaction {
+        Transaction::Iti18 if matches!(endpoint, Endpoint::Initiating(_)) => {
+            Asked::QueryAll(initiating::read(body))
+        }
+        Transaction::Iti43 if matches!(endpoint, Endpoint::Initiating(_)) => {
+            Asked::RetrieveAll(iti43::read(face, body))
+        }
+        Transaction::Iti38 => Asked::CrossQuery(initiating::read(body)),
+        Transaction::Iti39 => Asked::CrossRetrieve(iti43::read(face, body)),
         Transaction::Iti18 => Asked::Query(iti18::read(body, false)),
         Transaction::Iti51 => Asked::Query(iti18::read(body, true)),
         Transaction::Iti41 => Asked::Provide(iti41::read(face, body, documents)?),
@@ -41,6 +61,9 @@ pub fn read(
         Transaction::Iti44 => Asked::Feed(Box::new(iti44::read(body)?)),
         Transaction::Iti45 => Asked::Pix(Box::new(iti45::read(body)?)),
         Transaction::Iti47 => Asked::Demographics(Box::new(iti47::read(body, action)?)),
+        Transaction::Iti46 => Asked::Notice(Box::new(iti46::read(body)?)),
+        Transaction::Iti55 => Asked::Discovery(Box::new(iti55::read(body, action)?)),
+        Transaction::Iti56 => Asked::Location(iti56::read(body)?),
         Transaction::Iti57 => Asked::Update(iti57::read(face, body, false)),
         Transaction::Iti61 => Asked::Register(iti61::read(face, body)),
         Transaction::Iti62 => Asked::Remove(iti62::read(body)),
@@ -62,12 +85,19 @@ pub async fn answer(
     mtom: bool,
 ) -> Result<Reply, Fault> {
     match asked {
+        Asked::CrossQuery(asked) => iti38::answer(face, context, asked, message_id).await,
+        Asked::CrossRetrieve(asked) => iti39::answer(face, context, asked, message_id, mtom).await,
+        Asked::QueryAll(asked) => initiating::query(face, context, asked, message_id).await,
+        Asked::RetrieveAll(asked) => initiating::retrieve(face, context, asked, message_id, mtom).await,
         Asked::Query(asked) => iti18::answer(face, context, asked, message_id).await,
         Asked::Provide(asked) => iti41::answer(face, context, asked, message_id).await,
         Asked::Register(asked) => iti42::answer(face, context, asked, message_id).await,
         Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
         Asked::Feed(asked) => iti44::answer(face, context, *asked, message_id).await,
         Asked::Pix(asked) => iti45::answer(face, context, *asked, message_id).await,
+        Asked::Notice(asked) => iti46::answer(face, context, *asked, message_id).await,
+        Asked::Discovery(asked) => iti55::answer(face, context, *asked, message_id).await,
+        Asked::Location(asked) => iti56::answer(face, context, asked, message_id).await,
         Asked::Demographics(asked) => iti47::answer(face, context, *asked, message_id).await,
         Asked::Update(asked) => iti57::answer(face, context, asked, message_id).await,
         Asked::Remove(asked) => iti62::answer(face, context, asked, message_id).await,

@@ -52,7 +52,8 @@ pub fn failure(
     transaction: Transaction,
     request_id: &str,
 ) -> Result<(Vec<RegistryError>, Outcome), Fault> {
-    let registry = transaction.row().actor == Actor::DocumentRegistry;
+    // What a gateway answers to ITI-38 its registry has said.
+    let registry = transaction.row().actor == Actor::DocumentRegistry || transaction == Transaction::Iti38;
     let pick = |ours: ErrorCode, theirs: ErrorCode| if registry { ours } else { theirs };
     match error {
         Error::Rejected(errors) => Ok((errors, Outcome::Failure)),

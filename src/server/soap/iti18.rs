@@ -16,8 +16,8 @@ use crate::wire::soap::write_answer;
 /// A query as read, and its text for the audit record (security of the record, not of the answer:
 /// what was asked is kept, what was found is not).
 pub struct Asked {
-    request: Result<QueryRequest, Vec<RegistryError>>,
-    text: String,
+    pub request: Result<QueryRequest, Vec<RegistryError>>,
+    pub text: String,
 }
 
 /// Bytes of an answer to reserve for one object.
@@ -35,6 +35,18 @@ pub async fn answer(
     asked: Asked,
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
+    answer_as(face, context, asked, message_id, None).await
+}
+
+/// The same, for another community where `home` is ours: every object and every error bears it
+/// (ITI TF-2 3.38.4.1.3).
+pub async fn answer_as(
+    face: &SoapFace,
+    context: &Context,
+    asked: Asked,
+    message_id: Option<&str>,
+    home: Option<&str>,
+) -> Result<Reply, Fault> {
     let mut subject = Subject { query: Some(asked.text), ..Subject::default() };
     let found = match asked.request {
         Err(problems) => Err(Error::Rejected(problems)),
@@ -48,18 +60,11 @@ pub async fn answer(
     };
     let action = context.transaction.row().response_action;
     let answered = found.and_then(|answer| {
-        for patient in answer.patients {
-            if !subject.patients.contains(&patient) {
-                subject.patients.push(patient);
-            }
-        }
-        let capacity = match &answer.found {
-            Found::Objects(o) => o.len() * OBJECT,
-            Found::Refs(r) => r.len() * REF,
-        };
+        subject.show(answer.patients);
         let mut written = Ok(());
+        let capacity = room(&answer.found);
         let envelope = write_answer(action, message_id, context.elsewhere.as_deref(), capacity, |w| {
-            written = query::write_found(w, &answer.found);
+            written = query::write_found(w, &answer.found, home);
         });
         written.map(|()| envelope).map_err(|e| Error::Internal(e.into()))
     });
@@ -67,7 +72,10 @@ pub async fn answer(
         Ok(envelope) => (envelope, Outcome::Success, context.audit(AuditOutcome::Success, subject)),
         Err(error) => {
             let subject = subject.with_failure(&error);
-            let (errors, outcome) = failure(error, context.transaction, &context.request_id)?;
+            let (mut errors, outcome) = failure(error, context.transaction, &context.request_id)?;
+            if let Some(home) = home {
+                errors = errors.into_iter().map(|e| e.at(home)).collect();
+            }
             let event = context.audit(AuditOutcome::SeriousFailure, subject);
             let nothing = QueryResult::Objects(vec![]);
             let envelope =
@@ -78,4 +86,12 @@ pub async fn answer(
         }
     };
     Ok(Reply { body: Body::Envelope(envelope), audited: face.audit.of_query(event), outcome })
+}
+
+/// Bytes of an answer to reserve.
+pub fn room(found: &Found) -> usize {
+    match found {
+        Found::Objects(o) => o.len() * OBJECT,
+        Found::Refs(r) => r.len() * REF,
+    }
 }

@@ -4,12 +4,13 @@ use roxmltree::Node;
 
 use super::SoapFace;
 use super::fault::failure;
-use super::reply::{Body, Included, Reply, placeholder};
+use super::reply::{Body, Included, Passing, Reply, placeholder};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::{Error, Fault, RegistryError};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
+use crate::service::gateway::Delivery;
 use crate::service::repository::{DocumentRequest, Retrieval};
 use crate::wire::ebxml::response::{ResponseStatus, status};
 use crate::wire::ebxml::retrieve::{self, Content, DocumentResponse};
@@ -41,26 +42,49 @@ pub async fn answer(
     message_id: Option<&str>,
     mtom: bool,
 ) -> Result<Reply, Fault> {
-    let mut subject = Subject::default();
-    let retrieval = match asked.requests {
-        Err(problems) => Err(Error::Rejected(problems)),
-        Ok(requests) => {
-            subject.documents = requests.iter().map(|r| r.document_unique_id.clone()).collect();
-            match &face.repository {
-                Some(repository) => repository.retrieve(context, requests).await,
-                None => Err(Error::Internal(anyhow::anyhow!("the repository is switched off"))),
-            }
-        }
+    let (asked_for, requests) = asked.split();
+    let retrieval = match (requests, &face.repository) {
+        (Err(problems), _) => Err(Error::Rejected(problems)),
+        (Ok(requests), Some(repository)) => repository.retrieve(context, requests).await,
+        (Ok(_), None) => Err(Error::Internal(anyhow::anyhow!("the repository is switched off"))),
     };
-    let (Retrieval { documents, errors }, failed) = match retrieval {
-        Ok(retrieval) => (retrieval, None),
+    let delivery = retrieval.map(|here| Delivery { here, incoming: vec![], errors: vec![], records: vec![] });
+    respond(context, asked_for, delivery, message_id, mtom)
+}
+
+/// Documents asked for, or every problem of the request.
+type Requests = Result<Vec<DocumentRequest>, Vec<RegistryError>>;
+
+impl Asked {
+    /// The uniqueIds asked for, for the audit record; and the requests.
+    pub fn split(self) -> (Vec<String>, Requests) {
+        let ids = self.requests.iter().flatten().map(|r| r.document_unique_id.clone()).collect();
+        (ids, self.requests)
+    }
+}
+
+/// Answers with what could be had: documents of ours, and those of others as they come in.
+pub fn respond(
+    context: &Context,
+    asked_for: Vec<String>,
+    delivery: Result<Delivery, Error>,
+    message_id: Option<&str>,
+    mtom: bool,
+) -> Result<Reply, Fault> {
+    let mut subject = Subject { documents: asked_for, ..Subject::default() };
+    let (delivery, failed) = match delivery {
+        Ok(delivery) => (delivery, None),
         Err(error) => {
             subject = subject.with_failure(&error);
             let (errors, outcome) = failure(error, context.transaction, &context.request_id)?;
-            (Retrieval { documents: vec![], errors }, Some(outcome))
+            let here = Retrieval { documents: vec![], errors };
+            (Delivery { here, incoming: vec![], errors: vec![], records: vec![] }, Some(outcome))
         }
     };
-    let status = status(&errors, !documents.is_empty());
+    let Delivery { here: Retrieval { documents, mut errors }, incoming, errors: theirs, records } = delivery;
+    errors.extend(theirs);
+    let promised = || incoming.iter().flat_map(|i| &i.documents);
+    let status = status(&errors, !documents.is_empty() || !incoming.is_empty());
     let (audit_outcome, outcome) = match status {
         ResponseStatus::Success => (AuditOutcome::Success, Outcome::Success),
         ResponseStatus::PartialSuccess => (AuditOutcome::MinorFailure, Outcome::Partial),
@@ -69,25 +93,26 @@ pub async fn answer(
     if failed.is_none() {
         subject = subject.with_errors(&errors);
     }
-    for d in &documents {
-        subject.documents.extend(d.made.iter().map(|m| m.unique_id.clone()));
-        if !subject.patients.contains(&d.patient_id) {
-            subject.patients.push(d.patient_id.clone());
-        }
-    }
+    let made = documents.iter().filter_map(|d| d.made.as_ref());
+    let made = made.chain(promised().filter_map(|d| d.made.as_ref()));
+    subject.documents.extend(made.map(|m| m.unique_id.clone()));
+    subject.show(documents.iter().map(|d| d.patient_id.clone()).collect());
     let event = context.audit(audit_outcome, subject);
     let multipart = Multipart::fresh();
-    let responses: Vec<DocumentResponse> = documents
-        .iter()
+    // What passes through is never base64 text: it would have to be held until its turn.
+    let parts = mtom || !incoming.is_empty();
+    let ours = documents.iter().map(|d| (&d.request, &d.made, &d.mime_type));
+    let all = ours.chain(promised().map(|d| (&d.request, &d.made, &d.mime_type)));
+    let responses: Vec<DocumentResponse> = all
         .enumerate()
-        .map(|(n, d)| DocumentResponse {
-            home_community_id: d.request.home_community_id.clone(),
-            repository_unique_id: d.request.repository_unique_id.clone(),
-            document_unique_id: d.request.document_unique_id.clone(),
-            new_repository_unique_id: d.made.as_ref().and_then(|m| m.kept_at.clone()),
-            new_document_unique_id: d.made.as_ref().map(|m| m.unique_id.clone()),
-            mime_type: d.mime_type.clone(),
-            content: if mtom {
+        .map(|(n, (request, made, mime_type))| DocumentResponse {
+            home_community_id: request.home_community_id.clone(),
+            repository_unique_id: request.repository_unique_id.clone(),
+            document_unique_id: request.document_unique_id.clone(),
+            new_repository_unique_id: made.as_ref().and_then(|m| m.kept_at.clone()),
+            new_document_unique_id: made.as_ref().map(|m| m.unique_id.clone()),
+            mime_type: mime_type.clone(),
+            content: if parts {
                 Content::Include(multipart.document_id(n))
             } else {
                 Content::Base64(placeholder(&multipart, n))
@@ -100,9 +125,14 @@ pub async fn answer(
         retrieve::write_response(w, status, &errors, &responses);
     });
     let documents = documents.into_iter().map(|d| (d.mime_type, d.content)).collect();
-    Ok(Reply {
-        body: Body::WithDocuments(Included { envelope, multipart, documents }),
-        audited: Audited::Due(Box::new(event)),
-        outcome,
-    })
+    let included = Included { envelope, multipart, documents };
+    let body = match incoming.is_empty() {
+        true => Body::WithDocuments(included),
+        false => Body::Passing(Passing { included, incoming }),
+    };
+    let audited = match records.is_empty() {
+        true => Audited::Due(Box::new(event)),
+        false => Audited::AllDue(std::iter::once(event).chain(records).collect()),
+    };
+    Ok(Reply { body, audited, outcome })
 }

@@ -6,14 +6,20 @@ mod asynchronous;
 mod dispatch;
 mod fault;
 mod hl7v3;
+mod initiating;
 mod intake;
 mod iti18;
+mod iti38;
+mod iti39;
 mod iti41;
 mod iti42;
 mod iti43;
 mod iti44;
 mod iti45;
+mod iti46;
 mod iti47;
+mod iti55;
+mod iti56;
 mod iti57;
 mod iti61;
 mod iti62;
@@ -32,6 +38,7 @@ use crate::model::transaction::{Actor, CATALOGUE, Transaction};
 use crate::server::http::{Handler, Refusal, Refused, Request, RespBody, full, text};
 use crate::server::wsdl;
 use crate::service::audit::Audit;
+use crate::service::gateway::{Gateway, Responder};
 use crate::service::mpi::Mpi;
 use crate::service::registry::Registry;
 use crate::service::repository::Repository;
@@ -45,12 +52,21 @@ pub const PIX_PATH: &str = "/mpi/pixv3";
 /// Address that takes the questions of PDQ V3: ITI-47.
 pub const PDQ_PATH: &str = "/mpi/pdqv3";
 
+/// Address where our own consumers ask all communities: ITI-18 of the Initiating Gateway.
+pub const INITIATING_QUERY_PATH: &str = "/xca/iti18";
+/// The same for documents: ITI-43.
+pub const INITIATING_RETRIEVE_PATH: &str = "/xca/iti43";
+
 /// What the face hands requests to. A role that is switched off is `None`.
 #[derive(Clone)]
 pub struct SoapFace {
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
     pub mpi: Option<Mpi>,
+    /// What other communities ask of patients, and tell.
+    pub discovery: Option<Responder>,
+    /// Towards other communities.
+    pub gateway: Option<Gateway>,
     /// What this gateway is: `P`, `T` or `D` (`hl7v2.processing_id`). Feeds of another kind change nothing.
     pub processing_id: &'static str,
     pub audit: Audit,
@@ -60,11 +76,21 @@ pub struct SoapFace {
     pub asynchronous: Option<Asynchronous>,
 }
 
+/// The gateway, of which a face without one has no addresses.
+fn responder(face: &SoapFace) -> Result<&Responder, crate::model::error::Fault> {
+    face.discovery.as_ref().ok_or_else(|| {
+        crate::model::error::Fault::sender("discovery of patients is switched off in this gateway")
+            .subcode("wsa:ActionNotSupported")
+    })
+}
+
 /// Which transactions an address takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Endpoint {
     One(Transaction),
     All(Actor),
+    /// ITI-18 or ITI-43, asked of all communities (ITI TF-1 18.2.1, XDS Affinity Domain option).
+    Initiating(Transaction),
 }
 
 impl Endpoint {
@@ -73,6 +99,8 @@ impl Endpoint {
             REGISTRY_PATH => Some(Self::All(Actor::DocumentRegistry)),
             REPOSITORY_PATH => Some(Self::All(Actor::DocumentRepository)),
             PIX_PATH => Some(Self::All(Actor::PatientIdentityManager)),
+            INITIATING_QUERY_PATH => Some(Self::Initiating(Transaction::Iti18)),
+            INITIATING_RETRIEVE_PATH => Some(Self::Initiating(Transaction::Iti43)),
             PDQ_PATH => Some(Self::All(Actor::PatientDemographicsSupplier)),
             path => CATALOGUE
                 .iter()
@@ -83,7 +111,7 @@ impl Endpoint {
 
     fn takes(self, transaction: Transaction) -> bool {
         match self {
-            Self::One(only) => only == transaction,
+            Self::One(only) | Self::Initiating(only) => only == transaction,
             // A registry is told of patients by the same feed (ITI TF-2 3.44.3).
             Self::All(Actor::DocumentRegistry) if transaction == Transaction::Iti44 => true,
             Self::All(actor) => transaction.row().actor == actor,
@@ -92,7 +120,9 @@ impl Endpoint {
 
     fn wsdl(self) -> String {
         match self {
-            Self::One(t) => format!("{}.wsdl", t.row().path.rsplit('/').next().unwrap_or_default()),
+            Self::One(t) | Self::Initiating(t) => {
+                format!("{}.wsdl", t.row().path.rsplit('/').next().unwrap_or_default())
+            }
             Self::All(Actor::DocumentRegistry) => "registry.wsdl".into(),
             Self::All(Actor::PatientIdentityManager) => "pixv3.wsdl".into(),
             Self::All(Actor::PatientDemographicsSupplier) => "pdqv3.wsdl".into(),

@@ -21,6 +21,7 @@ use crate::server::http::{GuardedBody, Request, RespBody};
 use crate::server::metrics::Outcome as Counted;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
+use crate::wire::hl7v3::xcpd;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::soap;
 use crate::wire::xml::tree::{self, TreeFault};
@@ -132,7 +133,7 @@ impl SoapFace {
         body: GuardedBody,
     ) -> Result<Intake, Error> {
         let packaging = intake::packaging(content_type.as_deref())?;
-        if let (Endpoint::One(t), Packed::Mtom(_)) = (endpoint, &packaging) {
+        if let (Endpoint::One(t) | Endpoint::Initiating(t), Packed::Mtom(_)) = (endpoint, &packaging) {
             refuse_multipart(t)?;
         }
         intake::take_in(body, &packaging, &self.limits, self.repository.as_ref()).await
@@ -147,7 +148,9 @@ impl SoapFace {
         };
         let doc = tree::parse(&intake.envelope).map_err(malformed)?;
         let ignore = self.soap.security_header == SecurityHeader::Ignore;
-        let understood = move |header: Node<'_, '_>| ignore && tree::is(header, NS_WSSE, "Security");
+        let understood = move |header: Node<'_, '_>| {
+            ignore && tree::is(header, NS_WSSE, "Security") || xcpd::understands(header)
+        };
         let envelope = soap::read(&doc, &understood).map_err(|e| {
             let (fault, relates_to) = *e;
             Refused { fault, relates_to, transaction: None }
@@ -174,15 +177,23 @@ impl SoapFace {
         if intake.multipart {
             refuse_multipart(transaction).map_err(|f| refused(f, Some(transaction)))?;
         }
-        let asked = dispatch::read(self, transaction, &envelope.action, envelope.body, intake.documents)
+        if elsewhere.is_some() && endpoint == Endpoint::Initiating(Transaction::Iti43) {
+            return Err(refused(super::asynchronous::passing(), Some(transaction)));
+        }
+        let asked = dispatch::read(self, endpoint, transaction, &envelope, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
         Ok(Read { transaction, message_id: relates_to, elsewhere, asked })
     }
 
     fn transaction(&self, endpoint: Endpoint, action: &str) -> Result<Transaction, Fault> {
         let unsupported = |why: String| Fault::sender(why).subcode("wsa:ActionNotSupported");
-        let transaction = Transaction::by_action(action)
-            .ok_or_else(|| unsupported(format!("wsa:Action '{}' is not known here", clip(action))))?;
+        // An address of one transaction decides which of two with one Action is meant.
+        let own = match endpoint {
+            Endpoint::One(only) if only.row().has(action) => Some(only),
+            _ => Transaction::by_action(action),
+        };
+        let transaction =
+            own.ok_or_else(|| unsupported(format!("wsa:Action '{}' is not known here", clip(action))))?;
         if !endpoint.takes(transaction) {
             return Err(unsupported(format!(
                 "wsa:Action '{action}' is {}, which is not served at this address; it is served at {}",
@@ -190,13 +201,20 @@ impl SoapFace {
                 transaction.row().path
             )));
         }
+        let gateway = self.gateway.is_some();
         let enabled = match transaction.row().actor {
+            _ if matches!(endpoint, Endpoint::Initiating(_)) => gateway,
+            crate::model::transaction::Actor::RespondingGateway
+                if matches!(transaction, Transaction::Iti55 | Transaction::Iti56) =>
+            {
+                self.discovery.is_some()
+            }
+            crate::model::transaction::Actor::RespondingGateway => gateway,
             crate::model::transaction::Actor::DocumentRegistry => self.registry.is_some(),
             crate::model::transaction::Actor::DocumentRepository => self.repository.is_some(),
             crate::model::transaction::Actor::PatientIdentityManager
             | crate::model::transaction::Actor::PatientDemographicsSupplier => self.mpi.is_some(),
-            // What we only send.
-            crate::model::transaction::Actor::PatientIdentityConsumer => false,
+            crate::model::transaction::Actor::PatientIdentityConsumer => self.discovery.is_some(),
         };
         if !enabled {
             return Err(unsupported(format!("{} is switched off in this gateway", transaction.code())));

@@ -3,13 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, Response, header};
 
 use crate::model::transaction::TransactionRow;
-use crate::server::http::{RespBody, Transacted, full, stream as streamed};
+use crate::server::http::{BoxError, RespBody, Transacted, full, stream as streamed};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audited;
+use crate::service::gateway::{Incoming, Piece as Passed};
 use crate::service::repository::{BlobError, BlobReader};
 use crate::wire::mtom::write::{Multipart, SOAP_TYPE, soap_type};
 
@@ -27,6 +28,8 @@ pub enum Body {
     Envelope(String),
     /// An envelope and the documents it includes, in order.
     WithDocuments(Included),
+    /// The same, and documents of others behind them, passed on as they come.
+    Passing(Passing),
 }
 
 /// Documents behind an envelope. `multipart` also names the placeholders of a simple answer.
@@ -34,6 +37,12 @@ pub struct Included {
     pub envelope: String,
     pub multipart: Multipart,
     pub documents: Vec<(String, BlobReader)>,
+}
+
+/// Documents of ours, then those of each other system in the order it sends them. The envelope counts them through.
+pub struct Passing {
+    pub included: Included,
+    pub incoming: Vec<Incoming>,
 }
 
 /// Answers up to this size are put together and sent in one write.
@@ -66,6 +75,7 @@ pub fn encode(reply: Reply, mtom: bool, row: &'static TransactionRow) -> Respons
         }
         (Body::WithDocuments(included), true) => multipart(included, action),
         (Body::WithDocuments(included), false) => inline(included),
+        (Body::Passing(passing), _) => passing_on(passing, action),
     };
     response.extensions_mut().insert(Transacted { transaction: row.code, outcome: reply.outcome });
     response
@@ -79,6 +89,13 @@ enum Piece {
 }
 
 fn multipart(included: Included, action: &str) -> Response<RespBody> {
+    let (mut pieces, multipart) = parts(included);
+    pieces.push(Piece::Bytes(multipart.closing()));
+    respond(pieces, &multipart.content_type(Some(action)))
+}
+
+/// Root and documents, without the end.
+fn parts(included: Included) -> (Vec<Piece>, Multipart) {
     let Included { envelope, multipart, documents } = included;
     let mut pieces = vec![
         Piece::Bytes(multipart.root_head()),
@@ -90,8 +107,54 @@ fn multipart(included: Included, action: &str) -> Response<RespBody> {
         pieces.push(Piece::Document(reader));
         pieces.push(Piece::Bytes(multipart.part_end()));
     }
-    pieces.push(Piece::Bytes(multipart.closing()));
-    respond(pieces, &multipart.content_type(Some(action)))
+    (pieces, multipart)
+}
+
+/// A multipart answer of unknown length: when a document breaks off, so does the answer.
+fn passing_on(passing: Passing, action: &str) -> Response<RespBody> {
+    let Passing { included, incoming } = passing;
+    let mut first = included.documents.len();
+    let (pieces, multipart) = parts(included);
+    let content_type = multipart.content_type(Some(action));
+    let own = stream::iter(pieces).flat_map(|piece| match piece {
+        Piece::Bytes(bytes) => stream::iter([Ok(bytes)]).boxed(),
+        Piece::Document(reader) | Piece::Base64(reader) => reader.map_err(BoxError::from).boxed(),
+    });
+    let theirs: Vec<_> = incoming
+        .into_iter()
+        .map(|incoming| {
+            let from = first;
+            first += incoming.documents.len();
+            passed(incoming, multipart.clone(), from)
+        })
+        .collect();
+    let end = stream::iter([Ok(multipart.closing())]);
+    let mut response = Response::new(streamed(own.chain(stream::iter(theirs).flatten()).chain(end)));
+    if let Ok(kind) = HeaderValue::from_str(&content_type) {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response
+}
+
+/// The parts of one other system's documents, which the envelope counts from `from`.
+fn passed(
+    incoming: Incoming,
+    multipart: Multipart,
+    from: usize,
+) -> impl futures_util::Stream<Item = Result<Bytes, BoxError>> + Send {
+    stream::try_unfold((incoming, multipart), move |(mut incoming, multipart)| async move {
+        let piece = incoming.next().await.map_err(|t| BoxError::from(format!("{}: {}", t.step, t.detail)))?;
+        let bytes = match piece {
+            None => return Ok(None),
+            Some(Passed::Start(n)) => {
+                let mime_type = incoming.documents.get(n).map_or("", |d| d.mime_type.as_str());
+                multipart.part_head(&multipart.document_id(from + n), mime_type)
+            }
+            Some(Passed::Data(bytes)) => bytes,
+            Some(Passed::End) => multipart.part_end(),
+        };
+        Ok(Some((bytes, (incoming, multipart))))
+    })
 }
 
 /// Documents as base64 text where the envelope holds their placeholders.

@@ -162,6 +162,7 @@ fn event(kin: &Kin, waiting: &Waiting, now: i64) -> AuditEvent {
         request_id: last.request_id.clone(),
         caller,
         patients: vec![],
+        home_community_id: None,
         submission_set: None,
         documents: vec![],
         objects: vec![],
@@ -172,6 +173,7 @@ fn event(kin: &Kin, waiting: &Waiting, now: i64) -> AuditEvent {
             first: *first,
             last: last.at.as_microsecond(),
         }),
+        sent_to: None,
     }
 }
 

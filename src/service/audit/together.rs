@@ -130,12 +130,14 @@ mod tests {
             request_id: "r".into(),
             caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None },
             patients: vec![],
+            home_community_id: None,
             submission_set: None,
             documents: vec![],
             objects: vec![],
             query: None,
             errors: vec![],
             repeated: None,
+            sent_to: None,
         })
         .unwrap()
     }

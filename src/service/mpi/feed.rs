@@ -9,7 +9,7 @@ use super::admit::{self, Resolved, error};
 use super::meter::Noted;
 use super::settle::{self, Action, Newcomer, Settled, Step};
 use super::weigh::{Scales, Weighed};
-use super::{Fed, Mpi, Refusal, Settings, cx, merge, notices, number, review, terms, weigh};
+use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number, review, terms, weigh};
 use crate::config::DomainKind;
 use crate::matching::{Features, Model};
 use crate::model::audit::Outcome;
@@ -21,9 +21,11 @@ use crate::service::database;
 use crate::service::patients::new_key;
 use crate::service::traces::Traces;
 use crate::store::db::{DbError, Tx};
+use crate::store::mpi::correlation::{self, Link, Said};
 use crate::store::mpi::events::{self, Kind, Two};
 use crate::store::mpi::identity::{self, Identity, Status, Version};
 use crate::store::mpi::person;
+use crate::store::mpi::review::State;
 use crate::store::{mpi as store, patient};
 
 /// How a transaction ends without changing anything.
@@ -635,7 +637,37 @@ pub(super) async fn finish(
         })
         .collect();
     Traces::new(records, None)?.leave(tx).await?;
+    doubt(tx, work, settled).await?;
+    neighbours::enqueue(tx, work, settled).await?;
     notices::enqueue(tx, work, settled).await
+}
+
+/// Whose ids were parted may be somebody else in other communities: links that a machine made wait for a person's word.
+async fn doubt(tx: &mut Tx<'_>, work: &Work, settled: &Settled) -> Result<(), DbError> {
+    let parted = settled.ids.iter().filter(|(_, (before, after))| !before.is_subset(after));
+    for (person, _) in parted.filter(|(_, (_, after))| !after.is_empty()) {
+        let keys = correlation::keys(tx, *person).await?;
+        for link in correlation::of_patients(tx, &keys).await? {
+            if link.manual || link.state != State::Confirmed {
+                continue;
+            }
+            let at = work.context.micros();
+            let link = Link { state: State::Waiting, valid_until: None, updated_at: at, ..link };
+            correlation::put(tx, &link).await?;
+            let said = Said {
+                id: work.context.uuid().to_string(),
+                at,
+                state: link.state,
+                way: link.way,
+                valid_until: None,
+                who: "chiren".into(),
+                reason: "ids of the patient were parted".into(),
+                request_id: work.context.request_id.clone(),
+            };
+            correlation::say(tx, &link.id, &said).await?;
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn json_of<T: serde::Serialize>(value: &T) -> Result<String, DbError> {

@@ -8,12 +8,14 @@
 mod admit;
 mod authorities;
 mod courier;
+mod discover;
 mod domains;
 mod feed;
 mod link;
 mod merge;
 pub mod meter;
 mod models;
+mod neighbours;
 mod notices;
 mod number;
 pub mod operator;
@@ -47,8 +49,10 @@ use crate::store::mpi::{identity, review as kept};
 pub use crate::store::mpi::review::State as ReviewState;
 pub use authorities::{DomainShown, Unchanged};
 pub use courier::{Notices, Sent};
+pub use discover::Discovered;
 pub use domains::{Domain, Domains};
 pub use models::{Learned, Tried};
+pub use neighbours::{KIND as NEWS, Neighbourly, Standing};
 pub use notices::{KIND as NOTICE, Notice};
 pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
 
@@ -75,10 +79,15 @@ struct State {
     worklist: meter::Worklist,
 }
 
+/// Who is told of our patients, asked inside a transaction that changes some.
+pub type Neighbours = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What the index was configured to.
 pub struct Settings {
     pub config: MpiConfig,
     pub domains: Domains,
+    /// Communities that are told of our patients (ITI-44), by their ids in the directory as it is now.
+    pub neighbours: Neighbours,
     /// The present in microseconds since 1970, asked inside a transaction that changes something.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }

@@ -312,17 +312,8 @@ impl Mpi {
                 let work = work.clone();
                 Box::pin(async move {
                     let (features, known, model, network) = &*work;
-                    let hashes: Vec<i64> = features
-                        .keys()
-                        .into_iter()
-                        .filter(|k| k.kind.asked(population))
-                        .map(|k| k.hash())
-                        .collect();
-                    let (near, _) = identity::sharing(tx, &hashes, cap, 0).await?;
-                    let persons: Vec<i64> =
-                        identity::active(tx, &near, false).await?.iter().map(|i| i.person_key).collect();
+                    let mut all = near(tx, features, population, cap).await?;
                     let named = persons_of(tx, known, network).await?;
-                    let mut all = persons;
                     all.extend(&named);
                     let rows = identity::of_persons(tx, &all, false).await?;
                     let mut best = ranked(model, population, features, &rows, &named)?;
@@ -347,6 +338,40 @@ impl Mpi {
     }
 }
 
+/// Identities of these persons, with their features.
+pub(super) fn stored(rows: &[Identity]) -> Result<Vec<(&Identity, Features)>, DbError> {
+    rows.iter().map(|i| Ok((i, weigh::features(&i.features)?))).collect()
+}
+
+/// The same by person.
+pub(super) fn candidates<'s>(stored: &'s [(&'s Identity, Features)]) -> Vec<Candidate<'s>> {
+    let mut by_person: HashMap<i64, Candidate<'_>> = HashMap::new();
+    for (row, features) in stored {
+        let known = Known { key: row.key, domain: &row.id.domain, features, do_not_link: false };
+        by_person
+            .entry(row.person_key)
+            .or_insert_with(|| Candidate { person: row.person_key, identities: vec![] })
+            .identities
+            .push(known);
+    }
+    let mut candidates: Vec<Candidate<'_>> = by_person.into_values().collect();
+    candidates.sort_by_key(|c| c.person);
+    candidates
+}
+
+/// The persons who share a blocking key with what is described.
+pub(super) async fn near(
+    tx: &mut Tx<'_>,
+    features: &Features,
+    population: u64,
+    cap: usize,
+) -> Result<Vec<i64>, DbError> {
+    let hashes: Vec<i64> =
+        features.keys().into_iter().filter(|k| k.kind.asked(population)).map(|k| k.hash()).collect();
+    let (near, _) = identity::sharing(tx, &hashes, cap, 0).await?;
+    Ok(identity::active(tx, &near, false).await?.iter().map(|i| i.person_key).collect())
+}
+
 /// Persons by weight, best first: key, percent, grade.
 fn ranked(
     model: &crate::matching::Model,
@@ -355,21 +380,8 @@ fn ranked(
     rows: &[Identity],
     named: &[i64],
 ) -> Result<Vec<(i64, u8, Grade)>, DbError> {
-    let stored: Vec<(i64, &Identity, Features)> = rows
-        .iter()
-        .map(|i| Ok((i.person_key, i, weigh::features(&i.features)?)))
-        .collect::<Result<_, DbError>>()?;
-    let mut by_person: HashMap<i64, Candidate<'_>> = HashMap::new();
-    for (person, row, features) in &stored {
-        let known = Known { key: row.key, domain: &row.id.domain, features, do_not_link: false };
-        by_person
-            .entry(*person)
-            .or_insert_with(|| Candidate { person: *person, identities: vec![] })
-            .identities
-            .push(known);
-    }
-    let mut candidates: Vec<Candidate<'_>> = by_person.into_values().collect();
-    candidates.sort_by_key(|c| c.person);
+    let stored = stored(rows)?;
+    let candidates = candidates(&stored);
     let judgement = model.decide(population, &Weighed { domain: "", features }, &candidates);
     let thresholds = model.thresholds();
     let mut out: Vec<(i64, u8, Grade)> = vec![];
@@ -399,12 +411,16 @@ fn ranked(
 
 /// The probability behind a weight in bits.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn percent(bits: f64) -> u8 {
+pub(super) fn percent(bits: f64) -> u8 {
     (100.0 / (1.0 + (-bits).exp2())).round().clamp(0.0, 100.0) as u8
 }
 
 /// The persons whom all the ids are of; none if one is nobody's.
-async fn persons_of(tx: &mut Tx<'_>, ids: &[DomainId], network: &str) -> Result<Vec<i64>, DbError> {
+pub(super) async fn persons_of(
+    tx: &mut Tx<'_>,
+    ids: &[DomainId],
+    network: &str,
+) -> Result<Vec<i64>, DbError> {
     let mut all: Option<i64> = None;
     for id in ids {
         let person = match id.domain == network {
@@ -437,7 +453,7 @@ async fn sieved(tx: &mut Tx<'_>, found: Vec<i64>, sieve: &Sieve) -> Result<Vec<i
 }
 
 /// Keys of persons and what is shown of them, in the order asked; who was joined to another is left out.
-async fn load(
+pub(super) async fn load(
     tx: &mut Tx<'_>,
     wanted: &[(i64, u8)],
     returned: &[String],

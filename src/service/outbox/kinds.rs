@@ -1,6 +1,7 @@
 //! What the outbox delivers, and who does it. A new effect is a variant here and its courier.
 
 use crate::service::answers::Answers;
+use crate::service::gateway::Feeds;
 use crate::service::mpi::{self, Notices, Sent};
 use crate::store::outbox::Claimed;
 
@@ -11,16 +12,19 @@ pub enum Kind {
     Answer,
     /// The ids of a patient have changed (ITI-10, ITI-46).
     PixUpdate,
+    /// A patient of ours is new, or another (ITI-44 to neighbours).
+    PixFeed,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 2] = [Self::Answer, Self::PixUpdate];
+    pub const ALL: [Kind; 3] = [Self::Answer, Self::PixUpdate, Self::PixFeed];
 
     /// `outbox.kind`
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Answer => "answer",
             Kind::PixUpdate => mpi::NOTICE,
+            Kind::PixFeed => mpi::NEWS,
         }
     }
 
@@ -52,11 +56,20 @@ impl Delivery {
     }
 }
 
+fn delivery(sent: Sent) -> Delivery {
+    match sent {
+        Sent::Done => Delivery::Done,
+        Sent::Later { why, away } => Delivery::Later { why, away },
+        Sent::Never(why) => Delivery::Never(why),
+    }
+}
+
 /// Those who deliver, as configured.
 #[derive(Clone, Default)]
 pub struct Couriers {
     pub answers: Option<Answers>,
     pub notices: Option<Notices>,
+    pub feeds: Option<Feeds>,
 }
 
 impl Couriers {
@@ -68,12 +81,12 @@ impl Couriers {
                 None => Delivery::Never("no address is allowed (any more)".into()),
             },
             Some(Kind::PixUpdate) => match &self.notices {
-                Some(notices) => match notices.deliver(&row.id, &row.payload).await {
-                    Sent::Done => Delivery::Done,
-                    Sent::Later { why, away } => Delivery::Later { why, away },
-                    Sent::Never(why) => Delivery::Never(why),
-                },
+                Some(notices) => delivery(notices.deliver(&row.id, &row.payload).await),
                 None => Delivery::Never("no consumer is configured (any more)".into()),
+            },
+            Some(Kind::PixFeed) => match &self.feeds {
+                Some(feeds) => delivery(feeds.deliver(&row.id, &row.payload).await),
+                None => Delivery::Never("no neighbour is told (any more)".into()),
             },
             // A newer gateway on the same database may know it.
             None => Delivery::later("this version knows no such kind"),

@@ -68,6 +68,11 @@ impl Repository {
         Self { db, blobs, register_at, settings: Arc::new(settings), instance, now }
     }
 
+    /// `repository.unique_id`.
+    pub fn unique_id(&self) -> &str {
+        &self.settings.unique_id
+    }
+
     /// A sink for one incoming document.
     pub fn spool(&self) -> Spool {
         self.blobs.spool()

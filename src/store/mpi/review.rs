@@ -31,7 +31,7 @@ impl State {
         State::Obsolete,
     ];
 
-    fn of_code(code: i64) -> Self {
+    pub(super) fn of_code(code: i64) -> Self {
         Self::ALL.into_iter().find(|s| *s as i64 == code).unwrap_or(State::Obsolete)
     }
 

@@ -3,28 +3,28 @@
 use roxmltree::Node;
 
 use super::{Form, object, response, write_object};
-use crate::model::ebrim::Slot;
 use crate::model::error::{ErrorCode, RegistryError, clip};
 use crate::model::metadata::CorruptBody;
 use crate::model::namespace::{NS_QUERY, NS_RIM, NS_RS};
 use crate::model::query::{Found, ObjectRef, QueryRequest, QueryResult, ReturnType, StoredQuery};
 use crate::wire::xml::{XmlWriter, tree};
 
-/// An `AdhocQueryRequest` as it stood on the wire.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdhocQueryRequest {
-    pub return_type: ReturnType,
-    /// `AdhocQuery/@id`.
-    pub id: String,
-    pub home: Option<String>,
-    pub slots: Vec<Slot>,
-}
+pub use crate::model::query::AdhocQueryRequest;
 
 /// Reads the request and the stored query in it; every problem is reported.
 pub fn read_request(node: Node<'_, '_>, multi_patient: bool) -> Result<QueryRequest, Vec<RegistryError>> {
+    read_both(node, multi_patient).map(|(_, request)| request)
+}
+
+/// The same, with the request as it stood on the wire: a gateway passes that on (ITI TF-2 3.18.4.1.3).
+pub fn read_both(
+    node: Node<'_, '_>,
+    multi_patient: bool,
+) -> Result<(AdhocQueryRequest, QueryRequest), Vec<RegistryError>> {
     let raw = read_raw(node)?;
     let (query, view) = StoredQuery::with_view(&raw.id, multi_patient, &raw.slots)?;
-    Ok(QueryRequest { query, return_type: raw.return_type, home: raw.home, view })
+    let request = QueryRequest { query, return_type: raw.return_type, home: raw.home.clone(), view };
+    Ok((raw, request))
 }
 
 fn read_raw(node: Node<'_, '_>) -> Result<AdhocQueryRequest, Vec<RegistryError>> {
@@ -87,45 +87,80 @@ pub fn write_request(w: &mut XmlWriter<'static>, request: &AdhocQueryRequest) {
 
 /// Writes an answer of objects in hand.
 pub fn write_response(w: &mut XmlWriter<'static>, result: &QueryResult, errors: &[RegistryError]) {
-    open_response(w, errors, !result.is_empty());
-    match result {
-        QueryResult::Objects(objects) => objects.iter().for_each(|o| write_object(w, o, Form::Result)),
-        QueryResult::Refs(refs) => write_refs(w, refs),
-    }
+    open_response(w, response::status(errors, !result.is_empty()), errors);
+    write_result(w, result);
     w.close().close();
 }
 
-/// Writes the answer of a registry, each object as it is read. After an error what was written is to be
-/// thrown away.
-pub fn write_found(w: &mut XmlWriter<'static>, found: &Found) -> Result<(), CorruptBody> {
-    open_response(w, &[], true);
-    match found {
-        Found::Objects(objects) => {
-            for object in objects {
-                write_object(w, &object.read()?, Form::Result);
-            }
-        }
-        Found::Refs(refs) => write_refs(w, refs),
-    }
+/// Writes the answer of a registry, each object as it is read; with `home` on every object, where another community
+/// reads it (ITI TF-2 3.38.4.1.3). After an error what was written is to be thrown away.
+pub fn write_found(w: &mut XmlWriter<'static>, found: &Found, home: Option<&str>) -> Result<(), CorruptBody> {
+    open_response(w, response::ResponseStatus::Success, &[]);
+    write_ours(w, found, home)?;
     w.close().close();
     Ok(())
 }
 
+/// Writes what several communities answered: `ours`, found here and marked with our `home`, then the others'.
+/// After an error what was written is to be thrown away.
+pub fn write_gathered(
+    w: &mut XmlWriter<'static>,
+    status: response::ResponseStatus,
+    errors: &[RegistryError],
+    ours: Option<(&Found, &str)>,
+    theirs: &[QueryResult],
+) -> Result<(), CorruptBody> {
+    open_response(w, status, errors);
+    if let Some((found, home)) = ours {
+        write_ours(w, found, Some(home))?;
+    }
+    theirs.iter().for_each(|result| write_result(w, result));
+    w.close().close();
+    Ok(())
+}
+
+fn write_ours(w: &mut XmlWriter<'static>, found: &Found, home: Option<&str>) -> Result<(), CorruptBody> {
+    match found {
+        Found::Objects(objects) => {
+            for object in objects {
+                let mut object = object.read()?;
+                if let Some(home) = home {
+                    object.set_home_community_id(home);
+                }
+                write_object(w, &object, Form::Result);
+            }
+        }
+        Found::Refs(refs) => {
+            for r in refs {
+                write_ref(w, &r.id, home.or(r.home_community_id.as_deref()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_result(w: &mut XmlWriter<'static>, result: &QueryResult) {
+    match result {
+        QueryResult::Objects(objects) => objects.iter().for_each(|o| write_object(w, o, Form::Result)),
+        QueryResult::Refs(refs) => {
+            refs.iter().for_each(|r| write_ref(w, &r.id, r.home_community_id.as_deref()));
+        }
+    }
+}
+
 /// The schema wants `RegistryObjectList` even on Failure.
-fn open_response(w: &mut XmlWriter<'static>, errors: &[RegistryError], something: bool) {
+fn open_response(w: &mut XmlWriter<'static>, status: response::ResponseStatus, errors: &[RegistryError]) {
     w.open("query:AdhocQueryResponse")
         .attr("xmlns:query", NS_QUERY)
         .attr("xmlns:rs", NS_RS)
         .attr("xmlns:rim", NS_RIM)
-        .attr("status", response::status(errors, something).urn());
+        .attr("status", status.urn());
     response::write_errors(w, errors);
     w.open("rim:RegistryObjectList");
 }
 
-fn write_refs(w: &mut XmlWriter<'static>, refs: &[ObjectRef]) {
-    for r in refs {
-        w.open("rim:ObjectRef").attr("id", &r.id).attr_opt("home", r.home_community_id.as_deref()).close();
-    }
+fn write_ref(w: &mut XmlWriter<'static>, id: &str, home: Option<&str>) {
+    w.open("rim:ObjectRef").attr("id", id).attr_opt("home", home).close();
 }
 
 /// Reads an answer (our client, and gateways to come).

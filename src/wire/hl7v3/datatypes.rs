@@ -326,13 +326,13 @@ pub fn write_name(w: &mut XmlWriter<'static>, element: &'static str, name: &Pers
     w.close();
 }
 
-pub fn write_address(w: &mut XmlWriter<'static>, address: &Address) {
+pub fn write_address(w: &mut XmlWriter<'static>, element: &'static str, address: &Address) {
     let usage = match address.usage.as_str() {
         "H" => Some("H"),
         "B" | "O" => Some("WP"),
         _ => None,
     };
-    w.open("addr").attr_opt("use", usage);
+    w.open(element).attr_opt("use", usage);
     for (name, text) in [
         ("streetAddressLine", &address.text),
         ("postalCode", &address.postal_code),
@@ -345,7 +345,7 @@ pub fn write_address(w: &mut XmlWriter<'static>, address: &Address) {
     w.close();
 }
 
-pub fn write_phone(w: &mut XmlWriter<'static>, phone: &Phone) {
+pub fn write_phone(w: &mut XmlWriter<'static>, element: &'static str, phone: &Phone) {
     let usage = match phone.usage {
         PhoneUse::Home => Some("HP"),
         PhoneUse::Work => Some("WP"),
@@ -353,7 +353,7 @@ pub fn write_phone(w: &mut XmlWriter<'static>, phone: &Phone) {
         PhoneUse::Other => None,
     };
     let value = format!("tel:{}", phone.number.replace(' ', "%20"));
-    w.open("telecom").attr_opt("use", usage).attr("value", &value).close();
+    w.open(element).attr_opt("use", usage).attr("value", &value).close();
 }
 
 /// A TS; one that the type cannot hold is not known.

@@ -1,4 +1,4 @@
-//! HL7 v3 messages of the MPI, the payload of ITI-44 to ITI-47: transmission wrapper, control act and what is in
+//! HL7 v3 messages of the MPI and of gateways, the payload of ITI-44 to ITI-47 and ITI-55: transmission wrapper, control act and what is in
 //! it, both ways. ITI TF-2 3.44 to 3.47 and Appendix O; schemas of the 2008 normative edition.
 //!
 //! A message is read by name, held against [`shape`] (what may stand where, how often), and every problem is
@@ -16,6 +16,9 @@ mod problem;
 mod query;
 mod shape;
 pub mod transmission;
+pub mod xcpd;
+pub mod xcpd_answer;
+pub mod xcpd_location;
 
 pub use datatypes::Ii;
 pub use problem::{Paths, Problem, code};

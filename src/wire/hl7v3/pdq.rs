@@ -57,7 +57,7 @@ pub fn read(node: Node<'_, '_>) -> Reading<Read> {
         shape::check(&mut findings, act, QUERY_ACT);
         if let Some(by) = child(act, "queryByParameter") {
             shape::check(&mut findings, by, PDQ_QUERY);
-            asked.id = query::asked(&mut findings, by);
+            asked.id = query::asked(&mut findings, by, false);
             size = quantity(&mut findings, by, "initialQuantity");
             least = minimum(&mut findings, by);
             if let Some(list) = child(by, "parameterList") {
@@ -95,7 +95,7 @@ fn quantity<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>, name: 
 }
 
 /// `minimumDegreeMatch/value`, an INT in percent (ITI TF-2 3.47.4.1.2.4).
-fn minimum<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>) -> u8 {
+pub(super) fn minimum<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>) -> u8 {
     let Some(list) = child(query, "matchCriterionList") else { return 0 };
     shape::check(findings, list, MATCH_CRITERIA);
     let Some(value) = descend(list, &["minimumDegreeMatch", "value"]) else { return 0 };
@@ -231,7 +231,7 @@ fn once<T>(place: &mut Option<T>, value: Option<T>) -> Said {
 }
 
 /// An IVL_TS that is one day, or has the same low and high.
-fn birth<'a, 'i>(findings: &mut Findings<'a, 'i>, value: Node<'a, 'i>) -> Option<String> {
+pub(super) fn birth<'a, 'i>(findings: &mut Findings<'a, 'i>, value: Node<'a, 'i>) -> Option<String> {
     if attr(value, "value").is_some() {
         return findings.time(value, IVL_TS, true);
     }
@@ -394,11 +394,7 @@ pub fn write(w: &mut XmlWriter<'static>, header: &Header, asked: &Asked, own: &O
         w.open("subject").attr("typeCode", "SUBJ");
         open_event(w);
         person::open_patient(w, subject.ids, subject.without, subject.demographics, Extent::Whole);
-        w.open("subjectOf1").open("queryMatchObservation").attr("classCode", "COND").attr("moodCode", "EVN");
-        w.empty("code", &[("code", "IHE_PDQ")]);
-        w.open("value").attr("xmlns:xsi", super::datatypes::NS_XSI).attr("xsi:type", "INT");
-        w.attr("value", &subject.score.to_string()).close();
-        w.close().close();
+        person::write_score(w, subject.score);
         w.close().close();
         write_custodian(w, header.custodian());
         w.close().close();

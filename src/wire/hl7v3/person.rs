@@ -249,6 +249,15 @@ pub(super) fn open_patient(
     w.close();
 }
 
+/// How well a patient fits, 0 to 100 (ITI TF-2 3.47.4.2.2.2).
+pub(super) fn write_score(w: &mut XmlWriter<'static>, score: u8) {
+    w.open("subjectOf1").open("queryMatchObservation").attr("classCode", "COND").attr("moodCode", "EVN");
+    w.empty("code", &[("code", "IHE_PDQ")]);
+    w.open("value").attr("xmlns:xsi", super::datatypes::NS_XSI).attr("xsi:type", "INT");
+    w.attr("value", &score.to_string()).close();
+    w.close().close();
+}
+
 fn other_id(w: &mut XmlWriter<'static>, id: &Ii, scope: Option<&str>) {
     w.open("asOtherIDs").attr("classCode", "PAT");
     match id.is_empty() {
@@ -267,7 +276,7 @@ fn other_id(w: &mut XmlWriter<'static>, id: &Ii, scope: Option<&str>) {
 
 fn particulars(w: &mut XmlWriter<'static>, of: &Demographics) {
     for phone in of.phones.iter().flatten().filter(|p| !p.number.is_empty()) {
-        write_phone(w, phone);
+        write_phone(w, "telecom", phone);
     }
     match of.sex.as_deref() {
         Some(code @ ("M" | "F")) => {
@@ -297,7 +306,7 @@ fn particulars(w: &mut XmlWriter<'static>, of: &Demographics) {
         write_number(w, "multipleBirthOrderNumber", order);
     }
     for address in of.addresses.iter().flatten() {
-        write_address(w, address);
+        write_address(w, "addr", address);
     }
 }
 

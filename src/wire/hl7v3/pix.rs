@@ -47,7 +47,7 @@ pub fn read(node: Node<'_, '_>) -> Reading<Read> {
         shape::check(&mut findings, act, QUERY_ACT);
         if let Some(by) = child(act, "queryByParameter") {
             shape::check(&mut findings, by, PIX_QUERY);
-            asked.id = query::asked(&mut findings, by);
+            asked.id = query::asked(&mut findings, by, false);
             if let Some(list) = child(by, "parameterList") {
                 shape::check(&mut findings, list, PIX_PARAMETERS);
                 wanted = domains(&mut findings, list, "dataSource", Field::WantedDomain);

@@ -22,6 +22,16 @@ pub mod code {
     pub const UNKNOWN_KEY: &str = Condition::UnknownKey.code();
     pub const DUPLICATE_KEY: &str = Condition::DuplicateKey.code();
     pub const INTERNAL: &str = Condition::Internal.code();
+    /// A way of answering that is not offered (AcknowledgementDetailCode: the processing mode is not supported).
+    pub const MODE: &str = "NS250";
+
+    /// The code system of a code: table 0357, or AcknowledgementDetailCode of HL7 v3.
+    pub fn system(code: &str) -> &'static str {
+        match code {
+            MODE => "2.16.840.1.113883.5.1100",
+            _ => Condition::SYSTEM,
+        }
+    }
 }
 
 /// One `acknowledgementDetail`. The text is for the sender and may name what they sent; `Debug` leaves it out.
@@ -161,6 +171,7 @@ pub(super) fn read(acknowledgement: Node<'_, '_>) -> Vec<Problem> {
                 code::UNKNOWN_KEY,
                 code::DUPLICATE_KEY,
                 code::INTERNAL,
+                code::MODE,
             ];
             let (code, text) = match known.into_iter().find(|c| *c == said) {
                 Some(code) => (code, text.unwrap_or_default()),

@@ -79,8 +79,8 @@ pub(super) fn write(w: &mut XmlWriter<'static>, asked: &Asked, ack: QueryAck, to
     w.raw(&asked.echo);
 }
 
-/// `queryId` and the codes that say how the answer is wanted.
-pub(super) fn asked<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>) -> Ii {
+/// `queryId` and the codes that say how the answer is wanted; `deferred`: whether it may come later (`D`).
+pub(super) fn asked<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>, deferred: bool) -> Ii {
     let mut id = Ii::default();
     if let Some(node) = child(query, "queryId") {
         id = findings.ii(node);
@@ -96,15 +96,22 @@ pub(super) fn asked<'a, 'i>(findings: &mut Findings<'a, 'i>, query: Node<'a, 'i>
         let Some(node) = child(query, name) else { return };
         findings.typed(node, CS);
         let said = attr(node, "code").unwrap_or_default();
-        if said != only {
+        if said != only && !(deferred && is_deferred(query) && name == PRIORITY) {
             let text = format!("{name} '{}' is not {only}: {why}", clip(said));
             findings.problem(code::TABLE_VALUE, node, text);
         }
     };
     is("statusCode", "new", "this is a question");
-    is("responsePriorityCode", "I", "only immediate answers are given");
+    is(PRIORITY, "I", "only immediate answers are given");
     is("responseModalityCode", "R", "answers come whole, at once");
     id
+}
+
+const PRIORITY: &str = "responsePriorityCode";
+
+/// Whether the answer may come later.
+pub(super) fn is_deferred(query: Node<'_, '_>) -> bool {
+    child(query, PRIORITY).and_then(|code| attr(code, "code")) == Some("D")
 }
 
 /// `queryAck` of an answer: the code, and the totals where they are told.

@@ -2,12 +2,11 @@
 
 use roxmltree::Node;
 
-use super::datatypes::{CS, II, Ii, TS, is_uid, write_code};
+use super::datatypes::{CS, II, Ii, NS_XSI, TS, is_uid, write_code};
 use super::problem::{Problem, code};
 use super::shape::{self, MESSAGE};
 use super::{Findings, INTERACTIONS, attr, child, descend};
 use crate::model::error::clip;
-use crate::model::hl7tables::Condition;
 use crate::model::identity::Source;
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::XmlWriter;
@@ -61,6 +60,11 @@ impl Header {
 
 /// Reads the wrapper. Without an id the message has no name an acknowledgement could call it by.
 pub(super) fn read<'a, 'i>(findings: &mut Findings<'a, 'i>) -> Result<Header, String> {
+    read_in(findings, &["T"])
+}
+
+/// The same; `modes` are those of processing that are done.
+pub(super) fn read_in<'a, 'i>(findings: &mut Findings<'a, 'i>, modes: &[&str]) -> Result<Header, String> {
     let message = findings.message;
     let name = message.tag_name();
     let id = child(message, "id").map(Ii::read).unwrap_or_default();
@@ -109,7 +113,7 @@ pub(super) fn read<'a, 'i>(findings: &mut Findings<'a, 'i>) -> Result<Header, St
     }
     if let Some(node) = child(message, "processingModeCode") {
         let said = attr(node, "code").unwrap_or_default();
-        if said != "T" {
+        if !modes.contains(&said) {
             let text = format!("processingModeCode '{}': only T (current processing) is done", clip(said));
             findings.problem(code::PROCESSING, node, text);
         }
@@ -152,6 +156,8 @@ pub struct Wrapper<'w> {
     /// `AL` in requests and feeds, `NE` in answers.
     pub accept_ack: &'static str,
     pub receiver: &'w Device,
+    /// Where an answer that is deferred shall go.
+    pub respond_to: Option<&'w str>,
     pub sender: &'w Device,
 }
 
@@ -168,6 +174,13 @@ pub fn open(w: &mut XmlWriter<'static>, wrapper: &Wrapper<'_>) {
     write_code(w, "processingModeCode", "T");
     write_code(w, "acceptAckCode", wrapper.accept_ack);
     party(w, "receiver", "RCV", wrapper.receiver);
+    if let Some(address) = wrapper.respond_to {
+        w.open("respondTo").attr("typeCode", "RSP");
+        w.empty("telecom", &[("value", address)]);
+        w.open("entityRsp").attr("classCode", "ENT").attr("determinerCode", "INSTANCE");
+        w.attr("xmlns:xsi", NS_XSI).attr("xsi:nil", "true").close();
+        w.close();
+    }
     party(w, "sender", "SND", wrapper.sender);
 }
 
@@ -192,6 +205,7 @@ pub fn open_answer(w: &mut XmlWriter<'static>, interaction: &'static str, header
         processing: if header.processing.is_empty() { "P" } else { &header.processing },
         accept_ack: "NE",
         receiver: &header.sender,
+        respond_to: None,
         sender: &header.receiver,
     };
     open(w, &wrapper);
@@ -207,7 +221,7 @@ pub fn acknowledge(w: &mut XmlWriter<'static>, type_code: &str, header: &Header,
     for detail in details {
         w.open("acknowledgementDetail").attr("typeCode", detail.severity);
         if !detail.code.is_empty() {
-            w.empty("code", &[("code", detail.code), ("codeSystem", Condition::SYSTEM)]);
+            w.empty("code", &[("code", detail.code), ("codeSystem", code::system(detail.code))]);
         }
         w.leaf("text", &detail.text);
         if let Some(location) = detail.location.as_deref().filter(|l| !l.is_empty()) {
@@ -227,5 +241,5 @@ pub fn open_request(
     sender: &Device,
     receiver: &Device,
 ) {
-    open(w, &Wrapper { interaction, own, processing, accept_ack: "AL", receiver, sender });
+    open(w, &Wrapper { interaction, own, processing, accept_ack: "AL", receiver, respond_to: None, sender });
 }

@@ -6,4 +6,7 @@ mod response;
 
 pub use fault::{write_fault, write_fault_to};
 pub use request::{Address, SoapRequest, read};
-pub use response::{SoapResponse, read_response, write_answer, write_request, write_response};
+pub use response::{
+    SoapResponse, read_response, write_answer, write_answer_with, write_request, write_request_with,
+    write_response,
+};

@@ -25,9 +25,22 @@ pub fn write_answer(
     capacity: usize,
     body: impl FnOnce(&mut XmlWriter<'static>),
 ) -> String {
+    write_answer_with(action, relates_to, elsewhere, capacity, |_| {}, body)
+}
+
+/// The same, with header blocks beside addressing.
+pub fn write_answer_with(
+    action: &str,
+    relates_to: Option<&str>,
+    elsewhere: Option<&Elsewhere>,
+    capacity: usize,
+    headers: impl FnOnce(&mut XmlWriter<'static>),
+    body: impl FnOnce(&mut XmlWriter<'static>),
+) -> String {
     let mut w = XmlWriter::with_capacity(capacity + 600);
     open(&mut w, action);
     related(&mut w, relates_to, elsewhere.map(|e| (e.message_id.as_str(), e.to.as_str())));
+    headers(&mut w);
     w.close().open("soap:Body");
     body(&mut w);
     w.finish()
@@ -53,11 +66,23 @@ pub fn write_request(
     to: &str,
     body: impl FnOnce(&mut XmlWriter<'static>),
 ) -> String {
+    write_request_with(action, message_id, to, |_| {}, body)
+}
+
+/// The same, with header blocks beside addressing.
+pub fn write_request_with(
+    action: &str,
+    message_id: &str,
+    to: &str,
+    headers: impl FnOnce(&mut XmlWriter<'static>),
+    body: impl FnOnce(&mut XmlWriter<'static>),
+) -> String {
     let mut w = XmlWriter::with_capacity(8192);
     open(&mut w, action);
     w.leaf("wsa:MessageID", message_id);
     w.open("wsa:ReplyTo").leaf("wsa:Address", WSA_ANONYMOUS).close();
     w.leaf("wsa:To", to);
+    headers(&mut w);
     w.close().open("soap:Body");
     body(&mut w);
     w.finish()

@@ -23,6 +23,7 @@ const PAYLOAD_NAMESPACES: &[&str] = &[
     "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0",
     "urn:ihe:iti:xds-b:2007",
     "urn:ihe:iti:rmd:2017",
+    "urn:ihe:iti:xcpd:2009",
     HL7V3,
 ];
 

@@ -1,0 +1,453 @@
+//! Documents of our own consumers, from here and from other communities (ITI TF-2 3.43.4.1.3, 3.39), and from
+//! foreign repositories of our own domain. Documents of others pass through while they arrive.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Gateway;
+use super::directory::{Foreign, Listed, Member};
+use super::line::{Line, Place};
+use super::query::unknown;
+use super::trouble::Trouble;
+use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::community::Step;
+use crate::model::error::{Error, ErrorCode, RegistryError, clip};
+use crate::model::transaction::Transaction;
+use crate::peer::http::Client;
+use crate::peer::soap::AnswerEvent;
+use crate::peer::soap::xca::{self, Content, DocumentResponse, ResponseStatus, Retrieving};
+use crate::service::context::{Context, Subject};
+use crate::service::repository::{DocumentRequest, MadeAs, Retrieval};
+
+const CLAUSE: &str = "ITI TF-2 3.43.4.1.3";
+
+/// A document of somebody else's, its bytes to come.
+pub struct Promised {
+    pub request: DocumentRequest,
+    pub mime_type: String,
+    pub made: Option<MadeAs>,
+}
+
+/// Documents on their way from one other system.
+pub struct Incoming {
+    pub documents: Vec<Promised>,
+    hrefs: Vec<Option<String>>,
+    current: Option<usize>,
+    retrieving: Retrieving,
+    line: Arc<Line>,
+    _place: Place,
+}
+
+/// One step through them; a number counts `documents`.
+pub enum Piece {
+    Start(usize),
+    Data(Bytes),
+    End,
+}
+
+/// What a retrieval gives.
+pub struct Delivery {
+    pub here: Retrieval,
+    pub incoming: Vec<Incoming>,
+    /// About documents of others.
+    pub errors: Vec<RegistryError>,
+    /// ITI-39 and ITI-43 as we sent them.
+    pub records: Vec<AuditEvent>,
+}
+
+/// Somebody with documents.
+#[derive(Clone)]
+enum Source {
+    Community(Arc<Member>),
+    Repository(Arc<Foreign>),
+}
+
+impl Source {
+    fn transaction(&self) -> Transaction {
+        match self {
+            Self::Community(_) => Transaction::Iti39,
+            Self::Repository(_) => Transaction::Iti43,
+        }
+    }
+
+    fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Community(member) => member.client("iti39"),
+            Self::Repository(foreign) => Some(&foreign.client),
+        }
+    }
+
+    fn line(&self) -> &Arc<Line> {
+        match self {
+            Self::Community(member) => &member.line,
+            Self::Repository(foreign) => &foreign.line,
+        }
+    }
+
+    fn address(&self) -> &str {
+        match self {
+            Self::Community(member) => member.community.endpoint("iti39").unwrap_or_default(),
+            Self::Repository(foreign) => &foreign.config.peer.url,
+        }
+    }
+
+    fn is(&self, other: &Source) -> bool {
+        Arc::ptr_eq(self.line(), other.line())
+    }
+
+    /// What the consumer reads of trouble.
+    fn error(&self, trouble: &Trouble, requests: &[DocumentRequest], ours: &str) -> Vec<RegistryError> {
+        match self {
+            Self::Community(member) => vec![trouble.error(&member.community.name, &member.home())],
+            // Part of our own community, which is there.
+            Self::Repository(foreign) => requests
+                .iter()
+                .map(|r| {
+                    let context = format!(
+                        "DocumentUniqueId '{}': the repository {} of {ours} gave no answer. {}: {}",
+                        clip(&r.document_unique_id),
+                        foreign.config.unique_id,
+                        trouble.step,
+                        trouble.detail
+                    );
+                    RegistryError::new(ErrorCode::XDSRepositoryError, context)
+                        .at(r.document_unique_id.clone())
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Items by where they are asked for.
+#[derive(Default)]
+struct Plan {
+    here: Vec<DocumentRequest>,
+    there: Vec<(Source, Vec<DocumentRequest>)>,
+    errors: Vec<RegistryError>,
+}
+
+impl Plan {
+    fn add(&mut self, source: Source, request: DocumentRequest) {
+        match self.there.iter_mut().find(|(other, _)| other.is(&source)) {
+            Some((_, requests)) => requests.push(request),
+            None => self.there.push((source, vec![request])),
+        }
+    }
+}
+
+impl Gateway {
+    /// For a consumer of ours: each document from where its request says it is.
+    pub async fn retrieve(
+        &self,
+        context: &Context,
+        requests: Vec<DocumentRequest>,
+    ) -> Result<Delivery, Error> {
+        let listed = self.directory.now();
+        let mut plan = Plan::default();
+        for request in requests {
+            match request.home_community_id.as_deref() {
+                Some(home) if home != &*self.settings.home => match listed.by_home(home) {
+                    Some(member) => plan.add(Source::Community(member.clone()), request),
+                    None => plan.errors.push(of_item(unknown(home), &request)),
+                },
+                Some(_) => self.within(&listed, request, &mut plan),
+                None if self.has(&listed, &request) => self.within(&listed, request, &mut plan),
+                None => plan.errors.push(homeless(&request)),
+            }
+        }
+        self.deliver(context, plan).await
+    }
+
+    /// For another community's gateway: what is within ours (ITI TF-2 3.39.4.1.3).
+    pub async fn retrieve_here(
+        &self,
+        context: &Context,
+        requests: Vec<DocumentRequest>,
+    ) -> Result<Delivery, Error> {
+        let listed = self.directory.now();
+        let mut plan = Plan::default();
+        for request in requests {
+            match request.home_community_id.as_deref() {
+                Some(home) if home == &*self.settings.home => self.within(&listed, request, &mut plan),
+                Some(home) => plan.errors.push(of_item(unknown(home), &request)),
+                None => plan.errors.push(homeless(&request)),
+            }
+        }
+        self.deliver(context, plan).await
+    }
+
+    fn has(&self, listed: &Listed, request: &DocumentRequest) -> bool {
+        let id = &request.repository_unique_id;
+        self.repository.as_ref().is_some_and(|r| r.unique_id() == id) || listed.repository(id).is_some()
+    }
+
+    /// A repository of our own domain: ours, or one of the directory.
+    fn within(&self, listed: &Listed, request: DocumentRequest, plan: &mut Plan) {
+        match listed.repository(&request.repository_unique_id) {
+            Some(foreign) => plan.add(Source::Repository(foreign.clone()), request),
+            None => plan.here.push(request),
+        }
+    }
+
+    async fn deliver(&self, context: &Context, plan: Plan) -> Result<Delivery, Error> {
+        let deadline = Instant::now() + self.settings.retrieve_deadline;
+        let Plan { here, there, mut errors } = plan;
+        let mut tasks = JoinSet::new();
+        // Documents that pass through cannot wait in an outbox.
+        let passing = context.elsewhere.is_none();
+        for (n, (source, requests)) in there.iter().enumerate() {
+            let (source, requests) = (source.clone(), requests.clone());
+            tasks.spawn(async move {
+                if !passing {
+                    let why = "documents of other systems are given on the connection they are asked on";
+                    return (n, Err(Trouble::new(Step::Request, why)));
+                }
+                (n, fetch(&source, &requests, deadline).await)
+            });
+        }
+        let ours = async {
+            match &self.repository {
+                Some(repository) => repository.retrieve(context, here).await,
+                None => Ok(Retrieval { documents: vec![], errors: here.iter().map(no_repository).collect() }),
+            }
+        };
+        let theirs = async {
+            let mut fetched: Vec<Option<Result<Fetched, Trouble>>> = there.iter().map(|_| None).collect();
+            while let Some(done) = tasks.join_next().await {
+                if let Ok((n, result)) = done
+                    && let Some(slot) = fetched.get_mut(n)
+                {
+                    *slot = Some(result);
+                }
+            }
+            fetched
+        };
+        let (here, fetched) = tokio::join!(ours, theirs);
+        let here = here?;
+        let (mut incoming, mut records) = (vec![], vec![]);
+        for ((source, requests), fetched) in there.into_iter().zip(fetched) {
+            let fetched = fetched.unwrap_or_else(|| Err(Trouble::new(Step::Request, "our own failure")));
+            let (documents, said) = match fetched {
+                Ok(Fetched { incoming: documents, errors: said }) => (documents, said),
+                Err(trouble) => (None, source.error(&trouble, &requests, &self.settings.home)),
+            };
+            records.push(record(context, &source, &requests, documents.as_ref(), &said));
+            errors.extend(said);
+            incoming.extend(documents);
+        }
+        Ok(Delivery { here, incoming, errors, records })
+    }
+}
+
+/// What one source gave.
+struct Fetched {
+    /// `None`: no document.
+    incoming: Option<Incoming>,
+    errors: Vec<RegistryError>,
+}
+
+async fn fetch(source: &Source, requests: &[DocumentRequest], deadline: Instant) -> Result<Fetched, Trouble> {
+    let Some(client) = source.client() else {
+        return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-39"));
+    };
+    let items: Vec<xca::DocumentRequest> = requests
+        .iter()
+        .map(|r| xca::DocumentRequest {
+            // A repository of our own domain knows of no communities.
+            home_community_id: match source {
+                Source::Community(_) => r.home_community_id.clone(),
+                Source::Repository(_) => None,
+            },
+            repository_unique_id: r.repository_unique_id.clone(),
+            document_unique_id: r.document_unique_id.clone(),
+        })
+        .collect();
+    let asking = async {
+        let retrieving = xca::retrieve(client, source.transaction(), &items).await?;
+        vetted(source, requests, &items, retrieving)
+    };
+    let ((documents, hrefs, errors, retrieving), place) = source.line().ask(deadline, asking).await?;
+    let incoming = (!documents.is_empty()).then(|| Incoming {
+        documents,
+        hrefs,
+        current: None,
+        retrieving,
+        line: source.line().clone(),
+        _place: place,
+    });
+    Ok(Fetched { incoming, errors })
+}
+
+type Vetted = (Vec<Promised>, Vec<Option<String>>, Vec<RegistryError>, Retrieving);
+
+/// Every document given was asked for, once, and bears the community it was asked of; every one not given is an
+/// error.
+fn vetted(
+    source: &Source,
+    requests: &[DocumentRequest],
+    items: &[xca::DocumentRequest],
+    mut retrieving: Retrieving,
+) -> Result<Vetted, Trouble> {
+    let (mut documents, mut hrefs) = (vec![], vec![]);
+    let mut open: Vec<usize> = (0..items.len()).collect();
+    for response in std::mem::take(&mut retrieving.responses) {
+        let DocumentResponse {
+            home_community_id,
+            repository_unique_id,
+            document_unique_id,
+            new_repository_unique_id,
+            new_document_unique_id,
+            mime_type,
+            content,
+        } = response;
+        let asked = open.iter().position(|i| {
+            items.get(*i).is_some_and(|r| {
+                r.repository_unique_id == repository_unique_id && r.document_unique_id == document_unique_id
+            })
+        });
+        let Some(index) = asked.map(|at| open.remove(at)) else {
+            return Err(Trouble::bad_answer("it holds a document that was not asked for"));
+        };
+        let (Some(request), Some(item)) = (requests.get(index), items.get(index)) else { continue };
+        if matches!(source, Source::Community(_)) && home_community_id != item.home_community_id {
+            return Err(Trouble::bad_answer("a document has not the homeCommunityId it was asked for with"));
+        }
+        let Content::Include(href) = content else {
+            return Err(Trouble::bad_answer("a document has no content"));
+        };
+        if hrefs.contains(&Some(href.clone())) {
+            return Err(Trouble::bad_answer("two documents have one content"));
+        }
+        hrefs.push(Some(href));
+        documents.push(Promised {
+            request: request.clone(),
+            mime_type,
+            made: new_document_unique_id
+                .map(|unique_id| MadeAs { unique_id, kept_at: new_repository_unique_id }),
+        });
+    }
+    let named = std::mem::take(&mut retrieving.errors);
+    if retrieving.status != ResponseStatus::Success && !named.iter().any(RegistryError::is_error) {
+        return Err(Trouble::bad_answer("it reports a failure and names no error"));
+    }
+    let said = named.iter().any(RegistryError::is_error);
+    let mut errors: Vec<RegistryError> = named.into_iter().map(|e| located(source, items, e)).collect();
+    if !said {
+        let missing = open.iter().filter_map(|i| items.get(*i));
+        errors.extend(missing.map(|item| {
+            let context = format!(
+                "DocumentUniqueId '{}': it was neither given nor refused ({CLAUSE})",
+                clip(&item.document_unique_id)
+            );
+            RegistryError::new(ErrorCode::XDSDocumentUniqueIdError, context)
+                .at(item.document_unique_id.clone())
+        }));
+    }
+    Ok((documents, hrefs, errors, retrieving))
+}
+
+/// A location the consumer understands: the document it asked for, or else the community.
+fn located(source: &Source, items: &[xca::DocumentRequest], error: RegistryError) -> RegistryError {
+    // The longest: one id may be another's beginning.
+    let names = |text: &str| {
+        let named = items.iter().filter(|i| text.contains(&i.document_unique_id));
+        named.max_by_key(|i| i.document_unique_id.len())
+    };
+    let by_location = error.location.as_deref().and_then(names);
+    match (by_location.or_else(|| names(&error.context)), source) {
+        (Some(item), _) => error.at(item.document_unique_id.clone()),
+        (None, Source::Community(member)) => error.at(member.home()),
+        (None, Source::Repository(_)) => error,
+    }
+}
+
+fn of_item(error: RegistryError, request: &DocumentRequest) -> RegistryError {
+    let context = format!("DocumentUniqueId '{}': {}", clip(&request.document_unique_id), error.context);
+    RegistryError { context, ..error }.at(request.document_unique_id.clone())
+}
+
+fn homeless(request: &DocumentRequest) -> RegistryError {
+    RegistryError::new(
+        ErrorCode::XDSMissingHomeCommunityId,
+        format!(
+            "DocumentUniqueId '{}': HomeCommunityId is absent, and RepositoryUniqueId '{}' is none of our own \
+             ({CLAUSE})",
+            clip(&request.document_unique_id),
+            clip(&request.repository_unique_id)
+        ),
+    )
+    .at(request.document_unique_id.clone())
+}
+
+fn no_repository(request: &DocumentRequest) -> RegistryError {
+    RegistryError::new(
+        ErrorCode::XDSUnknownRepositoryId,
+        format!(
+            "RepositoryUniqueId '{}' of DocumentUniqueId '{}' is no repository of this community ({CLAUSE})",
+            clip(&request.repository_unique_id),
+            clip(&request.document_unique_id)
+        ),
+    )
+    .at(request.document_unique_id.clone())
+}
+
+fn record(
+    context: &Context,
+    source: &Source,
+    requests: &[DocumentRequest],
+    given: Option<&Incoming>,
+    errors: &[RegistryError],
+) -> AuditEvent {
+    let failed = errors.iter().any(RegistryError::is_error);
+    let outcome = match (failed, given.is_some()) {
+        (false, _) => Outcome::Success,
+        (true, true) => Outcome::MinorFailure,
+        (true, false) => Outcome::SeriousFailure,
+    };
+    let mut documents: Vec<String> = requests.iter().map(|r| r.document_unique_id.clone()).collect();
+    let made = given.iter().flat_map(|g| &g.documents).filter_map(|d| d.made.as_ref());
+    documents.extend(made.map(|m| m.unique_id.clone()));
+    let subject = Subject { documents, ..Subject::default() }.with_errors(errors);
+    context.audit_sent(source.transaction(), source.address(), outcome, subject)
+}
+
+impl Incoming {
+    /// The next step. `None` when every document has come; an error when one breaks off, or does not come.
+    pub async fn next(&mut self) -> Result<Option<Piece>, Trouble> {
+        loop {
+            let event = match self.retrieving.next().await {
+                Ok(event) => event,
+                Err(e) => return Err(self.broke(e.into())),
+            };
+            match event {
+                Some(AnswerEvent::Start(head)) => {
+                    let meant = |h: &Option<String>| h.as_deref().is_some_and(|h| xca::means(h, &head.key));
+                    // A part that nothing refers to is let go by.
+                    self.current = self.hrefs.iter().position(meant);
+                    if let Some(n) = self.current {
+                        if let Some(href) = self.hrefs.get_mut(n) {
+                            *href = None;
+                        }
+                        return Ok(Some(Piece::Start(n)));
+                    }
+                }
+                Some(AnswerEvent::Data(bytes)) if self.current.is_some() => {
+                    return Ok(Some(Piece::Data(bytes)));
+                }
+                Some(AnswerEvent::End) if self.current.take().is_some() => return Ok(Some(Piece::End)),
+                Some(AnswerEvent::Data(_) | AnswerEvent::End) => {}
+                None if self.hrefs.iter().all(Option::is_none) => return Ok(None),
+                None => return Err(self.broke(Trouble::bad_answer("a document it names is not in it"))),
+            }
+        }
+    }
+
+    fn broke(&self, trouble: Trouble) -> Trouble {
+        tracing::warn!(step = %trouble.step, trouble.detail, "documents of another system broke off");
+        self.line.broke(&trouble);
+        trouble
+    }
+}
