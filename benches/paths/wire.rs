@@ -42,7 +42,7 @@ fn write_answer() {
     let action = Transaction::Iti18.row().response_action;
     let write = || {
         soap::write_response(action, Some(MESSAGE_ID), 25 * 8192, |w| {
-            query::write_found(w, &found).expect("bodies that can be read");
+            query::write_found(w, &found, None).expect("bodies that can be read");
         })
     };
     let answer = write();
