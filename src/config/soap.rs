@@ -16,7 +16,7 @@ section! {
     /// SOAP messages (ITI TF-2 Appendix V).
     pub struct SoapConfig {
         /// A `wsse:Security` header marked mustUnderstand: `refuse` (a MustUnderstand fault, for
-        /// user assertions are not examined yet) or `ignore` (the message is taken without the
+        /// user assertions are not examined) or `ignore` (the message is taken without the
         /// header having any effect).
         security_header: SecurityHeader = SecurityHeader::Refuse,
     }

@@ -128,7 +128,7 @@ mod tests {
             transaction: "ITI-18".into(),
             outcome: Outcome::Success,
             request_id: "r".into(),
-            caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None },
+            caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None, user: None },
             patients: vec![],
             submission_set: None,
             documents: vec![],
