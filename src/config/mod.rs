@@ -297,7 +297,6 @@ mod tests {
             ("CHIREN__DATABASE__URL", "mysql://x", "database.url"),
             ("CHIREN__LIMITS__DOCUMENT_MIB", "4096", "limits.document_mib"),
             ("CHIREN__XUA__SKEW_SECONDS", "301", "xua.skew_seconds"),
-            ("CHIREN__XUA__TRANSACTIONS", "{ \"ITI-99\" = \"off\" }", "xua.transactions.ITI-99"),
             ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
             ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),

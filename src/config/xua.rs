@@ -28,7 +28,7 @@ section! {
         /// `off`: the header is treated as `soap.security_header` says. `optional`: an assertion that is there must
         /// hold. `required`: each request has one.
         mode: XuaMode = XuaMode::Off,
-        /// Transactions for which it is otherwise: `{ "ITI-41" = "off" }`.
+        /// Transactions for which it is otherwise, such as ITI-41, each with its mode.
         transactions: BTreeMap<String, XuaMode> = BTreeMap::new(),
         /// What this service is called: one of these must stand in every AudienceRestriction. URIs.
         audiences: Vec<String> = vec![]; example "[\"urn:oid:2.999.392.1.1\"]",
