@@ -72,18 +72,16 @@ impl Rooms {
             false => None,
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
-        let notices = match config.mpi.enabled {
-            true => {
-                Notices::new(&config.mpi, &config.network.patient_id_authority).context("mpi.consumer")?
-            }
-            false => None,
-        };
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
         let audit = Audit::new(db.clone(), config.audit.queries);
         let mpi = match config.mpi.enabled {
             true => Some(index(config, &db, &audit, clock).await?),
             false => None,
         };
+        let notices = match &mpi {
+            Some(mpi) => Notices::new(&config.mpi, mpi.domains()).context("mpi.consumer")?,
+            None => None,
+        };
+        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices };
         Ok(Self {
             mpi,
             outbox: Outbox::new(db.clone(), &config.outbox),
@@ -360,6 +358,9 @@ fn micros(clock: &Clock) -> Now {
 async fn deliver(rooms: Rooms, clock: Clock, stop: CancellationToken) {
     let now = micros(&clock);
     while !stop.is_cancelled() {
+        if let Some(mpi) = &rooms.mpi {
+            mpi.count_reviews(now()).await;
+        }
         if let Err(e) = rooms.outbox.run(&rooms.couriers, &now, &stop).await {
             warn!(cause = format!("{e:?}"), "the outbox cannot be read; the next look will try again");
         }

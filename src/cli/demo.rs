@@ -73,12 +73,13 @@ const SEED: u64 = 20_260_401;
 const TLS_PORT: u16 = 8443;
 const OPS_PORT: u16 = 9090;
 const MLLP_PORT: u16 = crate::peer::mllp::PORT;
+const FHIR_PORT: u16 = 8444;
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
     log::init(&LogConfig { level: arguments.log.clone(), ..LogConfig::default() });
     let options = Options {
         data: arguments.data,
-        ports: Ports { soap: arguments.port, tls: TLS_PORT, ops: OPS_PORT, mllp: MLLP_PORT },
+        ports: Ports { soap: arguments.port, tls: TLS_PORT, ops: OPS_PORT, mllp: MLLP_PORT, fhir: FHIR_PORT },
         documents: arguments.documents,
         patients: arguments.patients as usize,
         tls: arguments.tls,
@@ -146,6 +147,7 @@ struct Ports {
     tls: u16,
     ops: u16,
     mllp: u16,
+    fhir: u16,
 }
 
 struct Options {
@@ -246,9 +248,13 @@ impl<'f> Demo<'f> {
 /// A port of 0 stays; one that is taken becomes 0, and is named with its listener.
 fn free(mut ports: Ports) -> (Ports, Vec<(&'static str, u16)>) {
     let mut taken = vec![];
-    for (name, port) in
-        [(SOAP, &mut ports.soap), (TLS, &mut ports.tls), (OPS, &mut ports.ops), (MLLP, &mut ports.mllp)]
-    {
+    for (name, port) in [
+        (SOAP, &mut ports.soap),
+        (TLS, &mut ports.tls),
+        (OPS, &mut ports.ops),
+        (MLLP, &mut ports.mllp),
+        (FHIR, &mut ports.fhir),
+    ] {
         if *port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err() {
             taken.push((name, *port));
             *port = 0;
@@ -261,6 +267,7 @@ const SOAP: &str = "soap";
 const TLS: &str = "soap-tls";
 const OPS: &str = "ops";
 const MLLP: &str = "mllp";
+const FHIR: &str = "fhir";
 
 /// The configuration of a demonstration; written into its folder as one to begin from.
 fn config(
@@ -290,6 +297,7 @@ fn config(
         });
     }
     listeners.push(listener(MLLP, Role::Mllp, ports.mllp));
+    listeners.push(listener(FHIR, Role::Fhir, ports.fhir));
     listeners.push(listener(OPS, Role::Ops, ports.ops));
     let database = folder.file("chiren.db");
     Ok(Config {

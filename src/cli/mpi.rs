@@ -1,5 +1,6 @@
 //! `chiren mpi`: the index of patients as an operator sees and corrects it. Works beside a running gateway.
 
+mod domain;
 pub(in crate::cli) mod import;
 
 use std::path::PathBuf;
@@ -38,7 +39,8 @@ Examples:
   chiren mpi review decide 019ac0de-5e2f-7cc1-9a5e-3f6c6c1f0a11 same --reason 'same address'
   chiren mpi train --out model.json && chiren mpi trial model.json && chiren mpi accept model.json
   chiren mpi import patients.csv --domain CHUO
-  chiren mpi import adt.hl7";
+  chiren mpi import adt.hl7
+  chiren mpi domain add --facility 1312345670 --namespace KITA --name 北病院 --sender 'HIS|KITA'";
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -154,6 +156,11 @@ enum What {
         /// With another threshold of reviews, in bits
         #[arg(long)]
         review: Option<f64>,
+    },
+    /// Assigning authorities that become known without a restart
+    Domain {
+        #[command(subcommand)]
+        what: domain::What,
     },
     /// Feed a file: CSV, or HL7 v2 messages
     #[command(after_help = import::EXAMPLES)]
@@ -284,6 +291,7 @@ async fn work(config: &Config, what: &What, language: Language) -> anyhow::Resul
     let opened = Opened::open(config).await?;
     let done = match what {
         What::Import(arguments) => import::run(config, &opened, arguments, language).await,
+        What::Domain { what } => domain::run(config, &opened, what, language).await,
         what => asked(&opened, what, language).await,
     };
     opened.db.close().await;
@@ -385,7 +393,7 @@ async fn asked(opened: &Opened, what: &What, language: Language) -> anyhow::Resu
             mpi.accept_model(context, &model, by).await.map_err(failure)?;
             json(&serde_json::json!({ "accepted": model.id(), "thresholds": model.thresholds() }))
         }
-        What::Import(_) => bail!("an import is no question"),
+        What::Import(_) | What::Domain { .. } => bail!("this is no question about patients"),
     }
 }
 

@@ -12,6 +12,7 @@ mod retrieve;
 pub mod table;
 mod update;
 mod v3;
+mod who;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

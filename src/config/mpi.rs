@@ -55,9 +55,6 @@ section! {
         query_results: u64 = 1000,
         /// Minutes for which the rest of an answer may be asked for.
         continuation_minutes: u64 = 10,
-        /// Notices that may wait for one consumer; with as many, the oldest go on waiting and an operator is
-        /// told by the metrics.
-        notices_waiting: u64 = 100_000,
         /// What this index calls itself where it speaks first (MSH-3 and MSH-4 of ITI-10).
         application: String = "CHIREN".into(),
         facility: String = String::new(),
@@ -129,6 +126,13 @@ section! {
 }
 
 impl MpiDomainConfig {
+    /// What is wrong with it by itself.
+    pub fn faults(&self, network: &str, examples: bool) -> Vec<Fault> {
+        let mut list = vec![];
+        self.check(network, examples, &mut Faults::of("domain", &mut list));
+        list
+    }
+
     /// The OID: as said, or told by the facility code, or the network's.
     pub fn oid(&self, network: &str) -> Option<String> {
         match (&self.oid, &self.facility, self.kind) {
@@ -160,7 +164,6 @@ impl MpiConfig {
         faults.range("page_size", self.page_size, 1, 1000);
         faults.range("query_results", self.query_results, 1, 100_000);
         faults.range("continuation_minutes", self.continuation_minutes, 1, 1440);
-        faults.range("notices_waiting", self.notices_waiting, 1, 10_000_000);
         let prefix = &self.id_prefix;
         if !prefix.bytes().all(|b| b.is_ascii_alphanumeric())
             || prefix.len() as u64 + self.id_length.min(15) > 15
@@ -354,7 +357,6 @@ mod tests {
             ("mpi.page_size", |c| c.page_size = 0),
             ("mpi.query_results", |c| c.query_results = 0),
             ("mpi.continuation_minutes", |c| c.continuation_minutes = 0),
-            ("mpi.notices_waiting", |c| c.notices_waiting = 0),
             ("mpi.domain[0].facility", |c| c.domain[0].facility = Some("4812345670".into())),
             ("mpi.domain[0].oid", |c| c.domain[0].facility = None),
             ("mpi.domain[0].oid", |c| c.domain[0].oid = Some("2.999.1".into())),

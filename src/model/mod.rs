@@ -9,6 +9,7 @@ pub mod codes;
 pub mod consent;
 pub mod ebrim;
 pub mod error;
+pub mod hl7tables;
 pub mod hl7types;
 pub mod identity;
 pub mod ids;

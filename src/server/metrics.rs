@@ -13,6 +13,9 @@
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
 //! | `chiren_mllp_framing_total` | listener, fault | |
+//! | `chiren_mpi_feeds_total` | outcome | |
+//! | `chiren_mpi_candidates` | | identities, histogram |
+//! | `chiren_mpi_reviews` | state | |
 //! | `chiren_database_writes_waiting` | | |
 //! | `chiren_database_writes_total`, `chiren_database_commits_total` | | |
 //! | `chiren_database_connections`, `chiren_database_connections_idle` | | |
@@ -26,6 +29,7 @@ use crate::service::outbox::OutboxStatus;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::service::mpi::meter as mpi;
 use crate::service::repository::meter::{DURATION as STORE_DURATION, OPERATIONS as STORE_OPERATIONS};
 
 const REQUESTS: &str = "chiren_requests_total";
@@ -127,10 +131,11 @@ pub struct Database {
 }
 
 fn builder() -> Option<PrometheusBuilder> {
-    let buckets = |builder: PrometheusBuilder, metric: &str| {
-        builder.set_buckets_for_metric(Matcher::Full(metric.into()), BUCKETS).ok()
+    let buckets = |builder: PrometheusBuilder, metric: &str, bounds: &[f64]| {
+        builder.set_buckets_for_metric(Matcher::Full(metric.into()), bounds).ok()
     };
-    buckets(buckets(PrometheusBuilder::new(), DURATION)?, STORE_DURATION)
+    let builder = buckets(PrometheusBuilder::new(), DURATION, BUCKETS)?;
+    buckets(buckets(builder, STORE_DURATION, BUCKETS)?, mpi::CANDIDATES, mpi::BOUNDS)
 }
 
 impl Metrics {
@@ -188,6 +193,9 @@ fn describe() {
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
     describe_counter!(MLLP_FRAMING, "Faults of MLLP framing: restarted, noise, endless");
+    describe_counter!(mpi::FEEDS, "Feeds of the index of patients, by outcome");
+    describe_histogram!(mpi::CANDIDATES, "Identities a new or changed one was weighed against");
+    describe_gauge!(mpi::REVIEWS, "Review tasks that are open, by state");
     describe_gauge!(WRITES_WAITING, "Writes waiting for their turn (SQLite)");
     describe_counter!(WRITES, "Writes made (SQLite)");
     describe_counter!(COMMITS, "Commits the writes were made in (SQLite)");

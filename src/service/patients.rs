@@ -120,7 +120,9 @@ mod tests {
     #[test]
     fn keys_grow_whatever_the_clock_does() {
         let mut last = 0;
-        for at in [1_790_000_000_000_000, 1_790_000_000_000_000, 1_780_000_000_000_000, -5, 4_000_000_000_000_000] {
+        for at in
+            [1_790_000_000_000_000, 1_790_000_000_000_000, 1_780_000_000_000_000, -5, 4_000_000_000_000_000]
+        {
             for _ in 0..1000 {
                 let key = new_key(at);
                 assert!(key > last, "{key} after {last}");

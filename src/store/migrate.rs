@@ -33,6 +33,7 @@ const STEPS: &[Step] = steps! {
     4 "0004_outbox",
     5 "0005_mpi",
     6 "0006_subsumed",
+    7 "0007_domains",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -4,7 +4,7 @@
 //! A row is claimed by a lease: who holds it has until `lease_until` to deliver it and to say so. When a
 //! gateway dies, its leases run out and another takes over. Rows of an ordered stream (`ordinal` > 0) are
 //! claimed one at a time, the first first; one that is parked holds up those behind it, until somebody
-//! retries or drops it.
+//! retries or drops it, or leaves its place where the kind says so.
 
 use crate::store::db::{DbError, Row, Tx};
 
@@ -99,13 +99,22 @@ pub async fn claim(
     most: i64,
 ) -> Result<Vec<Claimed>, DbError> {
     let skip = skip_locked(tx, "o");
+    // However many rows wait: of ordered streams only the heads are looked at, stream by stream, and of the rest only
+    // what is due.
     let mut claimed = tx
         .fetch(
             format!(
-                "UPDATE outbox SET leased_by = $1, lease_until = $2, attempts = attempts + 1 WHERE id IN \
-                 (SELECT o.id FROM outbox o WHERE o.not_before <= $3 AND o.lease_until <= $3 AND NOT EXISTS \
-                 (SELECT 1 FROM outbox e WHERE e.stream = o.stream AND e.ordinal > 0 AND e.ordinal < o.ordinal) \
-                 ORDER BY o.not_before, o.id LIMIT $4{skip}) AND not_before <= $3 AND lease_until <= $3 \
+                "WITH RECURSIVE streams (stream) AS (SELECT MIN(stream) FROM outbox WHERE ordinal > 0 UNION ALL \
+                 SELECT (SELECT MIN(n.stream) FROM outbox n WHERE n.ordinal > 0 AND n.stream > s.stream) \
+                 FROM streams s WHERE s.stream IS NOT NULL) \
+                 UPDATE outbox SET leased_by = $1, lease_until = $2, attempts = attempts + 1 WHERE id IN \
+                 (SELECT id FROM (SELECT id FROM (SELECT o.id FROM streams s JOIN outbox o ON o.stream = s.stream \
+                 AND o.ordinal = (SELECT MIN(e.ordinal) FROM outbox e WHERE e.stream = s.stream AND e.ordinal > 0) \
+                 WHERE o.not_before <= $3 AND o.lease_until <= $3{skip}) AS heads \
+                 UNION ALL \
+                 SELECT id FROM (SELECT o.id FROM outbox o WHERE o.ordinal = 0 AND o.not_before <= $3 \
+                 AND o.lease_until <= $3 ORDER BY o.not_before, o.id LIMIT $4{skip}) AS free) AS due LIMIT $4) \
+                 AND not_before <= $3 AND lease_until <= $3 \
                  RETURNING id, kind, stream, payload, created_at, attempts"
             ),
             &[by.into(), lease_until.into(), now.into(), most.into()],
@@ -177,13 +186,20 @@ fn skip_locked(tx: &Tx<'_>, alias: &str) -> String {
     }
 }
 
-/// Given up: it stays, for people to see.
-pub async fn park(tx: &mut Tx<'_>, id: &str, by: &str, now: i64, failure: &str) -> Result<bool, DbError> {
+/// Given up: it stays, for people to see. `keeps_place`: those behind it in an ordered stream wait for it.
+pub async fn park(
+    tx: &mut Tx<'_>,
+    id: &str,
+    by: &str,
+    now: i64,
+    failure: &str,
+    keeps_place: bool,
+) -> Result<bool, DbError> {
     let done = tx
         .exec(
-            "UPDATE outbox SET parked_at = $3, failure = $4, not_before = $5, lease_until = 0, leased_by = NULL \
-             WHERE id = $1 AND leased_by = $2",
-            &[id.into(), by.into(), now.into(), failure.into(), NEVER.into()],
+            "UPDATE outbox SET parked_at = $3, failure = $4, not_before = $5, lease_until = 0, leased_by = NULL, \
+             ordinal = ordinal * $6 WHERE id = $1 AND leased_by = $2",
+            &[id.into(), by.into(), now.into(), failure.into(), NEVER.into(), i64::from(keeps_place).into()],
         )
         .await?;
     Ok(done == 1)
@@ -315,7 +331,7 @@ mod tests {
             assert_eq!(ids(&t.db, "a", 10, 5).await, ["0002", "0003"]);
             assert_eq!(ids(&t.db, "a", 10, 5).await, [""; 0]);
             // One that is parked holds up the rest.
-            let parked = t.db.write::<_, DbError, _>(|tx| Box::pin(park(tx, "0003", "a", 11, "no")));
+            let parked = t.db.write::<_, DbError, _>(|tx| Box::pin(park(tx, "0003", "a", 11, "no", true)));
             assert!(parked.await.unwrap());
             assert_eq!(ids(&t.db, "a", 12, 5).await, [""; 0]);
             let retried = t.db.write::<_, DbError, _>(|tx| Box::pin(retry(tx, None, 13)));
@@ -343,7 +359,7 @@ mod tests {
             assert_eq!(ids(&t.db, "a", 50, 5).await, ["0001"]);
             let seen = t.db.write::<_, DbError, _>(|tx| {
                 Box::pin(async move {
-                    assert!(park(tx, "0001", "a", 51, "away for good").await?);
+                    assert!(park(tx, "0001", "a", 51, "away for good", true).await?);
                     Ok((list(tx, "", 10).await?, depth(tx).await?, is_full(tx, "s", 2).await?))
                 })
             });

@@ -11,7 +11,9 @@
 //! `CHAOS_POSTGRES_DIR` is where a PostgreSQL of our own lies, if not in /tmp.
 
 mod acts;
+mod import;
 mod model;
+mod mpi;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -58,6 +60,21 @@ enum Victim {
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
+}
+
+/// Where a run's choices begin.
+fn seed() -> u64 {
+    number("CHAOS_SEED").unwrap_or_else(|| {
+        u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().expect("eight bytes"))
+    })
+}
+
+/// Keeps a line of figures in `CHAOS_LOG`.
+fn keep(line: &str) {
+    if let Some(path) = std::env::var_os("CHAOS_LOG") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        writeln!(file.expect("CHAOS_LOG"), "{line}").expect("CHAOS_LOG");
+    }
 }
 
 /// What was done, in figures.
@@ -215,10 +232,7 @@ impl World {
     fn report(&self, rounds: usize) {
         let line = self.figures(rounds);
         println!("{line}");
-        if let Some(path) = std::env::var_os("CHAOS_LOG") {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            writeln!(file.expect("CHAOS_LOG"), "{line}").expect("CHAOS_LOG");
-        }
+        keep(&line);
     }
 
     /// Every patient once more, then the audit trail, the chains, the documents and the leftovers.
@@ -361,9 +375,7 @@ impl<'p> Looker<'p> {
 }
 
 async fn go(name: &'static str, server: Option<Server>, rounds: usize) {
-    let seed = number("CHAOS_SEED").unwrap_or_else(|| {
-        u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().expect("eight bytes"))
-    });
+    let seed = seed();
     let dir = tempfile::tempdir().unwrap();
     let mut config = gateway::config(&dir).await;
     if let Some(server) = &server {

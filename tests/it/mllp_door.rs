@@ -4,6 +4,7 @@ use chiren::config::{TlsMode, TlsProfile};
 use chiren::wire::hl7v2::mllp::frame;
 
 use crate::support::mllp::{Mllp, file, gateway, gateway_with, said};
+use crate::support::process;
 use crate::support::tls::Pki;
 
 /// A message that is refused by its header: it needs nothing from the index.
@@ -227,5 +228,54 @@ async fn streams_of_the_corpus_are_split_as_they_should() {
         for id in ids {
             assert_eq!(mllp.next().await.expect(name).control_id, *id, "{name}");
         }
+    }
+}
+
+/// What a sender says of itself stands in the log: short, and on its line, whatever it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_senders_say_forges_no_line_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = crate::support::gateway::config(&dir).await;
+    crate::support::mllp::configure(&mut config);
+    let process = process::Process::start(&process::write_config(dir.path(), &config), &[]);
+    let mut mllp = Mllp::connect(process.listening("Mllp")).await;
+    let long = "L".repeat(150);
+    for (application, control_id) in [
+        ("HIS\u{202e}\u{2028}x", "C1\u{85}ERROR forged"),
+        ("HIS\\X0A\\ERROR forged", "C2\\X1B\\[2J"),
+        (long.as_str(), long.as_str()),
+    ] {
+        let message = format!(
+            "MSH|^~\\&|{application}|F|M|N|20250401||ADT^A10|{control_id}|P|2.5||||||UNICODE UTF-8\r"
+        );
+        assert!(mllp.ask(&message).await.code.starts_with('A'));
+    }
+    // What feeds come to is counted.
+    let feed =
+        "MSH|^~\\&|HIS|F|M|N|20250401||ADT^A28|K1|P|2.5\rEVN||20250401\rPID|1||1^^^HOSPA||A^B\rPV1||N\r";
+    assert_eq!(mllp.ask(feed).await.code, "AA");
+    assert_eq!(mllp.ask(feed.replace("HOSPA", "NOWHERE")).await.code, "AE");
+    let mut ops = crate::support::raw::connect(process.ops).await;
+    let metrics =
+        ops.exchange(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("metrics").text();
+    for line in [
+        "chiren_mpi_feeds_total{outcome=\"new\"} 1",
+        "chiren_mpi_feeds_total{outcome=\"refused\"} 1",
+        "chiren_mpi_candidates_count 1",
+        "chiren_mpi_reviews{state=\"candidate\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} in\n{metrics}");
+    }
+    drop((mllp, ops));
+    let (status, log) = process.stop();
+    assert!(status.success());
+    let log: Vec<String> = log.into_iter().filter(|l| !l.contains("ADT^A28")).collect();
+    let about: Vec<&String> = log.iter().filter(|line| line.contains("message answered")).collect();
+    assert_eq!(about.len(), 3, "{log:#?}");
+    for line in &log {
+        let forged = line.starts_with("ERROR") || line.trim_start().starts_with("forged");
+        let hidden =
+            |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert!(!forged && !line.contains(hidden) && !line.contains(&long), "{line}");
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use chiren::config::Role;
+use chiren::wire::fhir::Format;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
@@ -17,6 +18,7 @@ const JSON: &str = "application/fhir+json";
 struct Answer {
     status: StatusCode,
     headers: HeaderMap,
+    format: Format,
     resource: Value,
 }
 
@@ -52,13 +54,17 @@ async fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str
     let (head, body) = sender.send_request(request).await.expect("an answer").into_parts();
     let body = body.collect().await.expect("a whole answer").to_bytes();
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    assert_eq!(kind, "application/fhir+json; charset=utf-8", "{path}");
-    let resource: Value = serde_json::from_slice(&body).expect("JSON");
+    let format = Format::of(kind).unwrap_or_else(|| panic!("{kind}: {path}"));
+    assert_eq!(kind, format.media_type(), "{path}");
+    let resource: Value = match format {
+        Format::Json => serde_json::from_slice(&body).expect("JSON"),
+        Format::Xml => format.read(&body).expect("XML"),
+    };
     if !head.status.is_success() {
         assert_eq!(resource["resourceType"], "OperationOutcome", "{path}");
         assert!(resource["issue"][0]["diagnostics"].as_str().is_some_and(|d| !d.is_empty()), "{path}");
     }
-    Answer { status: head.status, headers: head.headers, resource }
+    Answer { status: head.status, headers: head.headers, format, resource }
 }
 
 async fn get(gateway: &Gateway, path: &str) -> Answer {
@@ -282,7 +288,7 @@ async fn each_refusal_has_its_status() {
         ("/fhir/Patient".into(), 400, "not-supported"),
         ("/fhir/Patient?birthdate=1988-13".into(), 400, "value"),
         ("/fhir/Patient?family=%zz".into(), 400, "structure"),
-        ("/fhir/Patient?family=x&_format=xml".into(), 406, "not-supported"),
+        ("/fhir/Patient?family=x&_format=ttl".into(), 406, "not-supported"),
         ("/fhir/Observation".into(), 404, "not-found"),
     ] {
         let answer = get(&gateway, &path).await;
@@ -300,7 +306,7 @@ async fn each_refusal_has_its_status() {
     assert!(lenient.entries().iter().any(|e| e["search"]["mode"] == "outcome"), "what was left out is told");
     let accepts = |accept: &'static str| [("accept", accept)];
     assert_eq!(
-        ask(&gateway, "GET", "/fhir/metadata", &accepts("application/fhir+xml"), "").await.status.as_u16(),
+        ask(&gateway, "GET", "/fhir/metadata", &accepts("application/fhir+turtle"), "").await.status.as_u16(),
         406
     );
     assert_eq!(
@@ -308,15 +314,19 @@ async fn each_refusal_has_its_status() {
         200
     );
     for (method, path, allow) in [
-        ("DELETE", by(HOSPA, "E1"), "GET, HEAD, PUT"),
-        ("POST", "/fhir/Patient".into(), "GET, HEAD, PUT"),
-        ("PUT", "/fhir/Patient/1".into(), "GET, HEAD"),
-        ("GET", "/fhir/Patient/$match".into(), "POST"),
+        ("POST", "/fhir/Patient", "GET, HEAD, PUT"),
+        ("PUT", "/fhir/Patient/1", "GET, HEAD"),
+        ("GET", "/fhir/Patient/$match", "POST"),
     ] {
-        let answer = ask(&gateway, method, &path, &[("content-type", JSON)], "{}").await;
+        let answer = ask(&gateway, method, path, &[("content-type", JSON)], "{}").await;
         assert_eq!(answer.status.as_u16(), 405, "{method} {path}");
         assert_eq!(answer.headers[header::ALLOW], allow, "{method} {path}");
     }
+    // The Remove Patient option is not offered, and that is said as the profile has it (ITI PIXm 3.104.4.3.4).
+    let removed = ask(&gateway, "DELETE", &by(HOSPA, "E1"), &[], "").await;
+    assert_eq!((removed.status.as_u16(), removed.issue()), (400, ("error", "not-supported")));
+    assert_eq!(removed.resource["issue"][0]["diagnostics"], "Remove Patient is not supported");
+    assert_eq!(get(&gateway, &format!("{pix}?{source}")).await.status, StatusCode::OK, "it is still there");
 }
 
 #[tokio::test]
@@ -355,12 +365,16 @@ async fn each_spoiled_feed_is_refused_and_nothing_is_stored() {
         assert_eq!(put(&gateway, path, &good).await.status.as_u16(), status, "{path}");
     }
     for (kind, body, status) in [
-        ("application/fhir+xml", "<Patient/>", 415),
+        ("application/fhir+turtle", "<Patient/>", 415),
+        ("application/fhir+xml", "<Patient/>", 400),
+        ("application/fhir+xml", "{}", 400),
+        ("application/fhir+xml; charset=utf-16", "<Patient/>", 415),
         ("application/fhir+json; charset=shift_jis", "{}", 415),
         (JSON, "{\"resourceType\":", 400),
         (JSON, "[]", 400),
     ] {
-        let answer = ask(&gateway, "PUT", &path, &[("content-type", kind)], body).await;
+        let headers = [("content-type", kind), ("accept", JSON)];
+        let answer = ask(&gateway, "PUT", &path, &headers, body).await;
         assert_eq!(answer.status.as_u16(), status, "{kind} {body}");
     }
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
@@ -397,4 +411,82 @@ async fn the_statement_says_what_is_served() {
         assert_eq!(answer.status == StatusCode::OK, !twice, "{name}: {}", answer.resource);
     }
     assert_eq!(get(&gateway, "/fhir/metadata?_format=application/fhir%2Bjson").await.status, StatusCode::OK);
+}
+
+/// Every transaction in XML, and each answer the same as in JSON.
+#[tokio::test]
+async fn everything_is_said_in_xml_too() {
+    let gateway = gateway().await;
+    const XML: &str = "application/fhir+xml";
+    let send = async |method: &str, path: &str, resource: &Value| {
+        let body = String::from_utf8(Format::Xml.write(resource)).unwrap();
+        let answer = ask(&gateway, method, path, &[("content-type", XML)], &body).await;
+        assert_eq!(answer.format, Format::Xml, "{path}: a request in XML is answered in XML");
+        answer
+    };
+    let resource = misaki(&[(HOSPA, "X1"), (HOSPB, "X2")]);
+    let created = send("PUT", &by(HOSPA, "X1"), &resource).await;
+    assert_eq!(created.status, StatusCode::CREATED, "{}", created.resource);
+    let source = format!("sourceIdentifier=urn:oid:{HOSPA}%7CX1");
+    let birth = "/fhir/Patient?family=%E9%AB%98%E6%A9%8B&birthdate=1988-03-02";
+    for path in [
+        "/fhir/metadata?x=1".to_owned(),
+        birth.to_owned(),
+        format!("/fhir/Patient/$ihe-pix?{source}"),
+        format!("/fhir/Patient/$ihe-pix?{source}&targetSystem=urn:oid:2.999.77"),
+        "/fhir/Patient?family=x&nothing=y".to_owned(),
+    ] {
+        let json = get(&gateway, &path).await;
+        let by_header = ask(
+            &gateway,
+            "GET",
+            &path,
+            &[("accept", "text/html, application/fhir+xml;q=0.9, */*;q=0.1")],
+            "",
+        );
+        let by_header = by_header.await;
+        assert_eq!((by_header.status, by_header.format), (json.status, Format::Xml), "{path}");
+        let by_format = get(&gateway, &format!("{path}&_format=xml")).await;
+        assert_eq!((by_format.status, by_format.format), (json.status, Format::Xml), "{path}");
+        if !path.contains("birthdate") {
+            // A search says how it was asked.
+            assert_eq!(by_header.resource, json.resource, "{path}");
+            continue;
+        }
+        assert_eq!(by_format.entries(), json.entries(), "{path}");
+        assert_eq!(json.entries().len(), 1);
+    }
+    let preferred = ask(
+        &gateway,
+        "GET",
+        "/fhir/metadata",
+        &[("accept", "application/fhir+xml;q=0.5, application/json")],
+        "",
+    );
+    assert_eq!(preferred.await.format, Format::Json);
+    let question = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "sourceIdentifier", "valueIdentifier": { "system": format!("urn:oid:{HOSPA}"), "value": "X1" } },
+        { "name": "targetSystem", "valueUri": format!("urn:oid:{HOSPB}") },
+    ] });
+    assert_eq!(targets(&send("POST", "/fhir/Patient/$ihe-pix", &question).await), ["X2"]);
+    let question = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "resource", "resource": misaki(&[]) }, { "name": "count", "valueInteger": 3 },
+    ] });
+    let matched = send("POST", "/fhir/Patient/$match", &question).await;
+    assert_eq!((matched.status, matched.resource["total"].as_u64()), (StatusCode::OK, Some(1)));
+    assert!(matched.entries()[0]["search"]["score"].as_f64().is_some());
+    let spoiled = json!({ "resourceType": "Patient", "gender": "F" });
+    let refused = send("PUT", &by(HOSPA, "X1"), &spoiled).await;
+    assert_eq!((refused.status.as_u16(), refused.issue()), (400, ("error", "code-invalid")));
+    // A join, and the old id is gone.
+    assert_eq!(send("PUT", &by(HOSPA, "X9"), &misaki(&[(HOSPA, "X9")])).await.status, StatusCode::CREATED);
+    let mut old = misaki(&[(HOSPA, "X9")]);
+    old["active"] = json!(false);
+    let other = json!({ "identifier": { "system": format!("urn:oid:{HOSPA}"), "value": "X1" } });
+    old["link"] = json!([{ "type": "replaced-by", "other": other }]);
+    assert_eq!(send("PUT", &by(HOSPA, "X9"), &old).await.status, StatusCode::OK);
+    let gone =
+        get(&gateway, &format!("/fhir/Patient/$ihe-pix?sourceIdentifier=urn:oid:{HOSPA}%7CX9&_format=xml"))
+            .await;
+    assert_eq!((gone.status, gone.format), (StatusCode::NOT_FOUND, Format::Xml));
 }

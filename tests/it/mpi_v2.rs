@@ -207,7 +207,13 @@ async fn merges_and_changes_of_ids_are_obeyed() {
     accepted(&mllp.ask(change("A47", "9", "3")).await);
     let renamed = mllp.ask(pix("9^^^HOSPA", "")).await;
     assert_eq!(renamed.code, "AA", "{}", renamed.text);
-    assert_eq!(said(&mllp.ask(pix("3^^^HOSPA", "")).await).1, "204", "the old id is nobody's");
+    let old = mllp.ask(pix("3^^^HOSPA", "")).await;
+    assert_eq!(
+        (old.code.as_str(), old.query_status.as_deref()),
+        ("AA", Some("NF")),
+        "the old id has no others"
+    );
+    assert!(ids(&old).is_empty());
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn fed(gateway: &Gateway, message: &str) -> Acknowledgement {
     body(&send(gateway, "/mpi/iti44", message).await, ack::read)
 }
 
-fn person(family: (&str, &str), given: (&str, &str), birth: &str) -> Demographics {
+pub fn person(family: (&str, &str), given: (&str, &str), birth: &str) -> Demographics {
     let name = |family: &str, given: &str, script| PersonName {
         family: family.into(),
         given: given.into(),
@@ -195,7 +195,7 @@ fn misaki() -> Demographics {
     person(("髙橋", "タカハシ"), ("美咲", "ミサキ"), "19880302")
 }
 
-fn message(interaction: &'static str, ids: &[Ii], of: &Demographics, subsumed: Option<&Ii>) -> String {
+pub fn message(interaction: &'static str, ids: &[Ii], of: &Demographics, subsumed: Option<&Ii>) -> String {
     let mut w = XmlWriter::new();
     let own = Own { id: uuid::Uuid::new_v4().to_string(), ..own() };
     let out = feed::Outgoing {

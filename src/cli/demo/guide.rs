@@ -9,7 +9,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::certificates::Certificates;
 use super::folder::Folder;
-use super::{MLLP, NAMESPACES, SOAP, TLS, seed};
+use super::{FHIR, MLLP, NAMESPACES, SOAP, TLS, seed};
 use crate::cli::send::endpoint::{Endpoint, quoted};
 use crate::cli::send::hex;
 use crate::cli::submission::synthetic_objects;
@@ -21,6 +21,7 @@ use crate::model::transaction::Transaction;
 use crate::model::uuids::status;
 use crate::synthetic::{Kind, NETWORK_OID, Network, REPOSITORY_OID, SyntheticDocument};
 use crate::wire::ebxml::query::{AdhocQueryRequest, write_request};
+use crate::wire::fhir;
 use crate::wire::soap;
 
 /// Documents looked through for a letter that is not registered yet.
@@ -340,6 +341,7 @@ impl Guide<'_> {
             self.send(Transaction::Iti43, &fetch),
         ));
         list.extend(self.index());
+        list.extend(self.fhir());
         let config = quoted(&self.folder.file("chiren.toml").display().to_string());
         list.push((
             ["Who is known".to_owned(), "患者の一覧".to_owned()],
@@ -352,10 +354,7 @@ impl Guide<'_> {
 impl Guide<'_> {
     /// HL7 v2: two hospitals tell the index of one patient, and it is asked which ids are one person's.
     fn index(&self) -> Vec<([String; 2], String)> {
-        let Some(address) = self.address(MLLP) else { return vec![] };
-        let Some(patient) = self.network.patients.iter().max_by_key(|p| p.local_ids.len()) else {
-            return vec![];
-        };
+        let (Some(address), Some(patient)) = (self.address(MLLP), self.told()) else { return vec![] };
         let mut list = vec![];
         let mut command = |comment: [&str; 2], transaction: &str, words: &[&str]| {
             let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
@@ -410,6 +409,41 @@ impl Guide<'_> {
         let words = ["--family", name.family, "--birth", &birth];
         command(["Who is called so (ITI-21)", "氏名と生年月日で探す（ITI-21）"], "iti21", &words);
         list
+    }
+}
+
+impl Guide<'_> {
+    /// FHIR: the index is asked for the patient whom the hospitals told it of.
+    fn fhir(&self) -> Vec<([String; 2], String)> {
+        let (Some(address), Some(patient)) = (self.address(FHIR), self.told()) else { return vec![] };
+        let base = format!("http://{address}/fhir/Patient");
+        let birth = patient.birth_dtm();
+        let parts = (birth.get(..4), birth.get(4..6), birth.get(6..8));
+        let (Some(year), Some(month), Some(day)) = parts else { return vec![] };
+        let family = fhir::encoded(patient.name.family);
+        let mut list = vec![(
+            ["Who is called so (ITI-78)", "氏名と生年月日で探す（ITI-78）"].map(str::to_owned),
+            format!("curl -s {}", quoted(&format!("{base}?family={family}&birthdate={year}-{month}-{day}"))),
+        )];
+        let local = patient.local_ids.first();
+        if let Some((local, hospital)) =
+            local.and_then(|l| Some((l, self.network.hospitals.get(l.hospital)?)))
+        {
+            let oid = hospital.patient_authority();
+            let url =
+                format!("{base}/$ihe-pix?sourceIdentifier=urn:oid:{oid}%7C{}", fhir::encoded(&local.id));
+            list.push((
+                ["Which ids are this person's elsewhere (ITI-83)", "同じ人の他施設の患者ID（ITI-83）"]
+                    .map(str::to_owned),
+                format!("curl -s {}", quoted(&url)),
+            ));
+        }
+        list
+    }
+
+    /// The patient known at most hospitals.
+    fn told(&self) -> Option<&crate::synthetic::Patient> {
+        self.network.patients.iter().max_by_key(|p| p.local_ids.len())
     }
 }
 

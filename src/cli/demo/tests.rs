@@ -19,7 +19,7 @@ const DOCUMENTS: u64 = 60;
 fn options(data: &Path) -> Options {
     Options {
         data: Some(data.to_owned()),
-        ports: Ports { soap: 0, tls: 0, ops: 0, mllp: 0 },
+        ports: Ports { soap: 0, tls: 0, ops: 0, mllp: 0, fhir: 0 },
         documents: DOCUMENTS,
         patients: PATIENTS,
         tls: true,
@@ -68,7 +68,15 @@ async fn a_network_is_seeded_once_and_answers() {
         assert!(told.contains(&transaction), "no command for {transaction:?}");
     }
     let text = guide.text(&[Language::En, Language::Ja], Duration::ZERO, true);
-    for word in ["SOAP/TLS https://", "60 documents", "文書 60 件", "curl -s", "chiren.toml"] {
+    for word in [
+        "SOAP/TLS https://",
+        "60 documents",
+        "文書 60 件",
+        "curl -s",
+        "chiren.toml",
+        "/fhir/Patient?",
+        "$ihe-pix?sourceIdentifier=urn:oid:",
+    ] {
         assert!(text.contains(word), "{word} in {text}");
     }
     let written = Config::load_with(&demo.folder.file("chiren.toml"), []).unwrap();
@@ -97,6 +105,6 @@ async fn a_network_is_seeded_once_and_answers() {
 fn a_taken_port_gives_way() {
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = holder.local_addr().unwrap().port();
-    let (ports, taken) = free(Ports { soap: port, tls: 0, ops: 0, mllp: 0 });
+    let (ports, taken) = free(Ports { soap: port, tls: 0, ops: 0, mllp: 0, fhir: 0 });
     assert_eq!((ports.soap, taken), (0, vec![(SOAP, port)]));
 }

@@ -255,7 +255,9 @@ fn lane(message: &FeedMessage, workers: usize) -> usize {
 
 fn reject(file: &Mutex<File>, number: u64, rule: &str, why: &str) -> anyhow::Result<()> {
     let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    writeln!(file, "{}", json!({ "record": number, "rule": rule, "why": why }))?;
+    // In one write: a run that dies leaves whole lines.
+    let line = format!("{}\n", json!({ "record": number, "rule": rule, "why": why }));
+    file.write_all(line.as_bytes())?;
     Ok(())
 }
 

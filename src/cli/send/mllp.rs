@@ -7,11 +7,10 @@ use jiff::Timestamp;
 
 use super::endpoint::Failure;
 use super::table::printable;
+use super::who::{self, Sought, Who};
 use super::{Ending, write_out};
 use crate::config::{PeerConfig, TlsProfile};
-use crate::model::identity::{
-    Address, Demographics, Insurance, NameScript, NameUse, PersonName, Phone, PhoneUse,
-};
+use crate::model::identity::{Demographics, Insurance, NameScript, NameUse, PersonName};
 use crate::model::ids::is_oid;
 use crate::peer::mllp::{MllpClient, MllpError, hl7_time};
 use crate::wire::hl7v2::answer::{self, Verdict};
@@ -106,40 +105,16 @@ pub struct Feed {
     #[arg(long, value_name = "CX")]
     other: Option<String>,
 
-    /// Family and given name in kanji: '山本 美咲'
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-
-    /// The same in kana
-    #[arg(long, value_name = "NAME")]
-    kana: Option<String>,
-
-    /// The same in Latin letters
-    #[arg(long, value_name = "NAME")]
-    romaji: Option<String>,
+    #[command(flatten)]
+    who: Who,
 
     /// A former family name
     #[arg(long, value_name = "NAME")]
     former: Option<String>,
 
-    /// Date of birth, YYYYMMDD
-    #[arg(long, value_name = "DATE")]
-    birth: Option<String>,
-
     /// M, F, O or U
     #[arg(long)]
     sex: Option<String>,
-
-    /// Postcode
-    #[arg(long)]
-    postcode: Option<String>,
-
-    #[arg(long)]
-    address: Option<String>,
-
-    /// Telephone number
-    #[arg(long)]
-    phone: Option<String>,
 
     /// 保険者番号:記号:番号 or 保険者番号:記号:番号:枝番
     #[arg(long, value_name = "A:B:C[:D]")]
@@ -165,29 +140,11 @@ pub struct Demographic {
     #[command(flatten)]
     line: Line,
 
-    /// Family name; * at its end stands for what follows
-    #[arg(long)]
-    family: Option<String>,
-
-    /// Given name
-    #[arg(long)]
-    given: Option<String>,
-
-    /// Date of birth, YYYY[MM[DD]]
-    #[arg(long, value_name = "DATE")]
-    birth: Option<String>,
+    #[command(flatten)]
+    sought: Sought,
 
     #[arg(long)]
     sex: Option<String>,
-
-    #[arg(long)]
-    postcode: Option<String>,
-
-    #[arg(long)]
-    address: Option<String>,
-
-    #[arg(long)]
-    phone: Option<String>,
 
     /// Any other parameter, as '@PID.18.1=A17'; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
@@ -222,43 +179,17 @@ pub async fn feed(arguments: &Feed) -> Result<Ending, Failure> {
 
 impl Feed {
     fn demographics(&self) -> Result<Demographics, Failure> {
-        let name = |text: &Option<String>, script| {
-            let text = text.as_ref()?;
-            let (family, given) = text.split_once([' ', '　']).unwrap_or((text, ""));
-            Some(PersonName {
-                family: family.to_owned(),
-                given: given.trim().to_owned(),
-                script: Some(script),
+        let mut of = self.who.demographics();
+        if let Some(family) = &self.former {
+            let given = self.who.name.as_deref().map_or("", |name| who::parts(name).1);
+            of.names.get_or_insert_default().push(PersonName {
+                family: family.clone(),
+                given: given.to_owned(),
+                usage: NameUse::Maiden,
+                script: Some(NameScript::Ideographic),
                 ..PersonName::default()
-            })
-        };
-        let former = self.former.as_ref().map(|family| PersonName {
-            family: family.clone(),
-            given: self
-                .name
-                .as_ref()
-                .and_then(|n| n.split_once([' ', '　']))
-                .map_or("", |(_, g)| g)
-                .to_owned(),
-            usage: NameUse::Maiden,
-            script: Some(NameScript::Ideographic),
-            ..PersonName::default()
-        });
-        let names: Vec<PersonName> = [
-            name(&self.name, NameScript::Ideographic),
-            name(&self.kana, NameScript::Phonetic),
-            name(&self.romaji, NameScript::Alphabetic),
-            former,
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        let address = (self.postcode.is_some() || self.address.is_some()).then(|| Address {
-            text: self.address.clone().unwrap_or_default(),
-            postal_code: self.postcode.clone().unwrap_or_default(),
-            country: "JPN".into(),
-            usage: "H".into(),
-        });
+            });
+        }
         let insurance = match &self.insurance {
             None => None,
             Some(text) => match text.split(':').collect::<Vec<_>>().as_slice() {
@@ -271,15 +202,7 @@ impl Feed {
                 _ => return Err(Failure::Usage("--insurance is 保険者番号:記号:番号[:枝番]".into())),
             },
         };
-        Ok(Demographics {
-            names: Some(names).filter(|n| !n.is_empty()),
-            birth_date: self.birth.clone(),
-            sex: self.sex.clone(),
-            addresses: address.map(|a| vec![a]),
-            phones: self.phone.clone().map(|number| vec![Phone { number, usage: PhoneUse::Home }]),
-            insurances: insurance.map(|i| vec![i]),
-            ..Demographics::default()
-        })
+        Ok(Demographics { sex: self.sex.clone(), insurances: insurance.map(|i| vec![i]), ..of })
     }
 }
 
@@ -310,13 +233,13 @@ pub async fn demographics(arguments: &Demographic) -> Result<Ending, Failure> {
 impl Demographic {
     fn parameters(&self) -> Result<Vec<(String, String)>, Failure> {
         let named = [
-            ("@PID.5.1.1", &self.family),
-            ("@PID.5.2", &self.given),
-            ("@PID.7", &self.birth),
+            ("@PID.5.1.1", &self.sought.family),
+            ("@PID.5.2", &self.sought.given),
+            ("@PID.7", &self.sought.birth),
             ("@PID.8", &self.sex),
-            ("@PID.11.5", &self.postcode),
-            ("@PID.11.8", &self.address),
-            ("@PID.13.12", &self.phone),
+            ("@PID.11.5", &self.sought.postcode),
+            ("@PID.11.8", &self.sought.address),
+            ("@PID.13.12", &self.sought.phone),
         ];
         let mut all: Vec<(String, String)> = named
             .iter()

@@ -6,12 +6,10 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::endpoint::{Endpoint, Failure, Messages, Session};
+use super::who::{Sought, Who};
 use super::{Ending, table, write_out};
 use crate::config::Language;
-use crate::model::identity::{
-    Address, Authority, Demographics, DemographicsQuery, NameScript, PersonName, Phone, PhoneUse,
-    Representation, SentId,
-};
+use crate::model::identity::{Authority, Demographics, DemographicsQuery, Representation, SentId};
 use crate::model::ids::is_oid;
 use crate::model::transaction::Transaction;
 use crate::peer::soap::{Call, Discard};
@@ -66,35 +64,12 @@ pub struct Feed {
     #[arg(long, value_name = "CX", required_if_eq("event", "merge"))]
     subsumed: Option<String>,
 
-    /// Family and given name in kanji: '山本 美咲'
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-
-    /// The same in kana
-    #[arg(long, value_name = "NAME")]
-    kana: Option<String>,
-
-    /// The same in Latin letters
-    #[arg(long, value_name = "NAME")]
-    romaji: Option<String>,
-
-    /// Date of birth, YYYYMMDD
-    #[arg(long, value_name = "DATE")]
-    birth: Option<String>,
+    #[command(flatten)]
+    who: Who,
 
     /// M, F or UN
     #[arg(long, value_parser = ["M", "F", "UN"])]
     sex: Option<String>,
-
-    /// Postcode
-    #[arg(long)]
-    postcode: Option<String>,
-
-    #[arg(long)]
-    address: Option<String>,
-
-    #[arg(long)]
-    phone: Option<String>,
 
     #[command(flatten)]
     devices: Devices,
@@ -128,21 +103,12 @@ pub struct Pix {
 
 #[derive(Debug, Args)]
 pub struct Demographic {
-    /// Family name; a trailing * stands for what follows
-    #[arg(long)]
-    family: Option<String>,
-
-    /// Given name; a trailing * stands for what follows
-    #[arg(long)]
-    given: Option<String>,
+    #[command(flatten)]
+    sought: Sought,
 
     /// Names that sound alike are welcome, too
     #[arg(long)]
     fuzzy: bool,
-
-    /// Date of birth, YYYY[MM[DD]]
-    #[arg(long, value_name = "DATE")]
-    birth: Option<String>,
 
     /// M, F or UN
     #[arg(long, value_parser = ["M", "F", "UN"])]
@@ -151,16 +117,6 @@ pub struct Demographic {
     /// An id of the patient, 'ID^^^&OID&ISO'; may be repeated
     #[arg(long, value_name = "CX")]
     id: Vec<String>,
-
-    #[arg(long)]
-    postcode: Option<String>,
-
-    /// Text of the address
-    #[arg(long)]
-    address: Option<String>,
-
-    #[arg(long)]
-    phone: Option<String>,
 
     /// A domain whose ids are wanted, its OID; may be repeated [default: all]
     #[arg(long, value_name = "OID")]
@@ -193,16 +149,6 @@ fn ii(text: &str) -> Result<Ii, Failure> {
     match parts.first() {
         Some(id) if !id.is_empty() && is_oid(oid) => Ok(Ii::with(oid, *id)),
         _ => Err(Failure::Usage(format!("'{text}' is not of the form 'ID^^^&OID&ISO'"))),
-    }
-}
-
-fn person_name(text: &str, script: NameScript) -> PersonName {
-    let (family, given) = text.trim().split_once([' ', '　']).unwrap_or((text.trim(), ""));
-    PersonName {
-        family: family.trim().to_owned(),
-        given: given.trim().to_owned(),
-        script: Some(script),
-        ..PersonName::default()
     }
 }
 
@@ -242,30 +188,8 @@ fn feed_call(session: &Session<'_>, arguments: &Feed) -> Result<Call, Failure> {
         Event::Revise => feed::REVISED,
         Event::Merge => feed::RESOLVED,
     };
-    let names: Vec<PersonName> = [
-        (&arguments.name, NameScript::Ideographic),
-        (&arguments.kana, NameScript::Phonetic),
-        (&arguments.romaji, NameScript::Alphabetic),
-    ]
-    .into_iter()
-    .filter_map(|(text, script)| text.as_deref().map(|text| person_name(text, script)))
-    .collect();
-    let address = Address {
-        text: arguments.address.clone().unwrap_or_default(),
-        postal_code: arguments.postcode.clone().unwrap_or_default(),
-        usage: "H".into(),
-        ..Address::default()
-    };
-    let phone = arguments.phone.clone().map(|number| Phone { number, usage: PhoneUse::Home });
-    let demographics = Demographics {
-        names: Some(names).filter(|n| !n.is_empty()),
-        birth_date: arguments.birth.clone(),
-        sex: arguments.sex.as_deref().map(|s| if s == "UN" { "O" } else { s }.to_owned()),
-        addresses: Some(vec![address])
-            .filter(|a| a.iter().any(|a| !a.text.is_empty() || !a.postal_code.is_empty())),
-        phones: phone.map(|phone| vec![phone]),
-        ..Demographics::default()
-    };
+    let sex = arguments.sex.as_deref().map(|s| if s == "UN" { "O" } else { s }.to_owned());
+    let demographics = Demographics { sex, ..arguments.who.demographics() };
     let out = feed::Outgoing {
         interaction,
         sender: &sender,
@@ -432,13 +356,13 @@ fn asked(arguments: &Demographic) -> Result<DemographicsQuery, Failure> {
     }
     Ok(DemographicsQuery {
         ids,
-        family: pattern(&arguments.family),
-        given: pattern(&arguments.given),
-        birth_date: arguments.birth.clone(),
+        family: pattern(&arguments.sought.family),
+        given: pattern(&arguments.sought.given),
+        birth_date: arguments.sought.birth.clone(),
         sex: arguments.sex.clone(),
-        postal_code: arguments.postcode.clone(),
-        address: arguments.address.clone(),
-        phone: arguments.phone.clone(),
+        postal_code: arguments.sought.postcode.clone(),
+        address: arguments.sought.address.clone(),
+        phone: arguments.sought.phone.clone(),
         fuzzy: arguments.fuzzy,
         returned: arguments.domain.iter().map(Authority::oid).collect(),
         ..DemographicsQuery::default()

@@ -53,8 +53,8 @@ pub enum Feed {
     Merge { surviving: Vec<SentId>, subsumed: Vec<SentId> },
     /// A47: the id changed.
     Rename { from: SentId, to: SentId },
-    /// A24.
-    Link { one: SentId, other: SentId },
+    /// A24, with what it says of either: it counts where the id is new here.
+    Link { one: SentId, other: SentId, sent: Box<[Sent; 2]> },
     /// A37.
     Unlink { one: SentId, other: SentId },
     /// Acknowledged without any change of identity (A03 and the like, where configured).

@@ -4,7 +4,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{FhirFace, bytes};
+use super::FhirFace;
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::caller::Caller;
 use crate::model::error::Error;
@@ -15,7 +15,7 @@ use crate::server::metrics::Outcome;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
 use crate::service::mpi::Refusal;
-use crate::wire::fhir::{Issue, IssueCode, MEDIA_TYPE, of_error, operation_outcome};
+use crate::wire::fhir::{Format, Issue, IssueCode, of_error, operation_outcome};
 
 /// An answer.
 pub struct Answer {
@@ -43,11 +43,11 @@ impl Answer {
         Self { location: Some(location), ..self }
     }
 
-    pub fn respond(self) -> Response<RespBody> {
-        let mut response = Response::new(full(bytes(&self.resource)));
+    pub fn respond(self, format: Format) -> Response<RespBody> {
+        let mut response = Response::new(full(format.write(&self.resource)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
         if let Some(Ok(location)) = self.location.map(|l| HeaderValue::from_str(&l)) {
             headers.insert(header::LOCATION, location);
         }
@@ -174,9 +174,13 @@ fn inability(context: &Context, error: Error) -> (StatusCode, Issue, Outcome) {
         }
         Error::Unavailable { peer, cause } => {
             tracing::error!(request_id, peer, cause, "the outcome is not known");
-            ours(format!(
-                "the {peer} behind this gateway does not answer; look up whether anything was stored {reference}"
-            ))
+            // Said twice it is the same.
+            later(
+                format!(
+                    "the {peer} behind this gateway does not answer; the outcome is not known, send the request again {reference}"
+                ),
+                Outcome::Unavailable,
+            )
         }
         Error::Internal(cause) => {
             tracing::error!(request_id, cause = format!("{cause:#}"), "internal failure");

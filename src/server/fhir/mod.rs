@@ -1,5 +1,5 @@
 //! The FHIR face of the index, at [`BASE`] on listeners of role fhir: ITI-78 (search and read), ITI-83 `$ihe-pix`,
-//! ITI-104 (conditional update, join), ITI-119 `$match`, and `/metadata`. JSON only.
+//! ITI-104 (conditional update, join), ITI-119 `$match`, and `/metadata`, in JSON and XML.
 //!
 //! | request | file |
 //! | --- | --- |
@@ -18,7 +18,6 @@ mod search;
 use std::borrow::Cow;
 
 use http::{Method, Response, StatusCode};
-use serde_json::Value;
 
 use crate::model::transaction::Transaction;
 use crate::server::http::{Handler, Refused, Request, RespBody};
@@ -26,7 +25,7 @@ use crate::server::metrics::Outcome;
 use crate::service::audit::Audit;
 use crate::service::context::Context;
 use crate::service::mpi::Mpi;
-use crate::wire::fhir::{self, Issue, IssueCode};
+use crate::wire::fhir::{self, Format, Issue, IssueCode};
 use answer::{Answer, Denied};
 
 /// Where it is served.
@@ -102,11 +101,14 @@ fn route(method: &Method, path: &str) -> Result<Route, Denied> {
         "Patient/$ihe-pix" if get => Ok(Route::PixByGet),
         "Patient/$ihe-pix" if post => Ok(Route::PixByPost),
         "Patient/$match" if post => Ok(Route::Match),
+        // ITI PIXm 3.104.4.3.4: who does not offer the Remove Patient option says so by these words.
+        "Patient" if *method == Method::DELETE => Err(Denied::new(
+            StatusCode::BAD_REQUEST,
+            IssueCode::NotSupported,
+            "Remove Patient is not supported",
+        )),
         _ => {
             let text = match (method, path.as_str()) {
-                (&Method::DELETE, _) => {
-                    "patients are not deleted: an identifier is joined to another (ITI-104), or split by an operator"
-                }
                 (&Method::POST, "Patient") | (&Method::PUT, _) => {
                     "a patient is fed by PUT Patient?identifier=system|value (ITI-104), since sources know their \
                      identifiers, not our ids"
@@ -146,7 +148,7 @@ impl FhirFace {
     }
 
     async fn routed(&self, route: Route, request: Request) -> Result<Answer, Denied> {
-        negotiate::acceptable(&request)?;
+        negotiate::format(&request)?;
         let base = base(&request);
         let Some(transaction) = route.transaction() else {
             let date = request.received_at.strftime("%Y-%m-%d").to_string();
@@ -201,7 +203,9 @@ fn wrong(issues: Vec<Issue>) -> Denied {
 
 impl Handler for FhirFace {
     async fn handle(&self, request: Request) -> Response<RespBody> {
-        self.answer(request).await.respond()
+        // One that asks for neither is refused in JSON.
+        let format = negotiate::format(&request).unwrap_or_default();
+        self.answer(request).await.respond(format)
     }
 
     async fn refuse(&self, refused: Refused<'_>) -> Response<RespBody> {
@@ -211,7 +215,7 @@ impl Handler for FhirFace {
             _ => IssueCode::Structure,
         };
         let denied = Denied::new(refusal.status(), code, refusal.reason());
-        self.denied(denied, None, conn.caller(), request_id, received_at).await.respond()
+        self.denied(denied, None, conn.caller(), request_id, received_at).await.respond(Format::default())
     }
 
     /// Logical ids are ids of patients.
@@ -224,13 +228,6 @@ impl Handler for FhirFace {
             _ => Cow::Borrowed("[not served]"),
         }
     }
-}
-
-/// A resource as bytes.
-fn bytes(resource: &Value) -> Vec<u8> {
-    let mut out = serde_json::to_vec(resource).unwrap_or_default();
-    out.push(b'\n');
-    out
 }
 
 #[cfg(test)]
@@ -249,7 +246,8 @@ mod tests {
         assert_eq!(to(Method::PUT, "/fhir/Patient"), Ok(Route::Update));
         assert_eq!(to(Method::GET, "/fhir/Patient/P1"), Ok(Route::Read("P1".into())));
         for (method, path, status) in [
-            (Method::DELETE, "/fhir/Patient", 405),
+            (Method::DELETE, "/fhir/Patient", 400),
+            (Method::DELETE, "/fhir/Patient/P1", 405),
             (Method::POST, "/fhir/Patient", 405),
             (Method::PUT, "/fhir/Patient/P1", 405),
             (Method::GET, "/fhir/Patient/_search", 405),

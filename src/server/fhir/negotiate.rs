@@ -1,4 +1,4 @@
-//! What is accepted and what is sent: JSON, both ways (FHIR R4 3.1.0.1.11).
+//! What is accepted and what is sent: JSON and XML, both ways (FHIR R4 3.1.0.1.11).
 
 use http::{StatusCode, header};
 use serde_json::Value;
@@ -7,41 +7,55 @@ use super::BODY;
 use super::answer::Denied;
 use crate::model::error::clip;
 use crate::server::http::{BodyError, Request};
-use crate::wire::fhir::{IssueCode, pairs};
+use crate::wire::fhir::{Format, IssueCode, pairs};
 
-fn is_json(media: &str) -> bool {
-    matches!(
-        media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str(),
-        "application/fhir+json" | "application/json" | "text/json" | "json"
-    )
-}
-
-/// 406 unless JSON will do: `_format` decides, else `Accept`.
-pub fn acceptable(request: &Request) -> Result<(), Denied> {
+/// The format of the answer, or 406: `_format` decides, else `Accept`; where neither prefers one, the format the
+/// request came in.
+pub fn format(request: &Request) -> Result<Format, Denied> {
     let not = |asked: &str| {
-        let text =
-            format!("'{}' cannot be answered: this service answers application/fhir+json", clip(asked));
-        Err(Denied::new(StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported, text))
+        let text = format!(
+            "'{}' cannot be answered: this service answers application/fhir+json and application/fhir+xml",
+            clip(asked)
+        );
+        Denied::new(StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported, text)
     };
-    let format = pairs(request.uri.query().unwrap_or_default())
+    let said = pairs(request.uri.query().unwrap_or_default())
         .ok()
         .and_then(|pairs| pairs.into_iter().find(|(name, _)| name == "_format").map(|(_, value)| value));
-    if let Some(format) = format {
+    if let Some(said) = said {
         // The + of a media type is a blank in a form.
-        return if is_json(&format.replace(' ', "+")) { Ok(()) } else { not(&format) };
+        return Format::of(&said.replace(' ', "+")).ok_or_else(|| not(&said));
     }
-    let mut said = vec![];
+    let own = request.header(header::CONTENT_TYPE).and_then(Format::of).unwrap_or_default();
+    let mut ranges = vec![];
     for value in request.headers.get_all(header::ACCEPT) {
         let Ok(value) = value.to_str() else { continue };
-        said.extend(value.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned));
+        ranges.extend(value.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned));
     }
-    let will_do = |range: &String| {
+    if ranges.is_empty() {
+        return Ok(own);
+    }
+    preferred(&ranges, own).ok_or_else(|| not(&ranges.join(", ")))
+}
+
+/// Of media ranges with their weights (RFC 9110 12.5.1), the one that weighs most; of equals the first.
+fn preferred(ranges: &[String], own: Format) -> Option<Format> {
+    let mut best: Option<(f32, Format)> = None;
+    for range in ranges {
+        let weight = range.split(';').skip(1).find_map(|p| p.trim().strip_prefix("q="));
+        let weight = weight.map_or(1.0, |q| q.trim().parse::<f32>().unwrap_or(0.0));
         let media = range.split(';').next().unwrap_or_default().trim();
-        let refused =
-            range.split(';').skip(1).any(|p| matches!(p.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        !refused && (is_json(media) || matches!(media, "*/*" | "application/*"))
-    };
-    if said.is_empty() || said.iter().any(will_do) { Ok(()) } else { not(&said.join(", ")) }
+        let format = match media {
+            "*/*" | "application/*" => Some(own),
+            media => Format::of(media),
+        };
+        if let Some(format) = format.filter(|_| weight > 0.0)
+            && best.is_none_or(|(most, _)| weight > most)
+        {
+            best = Some((weight, format));
+        }
+    }
+    best.map(|(_, format)| format)
 }
 
 /// Whether parameters that are not known may be left out (`Prefer: handling=lenient`).
@@ -79,17 +93,17 @@ pub async fn resource(request: Request) -> Result<(Value, Vec<u8>), Denied> {
         .as_deref()
         .and_then(|c| c.split(';').skip(1).find_map(|p| p.trim().strip_prefix("charset=")))
         .is_none_or(|c| c.trim_matches('"').eq_ignore_ascii_case("utf-8"));
-    if !content_type.as_deref().is_some_and(is_json) || !charset {
-        return Err(unsupported(content_type.as_deref(), "application/fhir+json in UTF-8"));
-    }
+    let Some(format) = content_type.as_deref().and_then(Format::of).filter(|_| charset) else {
+        let wanted = "application/fhir+json or application/fhir+xml in UTF-8";
+        return Err(unsupported(content_type.as_deref(), wanted));
+    };
     let raw = whole(request).await?;
-    match serde_json::from_slice(&raw) {
+    match format.read(&raw) {
         Ok(value) => Ok((value, raw)),
-        Err(e) => {
-            // Its own words may quote the content.
-            let text = format!("the content is not JSON (line {}, column {})", e.line(), e.column());
-            Err(Denied::new(StatusCode::BAD_REQUEST, IssueCode::Structure, text))
-        }
+        Err(issue) => Err(Denied {
+            issues: vec![issue],
+            ..Denied::new(StatusCode::BAD_REQUEST, IssueCode::Structure, "")
+        }),
     }
 }
 

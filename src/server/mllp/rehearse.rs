@@ -42,7 +42,7 @@ pub fn check(domains: &Domains, message: &FeedMessage) -> Vec<IdentityError> {
                 .map(|(id, prior)| (id, prior, surviving))
         }
         Feed::Rename { from: id, to: other }
-        | Feed::Link { one: other, other: id }
+        | Feed::Link { one: other, other: id, .. }
         | Feed::Unlink { one: other, other: id } => {
             let other = resolved(other).into_iter().collect();
             resolved(id).map(|prior| (id, prior, other))

@@ -37,7 +37,8 @@ pub fn refusal(context: &Context, refusal: Refusal, paths: &Paths) -> Result<End
         Refusal::Error(error) => error,
     };
     let ack = match &error {
-        Error::Busy(_) | Error::NoRoom(_) | Error::Away { .. } => Ack::Reject,
+        // A feed whose outcome is not known may be sent again: said twice it is the same.
+        Error::Busy(_) | Error::NoRoom(_) | Error::Away { .. } | Error::Unavailable { .. } => Ack::Reject,
         _ => Ack::Error,
     };
     let (errors, outcome) = failure(error, context.transaction, &context.request_id)?;

@@ -34,7 +34,16 @@ fn individual(place: Place) -> IdentityError {
 pub(super) struct Resolved {
     pub id: DomainId,
     pub kind: DomainKind,
+    /// Its domain takes no more ids.
+    pub retired: bool,
     pub place: Place,
+}
+
+/// Why an id may not be fed: its domain was retired.
+pub(super) fn retired(resolved: &Resolved) -> Option<IdentityError> {
+    let text = "the assigning authority was retired here: its ids are known, and no more are taken";
+    let place = Place { component: Some(4), ..resolved.place };
+    resolved.retired.then(|| error(Trouble::UnknownAuthority, place, text))
 }
 
 /// Brings ids to known domains. Empty ones and HL7's `""` are no ids, and ids said twice count once.
@@ -110,6 +119,7 @@ pub(super) fn resolve(domains: &Domains, source: &Source, sent: &SentId) -> Resu
     Ok(Resolved {
         id: DomainId { domain: domain.oid.clone(), value: domain.canonical(value) },
         kind: domain.kind,
+        retired: domain.retired,
         place,
     })
 }

@@ -30,7 +30,7 @@ pub enum Sent {
 #[derive(Clone)]
 pub struct Notices {
     consumers: Arc<HashMap<String, Consumer>>,
-    domains: Arc<Domains>,
+    domains: Domains,
     from: Arc<(String, String)>,
     /// OID of our device: the network's.
     device: Arc<str>,
@@ -51,7 +51,7 @@ enum Line {
 
 impl Notices {
     /// `None` if nobody is told.
-    pub fn new(config: &MpiConfig, network: &str) -> anyhow::Result<Option<Self>> {
+    pub fn new(config: &MpiConfig, domains: &Domains) -> anyhow::Result<Option<Self>> {
         let mut consumers = HashMap::new();
         for row in &config.consumer {
             let line = match row.is_mllp() {
@@ -62,12 +62,11 @@ impl Notices {
             consumers.insert(row.name.clone(), Consumer { line, to, device: row.device.clone() });
         }
         let from = Arc::new((config.application.clone(), config.facility.clone()));
-        let domains = Arc::new(Domains::new(config, network));
         Ok((!consumers.is_empty()).then(|| Self {
             consumers: Arc::new(consumers),
-            domains,
+            domains: domains.clone(),
             from,
-            device: network.into(),
+            device: domains.network().oid.as_str().into(),
         }))
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::admit::{self, Resolved, error};
+use super::meter::Noted;
 use super::settle::{self, Action, Newcomer, Settled, Step};
 use super::weigh::{Scales, Weighed};
 use super::{Fed, Mpi, Refusal, Settings, cx, merge, notices, number, review, terms, weigh};
@@ -63,6 +64,7 @@ pub(super) struct Work {
     pub source: String,
     pub occurred: Option<String>,
     pub raw: Vec<u8>,
+    pub noted: Noted,
 }
 
 impl Work {
@@ -81,16 +83,22 @@ enum Task {
     Merge { surviving: Resolved, subsumed: Resolved },
     Rename { from: Resolved, to: Resolved },
     Verdict { one: Resolved, other: Resolved, same: bool },
+    Link { one: Resolved, other: Resolved, sent: Box<[Sent; 2]> },
     Nothing { ids: Vec<Resolved> },
 }
 
 impl Task {
     fn ids(&self) -> Vec<&DomainId> {
+        self.resolved().into_iter().map(|r| &r.id).collect()
+    }
+
+    fn resolved(&self) -> Vec<&Resolved> {
         match self {
-            Task::Upsert { ids, .. } | Task::Nothing { ids } => ids.iter().map(|r| &r.id).collect(),
+            Task::Upsert { ids, .. } | Task::Nothing { ids } => ids.iter().collect(),
             Task::Merge { surviving: a, subsumed: b }
             | Task::Rename { to: a, from: b }
-            | Task::Verdict { one: a, other: b, .. } => vec![&a.id, &b.id],
+            | Task::Verdict { one: a, other: b, .. }
+            | Task::Link { one: a, other: b, .. } => vec![a, b],
         }
     }
 }
@@ -100,6 +108,7 @@ impl Mpi {
         let named = named(self, &message);
         let done = self.do_take(context, message).await;
         if let Err(refusal) = &done {
+            Noted::default().count(&done);
             self.record_refusal(context, Subject { patients: named, ..Subject::default() }, refusal).await;
         }
         done
@@ -108,6 +117,10 @@ impl Mpi {
     async fn do_take(&self, context: &Context, message: FeedMessage) -> Result<Fed, Refusal> {
         let FeedMessage { source, control_id, event, occurred, feed, warnings, raw } = message;
         let task = self.read(&source, feed).map_err(Refusal::Identity)?;
+        let retired: Vec<IdentityError> = task.resolved().into_iter().filter_map(admit::retired).collect();
+        if !retired.is_empty() {
+            return Err(Refusal::Identity(retired));
+        }
         let ids: Vec<DomainId> = task.ids().into_iter().cloned().collect();
         if let Task::Nothing { .. } = task {
             return Ok(Fed { ids, person: None, created: false, warnings });
@@ -134,16 +147,22 @@ impl Mpi {
             source: source_told.to_string(),
             occurred,
             raw,
+            noted: Noted::default(),
         });
         let task = Arc::new(task);
+        let doing = work.clone();
         let done = self
             .db
             .write(move |tx| {
-                let (work, task) = (work.clone(), task.clone());
+                let (work, task) = (doing.clone(), task.clone());
                 Box::pin(async move { perform(tx, &work, &task).await })
             })
             .await;
-        let mut fed = done.map_err(Refusal::from)?;
+        let done = done.map_err(Refusal::from);
+        if done.is_ok() {
+            work.noted.count(&done);
+        }
+        let mut fed = done?;
         let mut all = warnings;
         all.append(&mut fed.warnings);
         Ok(Fed { warnings: all, ..fed })
@@ -185,10 +204,17 @@ impl Mpi {
                 merge::checked(&to, &from).map_err(|e| vec![e])?;
                 Task::Rename { from, to }
             }
-            Feed::Link { one: a, other: b } => {
+            Feed::Link { one: a, other: b, mut sent } => {
                 let (one, other) = both(one(&a), one(&b))?;
                 merge::different(&one, &other).map_err(|e| vec![e])?;
-                Task::Verdict { one, other, same: true }
+                let errors: Vec<IdentityError> = sent.iter().flat_map(admit::sent).collect();
+                if !errors.is_empty() {
+                    return Err(errors);
+                }
+                if !self.settings.config.insurance {
+                    sent.iter_mut().for_each(|s| s.insurances = Update::Keep);
+                }
+                Task::Link { one, other, sent }
             }
             Feed::Unlink { one: a, other: b } => {
                 let (one, other) = both(one(&a), one(&b))?;
@@ -218,7 +244,7 @@ fn both<A, B>(
 }
 
 fn says_insurance(task: &Task) -> bool {
-    matches!(task, Task::Upsert { .. })
+    matches!(task, Task::Upsert { .. } | Task::Link { .. })
 }
 
 /// Ids of known domains that a message names, for the record of its refusal.
@@ -228,7 +254,7 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
         Feed::Upsert { ids, .. } | Feed::Nothing { ids } => ids.iter().collect(),
         Feed::Merge { surviving, subsumed } => surviving.iter().chain(subsumed).collect(),
         Feed::Rename { from: a, to: b }
-        | Feed::Link { one: a, other: b }
+        | Feed::Link { one: a, other: b, .. }
         | Feed::Unlink { one: a, other: b } => {
             vec![a, b]
         }
@@ -240,6 +266,7 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
 }
 
 async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop> {
+    work.noted.begin();
     // Who says something of the same ids waits.
     store::lock(tx, task.ids().into_iter().map(lock_of).collect()).await?;
     let at = (work.settings.now)();
@@ -248,8 +275,25 @@ async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop>
         Task::Merge { surviving, subsumed } => merge::merge(tx, work, at, surviving, subsumed).await,
         Task::Rename { from, to } => merge::rename(tx, work, at, from, to).await,
         Task::Verdict { one, other, same } => merge::verdict(tx, work, at, one, other, *same).await,
+        Task::Link { one, other, sent } => {
+            let mut created = false;
+            for (resolved, sent) in [one, other].into_iter().zip(sent.iter()) {
+                // Who links two ids says that both are patients, whether they were fed before or not.
+                if !is_network(resolved) && is_new(tx, &resolved.id).await? {
+                    upsert(tx, work, at, std::slice::from_ref(resolved), sent, None).await?;
+                    created = true;
+                }
+            }
+            let fed = merge::verdict(tx, work, at, one, other, true).await?;
+            Ok(Fed { created, ..fed })
+        }
         Task::Nothing { .. } => Ok(Fed { ids: vec![], person: None, created: false, warnings: vec![] }),
     }
+}
+
+/// Whether an id is no identity, or one exchanged for another (A47).
+async fn is_new(tx: &mut Tx<'_>, id: &DomainId) -> Result<bool, DbError> {
+    Ok(identity::by_id(tx, id).await?.is_none_or(|i| i.is_buried()))
 }
 
 /// A number for an id: the same for who means the same.
@@ -393,6 +437,7 @@ async fn upsert(
         let cap = usize::try_from(config.block_limit).unwrap_or(usize::MAX);
         let (candidates, too_large) = identity::sharing(tx, &asked(features), cap, s.key).await?;
         skipped += too_large;
+        work.noted.weighed(candidates.len());
         let subject = Weighed { key: s.key, id: &s.resolved.id, features };
         for candidate in identity::active(tx, &candidates, false).await? {
             let other = weigh::features(&candidate.features)?;
@@ -481,6 +526,9 @@ async fn upsert(
         Some(s) => settled.person_of.get(&s.key).copied(),
         None => given,
     };
+    if person.and_then(|key| settled.ids.get(&key)).is_some_and(|(_, after)| after.len() > subjects.len()) {
+        work.noted.linked();
+    }
     let person_id = match person {
         None => None,
         Some(key) => Some(person_id(tx, work, &settled, key).await?),

@@ -257,7 +257,7 @@ pub fn assign(
             }
         }
     }
-    let mut persons = vec![];
+    let mut persons: Vec<Option<i64>> = vec![];
     let mut joined = vec![];
     for (i, group) in groups.iter().enumerate() {
         let mut here: Vec<&Standing> = standing.iter().filter(|p| wish.get(&p.key) == Some(&i)).collect();
@@ -270,6 +270,14 @@ pub fn assign(
         if let Some(survivor) = survivor {
             joined.extend(here.iter().skip(1).map(|p| (p.key, survivor)));
         }
+    }
+    // Who is left without an identity, since all prefer another person, is joined to that of the eldest.
+    for person in standing.iter().filter(|p| !wish.contains_key(&p.key)) {
+        let left = person_of.iter().filter(|(_, (p, _))| *p == person.key);
+        let Some((eldest, _)) = left.min_by_key(|(key, (_, made))| (*made, **key)) else { continue };
+        let group = groups.iter().position(|group| group.contains(eldest));
+        let into = group.and_then(|i| persons.get(i).copied().flatten());
+        joined.extend(into.filter(|into| *into != person.key).map(|into| (person.key, into)));
     }
     Assigned { persons, joined }
 }
@@ -402,5 +410,16 @@ mod tests {
         assert_eq!(a, Assigned { persons: vec![Some(10), Some(12)], joined: vec![] });
         let a = assign(&[vec![1], vec![3]], &person_of, &revived, &[(3, 12)].into());
         assert_eq!(a, Assigned { persons: vec![Some(10), Some(12)], joined: vec![] });
+    }
+
+    #[test]
+    fn a_person_whom_all_identities_leave_is_joined_to_where_they_went() {
+        let groups = [vec![1, 2], vec![3]];
+        let person_of = HashMap::from([(1, (10, 1)), (2, (10, 2)), (3, (30, 3))]);
+        let standing = |key: i64| Standing { key, created_at: key, settled: false };
+        let prefer = HashMap::from([(1, 5), (2, 5)]);
+        let assigned = assign(&groups, &person_of, &[standing(5), standing(10), standing(30)], &prefer);
+        assert_eq!(assigned.persons, [Some(5), Some(30)]);
+        assert_eq!(assigned.joined, [(10, 5)]);
     }
 }

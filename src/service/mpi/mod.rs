@@ -6,11 +6,13 @@
 //! record, and the notices to be sent.
 
 mod admit;
+mod authorities;
 mod courier;
 mod domains;
 mod feed;
 mod link;
 mod merge;
+pub mod meter;
 mod models;
 mod notices;
 mod number;
@@ -43,6 +45,7 @@ use crate::store::db::{Db, DbError};
 use crate::store::mpi::{identity, review as kept};
 
 pub use crate::store::mpi::review::State as ReviewState;
+pub use authorities::{DomainShown, Unchanged};
 pub use courier::{Notices, Sent};
 pub use domains::{Domain, Domains};
 pub use models::{Learned, Tried};
@@ -66,6 +69,10 @@ struct State {
     since: AtomicU64,
     /// When it was last looked whether another model was accepted (microseconds since 1970).
     looked: AtomicI64,
+    /// What the added domains were known by when they were last read, and when it was last looked.
+    domains: AtomicI64,
+    domains_looked: AtomicI64,
+    worklist: meter::Worklist,
 }
 
 /// What the index was configured to.
@@ -183,8 +190,13 @@ impl Mpi {
             counted: AtomicU64::new(u64::MAX),
             since: AtomicU64::new(0),
             looked: AtomicI64::new(i64::MIN),
+            domains: AtomicI64::new(0),
+            domains_looked: AtomicI64::new(i64::MIN),
+            worklist: meter::Worklist::default(),
         };
-        Ok(Self { db, audit, settings: Arc::new(settings), state: Arc::new(state) })
+        let mpi = Self { db, audit, settings: Arc::new(settings), state: Arc::new(state) };
+        mpi.read_domains().await.context("the domains that operators added cannot be read")?;
+        Ok(mpi)
     }
 
     /// The model decisions are made with.
@@ -262,11 +274,13 @@ impl Mpi {
 
     /// Takes a feed: ITI-8, ITI-30, ITI-31, ITI-44, ITI-104. Leaves its audit record, also where it refuses.
     pub async fn feed(&self, context: &Context, message: FeedMessage) -> Result<Fed, Refusal> {
+        self.follow_domains(context).await;
         self.take(context, message).await
     }
 
     /// The ids of a person in other domains: ITI-9, ITI-45, ITI-83. Leaves its audit record.
     pub async fn pix(&self, context: &Context, query: PixQuery) -> Result<PixAnswer, Refusal> {
+        self.follow_domains(context).await;
         self.cross_reference(context, query).await
     }
 
@@ -278,6 +292,7 @@ impl Mpi {
         query: DemographicsQuery,
         page: Page,
     ) -> Result<Found, Refusal> {
+        self.follow_domains(context).await;
         self.demographics(context, query, page).await
     }
 
@@ -309,6 +324,7 @@ impl Mpi {
         ids: Vec<SentId>,
         count: u64,
     ) -> Result<Vec<Likely>, Refusal> {
+        self.follow_domains(context).await;
         self.rank(context, described, ids, count).await
     }
 }

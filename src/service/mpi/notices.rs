@@ -37,18 +37,23 @@ impl std::fmt::Debug for Notice {
 /// A patient with one id has nothing cross-referenced.
 fn to(consumer: &MpiConsumerConfig, work: &Work, settled: &Settled) -> Vec<Notice> {
     let domains = &work.settings.domains;
-    let wanted: Vec<&str> =
-        consumer.domains.iter().filter_map(|name| domains.by_name(name)).map(|d| d.oid.as_str()).collect();
-    let wants = |oid: &str| wanted.is_empty() || wanted.contains(&oid);
+    let wanted: Vec<String> =
+        consumer.domains.iter().filter_map(|name| domains.by_name(name)).map(|d| d.oid.clone()).collect();
+    let wants = |oid: &str| wanted.is_empty() || wanted.iter().any(|w| w == oid);
     let network = &domains.network().oid;
     let mut notices = vec![];
+    let plain = |ids: &BTreeSet<DomainId>| -> BTreeSet<(String, String)> {
+        ids.iter().filter(|id| wants(&id.domain)).map(|id| (id.domain.clone(), id.value.clone())).collect()
+    };
     for (person, (before, after)) in &settled.ids {
-        let set = |ids: &BTreeSet<DomainId>| -> BTreeSet<(String, String)> {
-            let mut set: BTreeSet<(String, String)> = ids
-                .iter()
-                .filter(|id| wants(&id.domain))
-                .map(|id| (id.domain.clone(), id.value.clone()))
-                .collect();
+        // An id that leaves others is a set of its own, which has to be told, too.
+        let left = plain(after);
+        let parted = settled.ids.iter().any(|(other, (before, _))| {
+            let before = plain(before);
+            other != person && before.len() > 1 && !before.is_disjoint(&left)
+        });
+        let set = |ids: &BTreeSet<DomainId>| {
+            let mut set = plain(ids);
             // The network's id stands for whoever has any other.
             if let (false, true, Some(value)) = (ids.is_empty(), wants(network), settled.values.get(person)) {
                 set.insert((network.clone(), value.clone()));
@@ -56,7 +61,7 @@ fn to(consumer: &MpiConsumerConfig, work: &Work, settled: &Settled) -> Vec<Notic
             set
         };
         let (before, after) = (set(before), set(after));
-        if before != after && !after.is_empty() && (after.len() > 1 || before.len() > 1) {
+        if before != after && !after.is_empty() && (after.len() > 1 || before.len() > 1 || parted) {
             notices.push(Notice {
                 consumer: consumer.name.clone(),
                 ids: after.into_iter().collect(),
@@ -75,8 +80,8 @@ pub(super) async fn enqueue(tx: &mut Tx<'_>, work: &Work, settled: &Settled) -> 
                 kind: KIND,
                 stream: format!("mpi:{}", consumer.name),
                 payload: super::feed::json_of(&notice)?,
-                // What is told is a whole set with its time: a consumer can tell the newer of two.
-                ordered: false,
+                // An id leaves one patient before it is another's.
+                ordered: true,
                 created_at: work.context.micros(),
             };
             outbox::enqueue(tx, &row).await?;

@@ -132,7 +132,7 @@ impl Mpi {
     fn resolved(&self, id: &DomainId) -> Resolved {
         let kind =
             self.settings.domains.by_name(&id.domain).map_or(crate::config::DomainKind::Facility, |d| d.kind);
-        Resolved { id: id.clone(), kind, place: Place::of(Field::Identifier) }
+        Resolved { id: id.clone(), kind, retired: false, place: Place::of(Field::Identifier) }
     }
 
     pub(super) async fn operator_work(
@@ -150,6 +150,7 @@ impl Mpi {
             source: String::new(),
             occurred: None,
             raw: vec![],
+            noted: super::meter::Noted::default(),
         })
     }
 

@@ -111,17 +111,18 @@ impl Mpi {
     }
 }
 
-/// None if the id is nobody's, or no longer.
+/// None if the id is nobody's, or no longer. One that was exchanged for another (A47) is known, and has no others:
+/// its facility may give it to somebody else, so the ids of the patient who had it are not told.
 async fn ids(tx: &mut Tx<'_>, q: &Question) -> Result<Option<Vec<DomainId>>, DbError> {
     let person = match q.asked.domain == q.network {
         true => person::by_value(tx, &q.asked.value)
             .await?
             .filter(|p| p.replaced_by.is_none())
             .map(|p| (p.key, Some(p.value.0))),
-        false => identity::by_id(tx, &q.asked)
-            .await?
-            .filter(|i| i.status == Status::Active)
-            .map(|i| (i.person_key, None)),
+        false => match identity::by_id(tx, &q.asked).await? {
+            Some(i) if i.is_buried() => return Ok(Some(vec![])),
+            found => found.filter(|i| i.status == Status::Active).map(|i| (i.person_key, None)),
+        },
     };
     let Some((person, value)) = person else { return Ok(None) };
     let wants = |oid: &str| q.wanted.is_empty() || q.wanted.iter().any(|w| w == oid);

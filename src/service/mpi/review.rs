@@ -162,6 +162,7 @@ pub(super) async fn look(
                 updated_at: at,
                 body: json_of(&body)?,
             };
+            work.noted.reviewed();
             review::insert(tx, &task).await
         }
     }

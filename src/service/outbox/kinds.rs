@@ -23,6 +23,12 @@ impl Kind {
             Kind::PixUpdate => mpi::NOTICE,
         }
     }
+
+    /// Whether what follows in an ordered stream waits for a row of this kind that is given up. Not for a notice that
+    /// its consumer refuses for good: the next ones are about other patients, or say more of this one.
+    pub fn keeps_place(kind: &str) -> bool {
+        kind != Kind::PixUpdate.as_str()
+    }
 }
 
 /// How an attempt ended.

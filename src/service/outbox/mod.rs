@@ -211,7 +211,9 @@ impl Outbox {
                             }
                             outbox::postpone(tx, &row.id, &by, *not_before, why).await?
                         }
-                        Verdict::Never { why, at } => outbox::park(tx, &row.id, &by, *at, why).await?,
+                        Verdict::Never { why, at } => {
+                            outbox::park(tx, &row.id, &by, *at, why, Kind::keeps_place(&row.kind)).await?
+                        }
                     };
                     Ok(())
                 })

@@ -1,5 +1,6 @@
 //! The index of patients: identities, persons, the events that linked them, and what finds them.
 
+pub mod domain;
 pub mod events;
 pub mod identity;
 pub mod person;

@@ -45,7 +45,7 @@ pub fn statement(date: &str, base: &str, version: &str) -> Value {
         "software": { "name": "Chiren Gateway", "version": version },
         "implementation": { "description": "Index of patients (MPI): ITI-78, ITI-83, ITI-104, ITI-119", "url": base },
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "rest": [{
             "mode": "server",
             "documentation": "One Patient for each person; its ids in the network's domains are its identifiers.",

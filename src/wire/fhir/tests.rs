@@ -302,3 +302,115 @@ fn every_trouble_has_a_code_and_no_value_of_the_index_is_lost() {
     let outcome = operation_outcome(&[Issue::error(IssueCode::Value, "why").at("Patient.name")]);
     assert_eq!(outcome["issue"][0]["expression"][0], "Patient.name");
 }
+
+/// Everything that is written goes to XML and comes back the same: an element without a row in `elements` would be lost.
+#[test]
+fn every_resource_says_in_xml_what_it_says_in_json() {
+    let of = |raw: &Value| {
+        let read = read(raw).unwrap();
+        let mut known = Demographics::default();
+        read.sent.over(&mut known);
+        known
+    };
+    let ids = [DomainId { domain: "1.2.3".into(), value: "7<&\"\t7".into() }];
+    let mut told = of(&patient());
+    told.deceased = Some("20140101".into());
+    let mut twin = told.clone();
+    (twin.birth_order, twin.multiple_birth, twin.deceased) = (None, Some(true), Some(String::new()));
+    let entry = Entry {
+        full_url: "http://h/fhir/Patient/P1".into(),
+        resource: write("P1", &ids, &told),
+        score: Some(87),
+        grade: Some(MatchGrade::Probable),
+    };
+    let notes = [Issue::error(IssueCode::Value, "why").at("Patient.name")];
+    let links = [("self", "http://h/fhir/Patient?family=%E5%B1%B1&_count=5".to_owned())];
+    for resource in [
+        write("P1", &ids, &told),
+        write("P1", &ids, &twin),
+        searchset(1, &links, vec![entry], &notes),
+        write_pix(&PixFound { ids: &ids, patients: &["P1".to_owned()] }),
+        write_pix(&PixFound { ids: &[], patients: &[] }),
+        operation_outcome(&notes),
+        statement("2026-11-22", "http://h/fhir", "0"),
+    ] {
+        let text = Format::Xml.write(&resource);
+        let name = resource["resourceType"].as_str().unwrap();
+        assert!(text.starts_with(b"<?xml"), "{name}");
+        assert_eq!(Format::Xml.read(&text).unwrap(), resource, "{}", String::from_utf8_lossy(&text));
+        assert_eq!(Format::Json.read(&Format::Json.write(&resource)).unwrap(), resource, "{name}");
+    }
+}
+
+/// Elements stand in the order of their definitions (FHIR R4 2.6.1), whatever the order of JSON.
+#[test]
+fn a_patient_in_xml_is_read_and_written_as_fhir_has_it() {
+    let xml = r#"<?xml version="1.0" encoding="UTF-8"?>
+        <!-- as a source sends it -->
+        <Patient xmlns="http://hl7.org/fhir">
+          <text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml"><p>山本</p></div></text>
+          <identifier><system value="urn:oid:1.2.3"/><value value="00012345"/></identifier>
+          <active value="true"/>
+          <name>
+            <extension url="http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"><valueCode value="IDE"/></extension>
+            <family value="山本"/><given value="美咲"/><given value="花"/>
+          </name>
+          <gender value="female"/>
+          <birthDate value="1988-03-02"><extension url="urn:x"><valueString value="y"/></extension></birthDate>
+          <multipleBirthInteger value="2"/>
+          <contact><name><family value="海野"/></name></contact>
+          <f:link xmlns:f="http://hl7.org/fhir"><f:other><f:reference value="Patient/P9"/></f:other><f:type value="replaced-by"/></f:link>
+        </Patient>"#;
+    let value = Format::Xml.read(xml.as_bytes()).unwrap();
+    assert_eq!(value["birthDate"], "1988-03-02");
+    assert_eq!(value["name"][0]["given"], json!(["美咲", "花"]));
+    assert_eq!((&value["active"], &value["multipleBirthInteger"]), (&json!(true), &json!(2)));
+    let of = read(&value).unwrap();
+    assert_eq!((of.ids[0].value.as_str(), of.replaced_by[0].id.as_deref()), ("00012345", Some("P9")));
+    let Update::Set(names) = &of.sent.names else { panic!("no names") };
+    assert_eq!((names[0].script, names[0].middle.as_str()), (Some(NameScript::Ideographic), "花"));
+    let written = String::from_utf8(Format::Xml.write(&value)).unwrap();
+    let at = |element: &str| written.find(element).unwrap_or_else(|| panic!("{element} in {written}"));
+    let order =
+        ["<identifier>", "<active ", "<name>", "<gender ", "<birthDate ", "<multipleBirthInteger ", "<link>"];
+    assert!(order.windows(2).all(|two| at(two[0]) < at(two[1])), "{written}");
+}
+
+#[test]
+fn what_is_no_resource_in_xml_is_refused() {
+    let good = "<Patient xmlns=\"http://hl7.org/fhir\"><gender value=\"male\"/></Patient>";
+    assert!(Format::Xml.read(good.as_bytes()).is_ok());
+    let doctype = format!("<!DOCTYPE Patient [<!ENTITY a \"b\">]>{good}");
+    let deep = format!("<Patient xmlns=\"http://hl7.org/fhir\">{}", "<extension>".repeat(100_000));
+    let wide = format!("<Patient xmlns=\"http://hl7.org/fhir\">{}</Patient>", "<name/>".repeat(100_000));
+    for (what, text) in [
+        ("another namespace", good.replace("hl7.org/fhir", "hl7.org/other")),
+        ("no namespace", good.replace(" xmlns=\"http://hl7.org/fhir\"", "")),
+        ("twice", good.replace("<gender ", "<gender value=\"female\"/><gender ")),
+        ("not closed", good.replace("</Patient>", "")),
+        ("a type definition", doctype),
+        ("an entity", good.replace("male", "&b;")),
+        ("too deep", deep),
+        ("too wide", wide),
+        ("nothing", String::new()),
+        ("JSON", "{}".into()),
+    ] {
+        let issue = Format::Xml.read(text.as_bytes()).expect_err(what);
+        assert_eq!(issue.code, IssueCode::Structure, "{what}");
+    }
+    assert!(Format::Xml.read(b"<Patient xmlns=\"http://hl7.org/fhir\">\xff</Patient>").is_err());
+    // What is of another type than it should be, the reader refuses as it does in JSON.
+    for (from, to, code, at) in [
+        ("Patient", "Person", "structure", "resourceType"),
+        ("<gender value=\"male\"/>", "<active value=\"yes\"/>", "structure", "Patient.active"),
+        (
+            "<gender value=\"male\"/>",
+            "<multipleBirthInteger value=\"two\"/>",
+            "value",
+            "Patient.multipleBirth",
+        ),
+    ] {
+        let value = Format::Xml.read(good.replace(from, to).as_bytes()).unwrap();
+        assert_eq!(issues(read(&value)), [(code, at.to_owned())], "{to}");
+    }
+}

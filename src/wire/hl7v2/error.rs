@@ -3,90 +3,8 @@
 
 use std::fmt;
 
+pub use crate::model::hl7tables::{Ack, Condition};
 use crate::model::identity::{Field, IdentityError, Place, Trouble};
-
-/// MSA-1, table 0008, as we write it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ack {
-    /// Done, and on disk.
-    Accept,
-    /// The content is at fault: not to be sent again unchanged.
-    Error,
-    /// A value of MSH is not supported; or not now, and the same may be sent again.
-    Reject,
-}
-
-impl Ack {
-    pub fn code(self) -> &'static str {
-        match self {
-            Ack::Accept => "AA",
-            Ack::Error => "AE",
-            Ack::Reject => "AR",
-        }
-    }
-}
-
-/// ERR-3, table 0357.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Condition {
-    Accepted,
-    SegmentSequence,
-    Required,
-    DataType,
-    TableValue,
-    MessageType,
-    Event,
-    Processing,
-    Version,
-    UnknownKey,
-    DuplicateKey,
-    Locked,
-    Internal,
-}
-
-impl Condition {
-    pub const ALL: [Condition; 13] = [
-        Condition::Accepted,
-        Condition::SegmentSequence,
-        Condition::Required,
-        Condition::DataType,
-        Condition::TableValue,
-        Condition::MessageType,
-        Condition::Event,
-        Condition::Processing,
-        Condition::Version,
-        Condition::UnknownKey,
-        Condition::DuplicateKey,
-        Condition::Locked,
-        Condition::Internal,
-    ];
-
-    fn row(self) -> (&'static str, &'static str) {
-        match self {
-            Condition::Accepted => ("0", "Message accepted"),
-            Condition::SegmentSequence => ("100", "Segment sequence error"),
-            Condition::Required => ("101", "Required field missing"),
-            Condition::DataType => ("102", "Data type error"),
-            Condition::TableValue => ("103", "Table value not found"),
-            Condition::MessageType => ("200", "Unsupported message type"),
-            Condition::Event => ("201", "Unsupported event code"),
-            Condition::Processing => ("202", "Unsupported processing id"),
-            Condition::Version => ("203", "Unsupported version id"),
-            Condition::UnknownKey => ("204", "Unknown key identifier"),
-            Condition::DuplicateKey => ("205", "Duplicate key identifier"),
-            Condition::Locked => ("206", "Application record locked"),
-            Condition::Internal => ("207", "Application internal error"),
-        }
-    }
-
-    pub fn code(self) -> &'static str {
-        self.row().0
-    }
-
-    pub fn meaning(self) -> &'static str {
-        self.row().1
-    }
-}
 
 /// ERR-2 (type ERL): `segment^sequence^field^repetition^component^subcomponent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,20 +169,12 @@ fn stands(field: Field, exchange: Exchange) -> Option<(&'static str, u32, u32, b
     Some(at)
 }
 
-/// The code of a trouble, and the component of an identifier that it is about.
-fn means(trouble: Trouble) -> (Condition, Option<u32>) {
+/// The component of an identifier that a trouble is about.
+fn component_of(trouble: Trouble) -> Option<u32> {
     match trouble {
-        Trouble::Missing => (Condition::Required, None),
-        Trouble::BadValue | Trouble::TooLong | Trouble::TooMany | Trouble::IndividualNumber => {
-            (Condition::DataType, None)
-        }
-        Trouble::BadCode | Trouble::NotSupported => (Condition::TableValue, None),
-        Trouble::UnknownAuthority | Trouble::NoAuthority | Trouble::OtherAuthority => {
-            (Condition::UnknownKey, Some(4))
-        }
-        Trouble::UnknownId | Trouble::Subsumed => (Condition::UnknownKey, Some(1)),
-        Trouble::Taken | Trouble::SameId => (Condition::DuplicateKey, Some(1)),
-        Trouble::Expired => (Condition::UnknownKey, None),
+        Trouble::UnknownAuthority | Trouble::NoAuthority | Trouble::OtherAuthority => Some(4),
+        Trouble::UnknownId | Trouble::Subsumed | Trouble::Taken | Trouble::SameId => Some(1),
+        _ => None,
     }
 }
 
@@ -283,7 +193,7 @@ pub fn locate(place: Place, trouble: Trouble, exchange: Exchange) -> Option<Loca
         return Some(location);
     }
     let location = location.repetition(place.repetition.max(1));
-    let component = place.component.or(means(trouble).1).filter(|_| has_components(place.field));
+    let component = place.component.or(component_of(trouble)).filter(|_| has_components(place.field));
     Some(component.map_or(location.clone(), |component| location.component(component)))
 }
 
@@ -292,7 +202,7 @@ pub fn of(error: &IdentityError, exchange: Exchange) -> ErrorSegment {
     ErrorSegment {
         location: locate(error.place, error.trouble, exchange),
         also: vec![],
-        condition: means(error.trouble).0,
+        condition: Condition::of(error.trouble),
         severity: Severity::Error,
         text: error.text.clone(),
     }

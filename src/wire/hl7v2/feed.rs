@@ -7,7 +7,7 @@ use super::pid;
 use super::request::Settings;
 use super::types::Findings;
 use crate::model::identity::text::is_time;
-use crate::model::identity::{Feed, Field, Place, SentId, Trouble, Update};
+use crate::model::identity::{Feed, Field, Place, Sent, SentId, Trouble, Update};
 
 /// What a feed says, or every reason it is refused for.
 pub fn read(
@@ -39,7 +39,9 @@ pub fn read(
     }
     let feed = match kind {
         Kind::Merge | Kind::Rename => pair_of_merge(message, first, kind, findings, &mut refused),
-        Kind::Link | Kind::Unlink => pids.get(1).and_then(|second| pair(first, *second, kind, findings)),
+        Kind::Link | Kind::Unlink => {
+            pids.get(1).and_then(|second| pair(message, first, *second, kind, findings))
+        }
         Kind::Nothing => Some(Feed::Nothing { ids: pid::ids(first.field(3), Field::Identifier, findings) }),
         _ => upsert(message, header, first, settings, findings),
     };
@@ -151,12 +153,22 @@ fn pair_of_merge(
 }
 
 /// A24 and A37: two PIDs.
-fn pair(first: Segment<'_>, second: Segment<'_>, kind: Kind, findings: &mut Findings) -> Option<Feed> {
+fn pair(
+    message: &Message<'_>,
+    first: Segment<'_>,
+    second: Segment<'_>,
+    kind: Kind,
+    findings: &mut Findings,
+) -> Option<Feed> {
     let one = identifiers(first, Field::Identifier, findings).into_iter().next();
     let other = identifiers(second, Field::PriorIdentifier, findings).into_iter().next();
     let (one, other) = (one?, other?);
     Some(match kind {
-        Kind::Link => Feed::Link { one, other },
+        Kind::Link => {
+            // IN1 would not say whose it is.
+            let mut sent = |pid| Sent { insurances: Update::Keep, ..pid::sent(message, pid, 0, findings) };
+            Feed::Link { one, other, sent: Box::new([sent(first), sent(second)]) }
+        }
         _ => Feed::Unlink { one, other },
     })
 }

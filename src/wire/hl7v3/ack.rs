@@ -7,40 +7,11 @@ use roxmltree::Node;
 use super::problem::{self, Problem};
 use super::transmission::{self, Header, Own};
 use super::{Ii, attr, child, descend};
+pub use crate::model::hl7tables::Ack;
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::{XmlWriter, tree};
 
 pub const INTERACTION: &str = "MCCI_IN000002UV01";
-
-/// `acknowledgement/typeCode`. IHE asks for the application's codes; peers answer the commit codes too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ack {
-    /// Done, and on disk.
-    Accept,
-    /// The content is at fault: not to be sent again unchanged.
-    Error,
-    /// Not now, or not such a message: the same may be sent again.
-    Reject,
-}
-
-impl Ack {
-    pub fn code(self) -> &'static str {
-        match self {
-            Ack::Accept => "AA",
-            Ack::Error => "AE",
-            Ack::Reject => "AR",
-        }
-    }
-
-    fn of(code: &str) -> Option<Self> {
-        match code {
-            "AA" | "CA" => Some(Ack::Accept),
-            "AE" | "CE" => Some(Ack::Error),
-            "AR" | "CR" => Some(Ack::Reject),
-            _ => None,
-        }
-    }
-}
 
 /// An acknowledgement as it was read.
 #[derive(Clone, PartialEq, Eq)]

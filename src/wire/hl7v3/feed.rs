@@ -96,6 +96,11 @@ fn patient<'a, 'i>(findings: &mut Findings<'a, 'i>, event: Node<'a, 'i>) -> Opti
 
 fn upsert<'a, 'i>(findings: &mut Findings<'a, 'i>, event: Node<'a, 'i>) -> Option<Feed> {
     let patient = patient(findings, event)?;
+    // Optional in the schema, required by the profile (ITI TF-2 3.44.4.1.2).
+    if child(patient, "providerOrganization").is_none() {
+        let text = "providerOrganization is missing: whose ids these are";
+        findings.problem(code::REQUIRED, patient, text);
+    }
     if let Some(replacement) = child(event, "replacementOf") {
         let text = format!("replacementOf belongs into {RESOLVED} (ITI TF-2 3.44.4.1.2)");
         findings.problem(code::SEQUENCE, replacement, text);

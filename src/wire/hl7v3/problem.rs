@@ -4,22 +4,24 @@ use std::fmt;
 
 use roxmltree::Node;
 
-use crate::model::identity::{Field, IdentityError, Place, Trouble, Warning};
+use crate::model::hl7tables::Condition;
+use crate::model::identity::{Field, IdentityError, Place, Warning};
 use crate::wire::xml::tree;
 
-/// Codes of HL7 table 0357 and its OID.
+/// Codes of HL7 table 0357 by what they mean of an element.
 pub mod code {
-    pub const SYSTEM: &str = "2.16.840.1.113883.12.357";
+    use crate::model::hl7tables::Condition;
+
     /// An element stands where it may not, or too often.
-    pub const SEQUENCE: &str = "100";
-    pub const REQUIRED: &str = "101";
-    pub const DATA_TYPE: &str = "102";
-    pub const TABLE_VALUE: &str = "103";
-    pub const MESSAGE_TYPE: &str = "200";
-    pub const PROCESSING: &str = "202";
-    pub const UNKNOWN_KEY: &str = "204";
-    pub const DUPLICATE_KEY: &str = "205";
-    pub const INTERNAL: &str = "207";
+    pub const SEQUENCE: &str = Condition::SegmentSequence.code();
+    pub const REQUIRED: &str = Condition::Required.code();
+    pub const DATA_TYPE: &str = Condition::DataType.code();
+    pub const TABLE_VALUE: &str = Condition::TableValue.code();
+    pub const MESSAGE_TYPE: &str = Condition::MessageType.code();
+    pub const PROCESSING: &str = Condition::Processing.code();
+    pub const UNKNOWN_KEY: &str = Condition::UnknownKey.code();
+    pub const DUPLICATE_KEY: &str = Condition::DuplicateKey.code();
+    pub const INTERNAL: &str = Condition::Internal.code();
 }
 
 /// One `acknowledgementDetail`. The text is for the sender and may name what they sent; `Debug` leaves it out.
@@ -47,24 +49,6 @@ impl Problem {
     /// A failure of ours, nothing of the message's.
     pub fn ours(text: impl Into<String>) -> Self {
         Self { severity: "E", code: code::INTERNAL, text: text.into(), location: None }
-    }
-}
-
-/// The code of a trouble.
-fn means(trouble: Trouble) -> &'static str {
-    match trouble {
-        Trouble::Missing => code::REQUIRED,
-        Trouble::BadValue | Trouble::TooLong | Trouble::TooMany | Trouble::IndividualNumber => {
-            code::DATA_TYPE
-        }
-        Trouble::BadCode | Trouble::NotSupported => code::TABLE_VALUE,
-        Trouble::UnknownAuthority
-        | Trouble::NoAuthority
-        | Trouble::OtherAuthority
-        | Trouble::UnknownId
-        | Trouble::Subsumed
-        | Trouble::Expired => code::UNKNOWN_KEY,
-        Trouble::Taken | Trouble::SameId => code::DUPLICATE_KEY,
     }
 }
 
@@ -128,7 +112,7 @@ impl Paths {
 
     /// What the MPI found wrong.
     pub fn problem(&self, error: &IdentityError) -> Problem {
-        Problem::error(means(error.trouble), error.text.clone(), self.locate(error.place))
+        Problem::error(Condition::of(error.trouble).code(), error.text.clone(), self.locate(error.place))
     }
 
     /// What it found odd.

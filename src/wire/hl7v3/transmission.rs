@@ -7,6 +7,7 @@ use super::problem::{Problem, code};
 use super::shape::{self, MESSAGE};
 use super::{Findings, INTERACTIONS, attr, child, descend};
 use crate::model::error::clip;
+use crate::model::hl7tables::Condition;
 use crate::model::identity::Source;
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::XmlWriter;
@@ -206,7 +207,7 @@ pub fn acknowledge(w: &mut XmlWriter<'static>, type_code: &str, header: &Header,
     for detail in details {
         w.open("acknowledgementDetail").attr("typeCode", detail.severity);
         if !detail.code.is_empty() {
-            w.empty("code", &[("code", detail.code), ("codeSystem", code::SYSTEM)]);
+            w.empty("code", &[("code", detail.code), ("codeSystem", Condition::SYSTEM)]);
         }
         w.leaf("text", &detail.text);
         if let Some(location) = detail.location.as_deref().filter(|l| !l.is_empty()) {

@@ -106,6 +106,14 @@ impl<S: AsyncReadExt + AsyncWriteExt + Unpin> Mllp<S> {
         self.next_bytes().await.map(|bytes| answer::read(&bytes).expect("an answer"))
     }
 
+    /// The next frame, whose first byte was read already.
+    pub async fn next_bytes_after(&mut self, first: u8) -> Vec<u8> {
+        let mut events = vec![];
+        self.splitter.push(&[first], &mut events);
+        self.events.extend(events);
+        self.next_bytes().await.expect("the rest of a frame")
+    }
+
     pub async fn next_bytes(&mut self) -> Option<Vec<u8>> {
         loop {
             match self.events.pop_front() {

@@ -83,14 +83,28 @@ impl Process {
     /// Waits until it says it is ready, and where it listens.
     pub fn wait_until_ready(&mut self) {
         self.wait_for("network=");
+        (self.address, self.ops) = (self.listening("Soap"), self.listening("Ops"));
+    }
+
+    /// The address of its listener of a role.
+    pub fn listening(&self, role: &str) -> SocketAddr {
         let lines = self.log();
-        let address = |role: &str| -> SocketAddr {
-            let line = lines.iter().find(|l| l.contains("listening") && l.contains(role));
-            let line = line.unwrap_or_else(|| panic!("no {role} in {lines:#?}"));
-            let (_, text) = line.split_once("address=").expect("an address");
-            text.split_whitespace().next().expect("an address").parse().expect("an address")
-        };
-        (self.address, self.ops) = (address("role=Soap"), address("role=Ops"));
+        let line = lines.iter().find(|l| l.contains("listening") && l.contains(&format!("role={role}")));
+        let line = line.unwrap_or_else(|| panic!("no {role} in {lines:#?}"));
+        let (_, text) = line.split_once("address=").expect("an address");
+        text.split_whitespace().next().expect("an address").parse().expect("an address")
+    }
+
+    /// Another command than `serve`, under way.
+    pub fn command(arguments: &[&str]) -> Self {
+        let mut command = chiren();
+        command.args(arguments);
+        Self::spawned(command)
+    }
+
+    /// Whether it has ended, and how.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
     }
 
     fn spawned(mut command: Command) -> Self {

@@ -82,7 +82,7 @@ async fn an_unknown_survivor_makes_a_merge_a_change_of_id() {
         let merge = Feed::Merge { surviving: vec![id(A, "new")], subsumed: vec![id(A, "1")] };
         w.feed("A", merge).await.unwrap();
         assert_eq!(w.person(A, "new").await, person);
-        assert_eq!(w.elsewhere(A, "1").await, Err(Trouble::UnknownId));
+        assert_eq!(w.elsewhere(A, "1").await, Ok(vec![]), "known once, and nobody's now");
         let rename = |from: &str, to: &str| Feed::Rename { from: id(A, from), to: id(A, to) };
         w.feed("A", rename("new", "newer")).await.unwrap();
         assert_eq!(w.person(A, "newer").await, person);
@@ -100,7 +100,7 @@ async fn manual_words_outrank_the_machine_in_both_directions() {
     for w in worlds().await {
         let one = w.add(A, "1", &HANAKO).await;
         let two = w.add(B, "2", &TARO).await;
-        let link = Feed::Link { one: id(A, "1"), other: id(B, "2") };
+        let link = linked(id(A, "1"), id(B, "2"));
         w.feed("A", link.clone()).await.unwrap();
         assert_eq!(w.person(B, "2").await, one, "the older person");
         // New data that speak against it change nothing.
@@ -117,11 +117,44 @@ async fn manual_words_outrank_the_machine_in_both_directions() {
             Err(Trouble::UnknownId),
             "an id once joined is not reused"
         );
-        let itself = Feed::Link { one: id(A, "1"), other: id(A, "1") };
+        let itself = linked(id(A, "1"), id(A, "1"));
         assert_eq!(trouble(w.feed("A", itself).await), Trouble::SameId);
-        let unknown = Feed::Link { one: id(A, "1"), other: id(B, "404") };
+        let unknown = Feed::Unlink { one: id(A, "1"), other: id(B, "404") };
         assert_eq!(trouble(w.feed("A", unknown).await), Trouble::UnknownId);
+        let nobody = linked(id(A, "1"), id(NETWORK, "404"));
+        assert_eq!(trouble(w.feed("A", nobody).await), Trouble::UnknownId);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_makes_the_ids_known_that_were_not() {
+    for w in worlds().await {
+        let one = w.add(A, "1", &HANAKO).await;
+        let sent = Box::new([TARO.sent(), TARO.sent()]);
+        let link = Feed::Link { one: id(A, "1"), other: id(B, "404"), sent };
+        let fed = w.feed("A", link.clone()).await.unwrap();
+        assert!(fed.created);
+        assert_eq!(w.person(B, "404").await, one);
+        let told = |domain, value| {
+            let mpi = w.mpi.clone();
+            async move { mpi.versions(&context(), &at(domain, value)).await.unwrap() }
+        };
+        // Of an id that was known the message is not the one to say; of the other it says all there is.
+        assert_eq!(told(A, "1").await.len(), 1);
+        assert_eq!(told(B, "404").await[0].demographics.birth_date.as_deref(), Some(TARO.birth));
+        let again = w.feed("A", link).await.unwrap();
+        assert!(!again.created && told(B, "404").await.len() == 1);
+        let number = Sent { mother_id: Update::Set("123456789018".into()), ..Sent::default() };
+        let sent = Box::new([Sent::default(), number]);
+        let forbidden = Feed::Link { one: id(A, "1"), other: id(C, "5"), sent };
+        assert_eq!(trouble(w.feed("A", forbidden).await), Trouble::IndividualNumber);
+        assert_eq!(w.count("SELECT COUNT(*) FROM identity").await, 2);
+    }
+}
+
+/// A24 that says nothing but the ids.
+pub(super) fn linked(one: SentId, other: SentId) -> Feed {
+    Feed::Link { one, other, sent: Box::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
