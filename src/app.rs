@@ -33,6 +33,7 @@ use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{self, RegisterAt, Repository};
+use crate::service::xua::Xua;
 use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbError, DbStatus};
 use crate::store::documents;
@@ -329,6 +330,14 @@ pub struct Running {
     drain: Duration,
 }
 
+/// Who examines users' assertions, where they are looked at.
+fn xua(config: &Config) -> anyhow::Result<Option<Xua>> {
+    match config.xua.is_on() {
+        true => Xua::new(config.xua.clone(), &config.network.home_community_id).map(Some).context("xua"),
+        false => Ok(None),
+    }
+}
+
 /// How often it is looked whether repeated faults are due for a record.
 const FAULT_RECORDS: Duration = Duration::from_secs(60);
 
@@ -347,6 +356,7 @@ impl Running {
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
             soap: config.soap.clone(),
+            xua: xua(config)?,
             asynchronous: rooms
                 .couriers
                 .answers

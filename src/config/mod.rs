@@ -28,10 +28,13 @@ pub mod section;
 pub mod soap;
 pub mod tls;
 pub mod x509;
+pub mod xua;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::transaction::Transaction;
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
@@ -54,6 +57,7 @@ pub use repository::{OnDemandConfig, RepositoryConfig};
 pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
 pub use tls::TlsProfile;
+pub use xua::{XuaConfig, XuaIssuerConfig, XuaMode};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +75,7 @@ pub struct Config {
     pub foreign_repository: Vec<ForeignRepositoryConfig>,
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
+    pub xua: XuaConfig,
     pub asynchronous: AsynchronousConfig,
     pub outbox: OutboxConfig,
     pub limits: LimitsConfig,
@@ -182,6 +187,10 @@ impl Config {
         }
         self.discovery.check(&mut list);
         self.database.check(&mut list);
+        self.xua.check(
+            &|code| Transaction::ALL.iter().any(|t| t.code() == code && !t.row().path.is_empty()),
+            &mut list,
+        );
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
         self.limits.check(&mut list);
@@ -232,6 +241,8 @@ pub fn example() -> String {
     section::print_commented::<PeerConfig>(&mut out, "[foreign_repository.peer]");
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
+    section::print::<XuaConfig>(&mut out, "[xua]");
+    section::print_commented::<XuaIssuerConfig>(&mut out, "[[xua.issuer]]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
     section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
     section::print::<OutboxConfig>(&mut out, "[outbox]");
@@ -293,7 +304,7 @@ mod tests {
         let all: Config = toml::from_str(&uncommented).unwrap();
         assert!(all.repository.remote_registry.is_some());
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
-        assert_eq!(all.asynchronous.reply_to.len(), 1);
+        assert_eq!((all.asynchronous.reply_to.len(), all.xua.issuer.len()), (1, 1));
         assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
         assert_eq!((all.community.len(), all.foreign_repository.len()), (1, 1));
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
@@ -321,6 +332,7 @@ mod tests {
             ("CHIREN__REGISTRY__VOCABULARIES", "[\"/no/such\"]", "registry.vocabularies[0]"),
             ("CHIREN__DATABASE__URL", "mysql://x", "database.url"),
             ("CHIREN__LIMITS__DOCUMENT_MIB", "4096", "limits.document_mib"),
+            ("CHIREN__XUA__SKEW_SECONDS", "301", "xua.skew_seconds"),
             ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
             ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),

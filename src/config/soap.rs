@@ -15,9 +15,9 @@ pub enum SecurityHeader {
 section! {
     /// SOAP messages (ITI TF-2 Appendix V).
     pub struct SoapConfig {
-        /// A `wsse:Security` header marked mustUnderstand: `refuse` (a MustUnderstand fault, for
-        /// user assertions are not examined yet) or `ignore` (the message is taken without the
-        /// header having any effect).
+        /// A `wsse:Security` header marked mustUnderstand, where `[xua]` is off: `refuse` (a MustUnderstand
+        /// fault, for nobody looks at it) or `ignore` (the message is taken without the header having any
+        /// effect).
         security_header: SecurityHeader = SecurityHeader::Refuse,
     }
 }

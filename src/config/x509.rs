@@ -41,6 +41,65 @@ pub fn subject(der: &[u8]) -> Option<String> {
     Some(common.or(organization).unwrap_or_default())
 }
 
+/// The subject's public key: the inside of its AlgorithmIdentifier, and the bits of the key.
+pub fn public_key(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut info = to_key(der)?.expect(SEQUENCE)?;
+    let algorithm = info.expect(SEQUENCE)?;
+    let (unused, bits) = info.expect(BIT_STRING)?.0.split_first()?;
+    (*unused == 0).then(|| (algorithm.0.to_vec(), bits.to_vec()))
+}
+
+/// The URIs of subjectAltName (RFC 5280 4.2.1.6).
+pub fn alternative_uris(der: &[u8]) -> Vec<String> {
+    const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+    let find = || {
+        let mut tbs = to_key(der)?;
+        tbs.expect(SEQUENCE)?;
+        let mut extensions = loop {
+            match tbs.next()? {
+                (EXTENSIONS, mut explicit) => break explicit.expect(SEQUENCE)?,
+                _ => continue,
+            }
+        };
+        while let Some(mut extension) = extensions.expect(SEQUENCE) {
+            if extension.expect(OBJECT_IDENTIFIER)?.0 != SUBJECT_ALT_NAME {
+                continue;
+            }
+            let value = loop {
+                match extension.next()? {
+                    (OCTET_STRING, value) => break value,
+                    _ => continue,
+                }
+            };
+            let mut value = value;
+            let mut names = value.expect(SEQUENCE)?;
+            let mut found = vec![];
+            while let Some((tag, name)) = names.next() {
+                if tag == URI {
+                    found.push(String::from_utf8_lossy(name.0).into_owned());
+                }
+            }
+            return Some(found);
+        }
+        None
+    };
+    find().unwrap_or_default()
+}
+
+/// The TBSCertificate read up to its subjectPublicKeyInfo.
+fn to_key(der: &[u8]) -> Option<Der<'_>> {
+    let mut tbs = to_validity(der)?;
+    tbs.next()?;
+    tbs.next()?;
+    Some(tbs)
+}
+
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+/// `[6]`: uniformResourceIdentifier of GeneralName.
+const URI: u8 = 0x86;
+/// `[3]` of TBSCertificate.
+const EXTENSIONS: u8 = 0xa3;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -112,7 +171,17 @@ mod tests {
         params.not_after = rcgen::date_time_ymd(2099, 1, 31);
         params.distinguished_name.push(rcgen::DnType::OrganizationName, "Network");
         params.distinguished_name.push(rcgen::DnType::CommonName, "病院A");
+        let uri = rcgen::string::Ia5String::try_from("urn:oid:2.999.10.1").unwrap();
+        params.subject_alt_names = vec![rcgen::SanType::URI(uri)];
         params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn key_and_uris_are_read() {
+        let der = certificate();
+        // An uncompressed point of P-256.
+        assert_eq!(public_key(&der).unwrap().1.len(), 65);
+        assert_eq!(alternative_uris(&der), ["urn:oid:2.999.10.1"]);
     }
 
     #[test]
@@ -130,6 +199,8 @@ mod tests {
         for end in 0..der.len() {
             assert_eq!(validity(&der[..end]), None);
             assert_eq!(subject(&der[..end]), None);
+            assert_eq!(public_key(&der[..end]), None);
+            assert_eq!(alternative_uris(&der[..end]), Vec::<String>::new());
         }
     }
 }

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::user::User;
+
 /// The node behind a connection. Made once per connection from what TLS proved, never from
-/// headers. People (XUA) join it when assertions are checked.
+/// headers; the person joins it when their assertion is checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Caller {
     /// IP address of the peer.
@@ -15,6 +17,9 @@ pub struct Caller {
     /// SHA-256 of its certificate, in hex, if it showed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// The person behind the request, of an assertion that held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Box<User>>,
 }
 
 /// What counts as one peer: an IPv4 address, or an IPv6 /64, for one host owns that many.

@@ -2,6 +2,7 @@
 //! imports no other.
 
 pub mod addressing;
+pub mod assertion;
 pub mod audit;
 pub mod caller;
 pub mod codes;
@@ -19,4 +20,5 @@ pub mod patient;
 pub mod query;
 pub mod rules;
 pub mod transaction;
+pub mod user;
 pub mod uuids;

@@ -34,6 +34,7 @@ impl Context {
                 address: "local".into(),
                 listener: format!("chiren {command}{by}"),
                 certificate: None,
+                user: None,
             },
             request_id: time_uuid(now).to_string(),
             received_at: now,

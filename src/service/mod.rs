@@ -16,6 +16,7 @@ pub mod registry;
 pub mod repository;
 pub mod traces;
 pub mod verify;
+pub mod xua;
 
 use crate::model::error::Error;
 use crate::store::blob::BlobError;

@@ -6,5 +6,6 @@ pub mod fhir;
 pub mod hl7v2;
 pub mod hl7v3;
 pub mod mtom;
+pub mod saml;
 pub mod soap;
 pub mod xml;

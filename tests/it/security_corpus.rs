@@ -1,6 +1,6 @@
 //! The security corpus: malicious and malformed requests over mutual TLS, with the controls that must pass.
 
-use chiren::config::{SecurityHeader, TlsMode, TlsProfile};
+use chiren::config::{Config, SecurityHeader, TlsMode, TlsProfile, XuaIssuerConfig, XuaMode};
 use chiren::model::query::ReturnType;
 use serde_json::Value;
 
@@ -17,8 +17,12 @@ fn pki(name: &str) -> std::path::PathBuf {
 }
 
 async fn gateway() -> Gateway {
+    gateway_with(|_| {}).await
+}
+
+async fn gateway_with(change: impl FnOnce(&mut Config)) -> Gateway {
     let gateway = Gateway::start_with(|c| {
-        // User assertions are not examined yet, and the controls carry them.
+        // The controls carry assertions, which are another test's.
         c.soap.security_header = SecurityHeader::Ignore;
         // The slow cases are cut after a second instead of ten.
         c.limits.header_seconds = 1;
@@ -31,6 +35,7 @@ async fn gateway() -> Gateway {
         tls.private_key = Some(pki("gw-server.key"));
         tls.client_ca = vec![pki("node-ca.cert")];
         c.listener.push(tls);
+        change(c);
     })
     .await;
     for patient in PATIENTS {
@@ -54,8 +59,31 @@ fn client(certificate: Option<&str>) -> Client {
     }
 }
 
+/// A gateway that wants users' assertions, at the time for which the corpus made them.
+async fn examining() -> Gateway {
+    let gateway = gateway_with(|c| {
+        c.network.home_community_id = "urn:oid:2.999.392.1".into();
+        c.xua.mode = XuaMode::Required;
+        c.xua.audiences = vec!["urn:oid:2.999.392.1.1".into()];
+        c.xua.issuer = vec![XuaIssuerConfig {
+            name: "https://xua-idp.test.invalid/saml".into(),
+            certificates: ["idp-signer", "idp-signer-next", "idp-signer-p256", "idp-signer-p384"]
+                .map(|name| pki(&format!("{name}.cert")))
+                .into(),
+        }];
+    })
+    .await;
+    let made: jiff::Timestamp = "2026-06-15T03:00:00Z".parse().unwrap();
+    gateway.clock.advance(made.duration_since(gateway.clock.now()));
+    gateway
+}
+
 fn cases() -> Vec<Value> {
-    let index = std::fs::read_to_string(format!("{CORPUS}/index.json")).unwrap();
+    cases_of("index.json")
+}
+
+fn cases_of(file: &str) -> Vec<Value> {
+    let index = std::fs::read_to_string(format!("{CORPUS}/{file}")).unwrap();
     let mut index: Value = serde_json::from_str(&index).unwrap();
     let Value::Array(cases) = index["cases"].take() else { panic!("no cases") };
     cases
@@ -179,4 +207,42 @@ async fn client_certificates_are_told_apart() {
         played += 1;
     }
     assert!(played >= 7, "only {played} certificates");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn assertions_are_judged_as_the_index_says() {
+    let cases = cases_of("saml/index.json");
+    assert_eq!(cases.len(), 49);
+    let mut wrong = vec![];
+    for case in &cases {
+        let id = case["id"].as_str().unwrap();
+        let gateway = examining().await;
+        let ask = async |node: &str, case: &Value| {
+            let connector = client(Some(node)).connector();
+            let mut connection = connect(&connector, "localhost", secure(&gateway)).await.expect("TLS");
+            connection.exchange(&request(case)).await
+        };
+        if id == "saml-reuse-other-node" {
+            let first = cases.iter().find(|c| c["id"] == "saml-valid-rsa").unwrap();
+            assert!(ask("node-hospital-a", first).await.is_some_and(|a| a.text().contains("Success")));
+        }
+        let answer = ask(case["send"]["client_cert"].as_str().unwrap(), case).await;
+        if let Err(e) = judge(case, answer.as_ref()) {
+            wrong.push(format!("{id}: {e}"));
+        }
+        let records = gateway.audit().await;
+        let last = records.last().expect("a record");
+        match case["expect"]["outcome"].as_str().unwrap() {
+            "accept" => {
+                let user = last.caller.user.as_ref().expect("a user");
+                assert_eq!(
+                    (user.name_id.as_str(), user.name.as_deref()),
+                    ("dr-yamada", Some("山田 太郎")),
+                    "{id}"
+                );
+            }
+            _ => assert_eq!(last.outcome, chiren::model::audit::Outcome::SeriousFailure, "{id}"),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

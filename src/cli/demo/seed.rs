@@ -239,7 +239,12 @@ impl Seed {
     fn context(&self, transaction: Transaction, request_id: String) -> Context {
         Context {
             transaction,
-            caller: Caller { address: "127.0.0.1".into(), listener: "demo".into(), certificate: None },
+            caller: Caller {
+                address: "127.0.0.1".into(),
+                listener: "demo".into(),
+                certificate: None,
+                user: None,
+            },
             request_id,
             received_at: self.clock.now(),
             elsewhere: None,

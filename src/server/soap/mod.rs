@@ -42,6 +42,7 @@ use crate::service::gateway::{Gateway, Responder};
 use crate::service::mpi::Mpi;
 use crate::service::registry::Registry;
 use crate::service::repository::Repository;
+use crate::service::xua::Xua;
 
 /// Address that takes every transaction of the registry.
 pub const REGISTRY_PATH: &str = "/xds/registry";
@@ -72,6 +73,8 @@ pub struct SoapFace {
     pub audit: Audit,
     pub limits: Arc<LimitsConfig>,
     pub soap: SoapConfig,
+    /// Who asks is looked at.
+    pub xua: Option<Xua>,
     /// `None`: answers go back on their connections only.
     pub asynchronous: Option<Asynchronous>,
 }

@@ -4,25 +4,28 @@ use std::sync::Arc;
 
 use http::{Response, header};
 use jiff::Timestamp;
-use roxmltree::Node;
+use roxmltree::Document;
 
 use super::dispatch;
 use super::intake::{self, Intake};
 use super::reply::{self, Reply};
 use super::{Endpoint, SoapFace, fault};
-use crate::config::SecurityHeader;
+use crate::config::{SecurityHeader, XuaMode};
 use crate::model::addressing::Elsewhere;
 use crate::model::audit::Outcome;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, Fault, FaultKind, clip};
 use crate::model::namespace::NS_WSSE;
 use crate::model::transaction::{Packaging, Transaction};
-use crate::server::http::{GuardedBody, Request, RespBody};
+use crate::model::user::User;
+use crate::server::http::{ConnInfo, GuardedBody, Request, RespBody};
 use crate::server::metrics::Outcome as Counted;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
+use crate::service::xua::Node;
 use crate::wire::hl7v3::xcpd;
 use crate::wire::mtom::content_type::Packaging as Packed;
+use crate::wire::saml;
 use crate::wire::soap;
 use crate::wire::xml::tree::{self, TreeFault};
 
@@ -31,6 +34,8 @@ struct Read {
     transaction: Transaction,
     message_id: Option<String>,
     elsewhere: Option<Elsewhere>,
+    /// Of an assertion that held.
+    user: Option<User>,
     asked: dispatch::Asked,
 }
 
@@ -90,14 +95,16 @@ impl SoapFace {
 
     async fn run(&self, endpoint: Endpoint, request: Request) -> Result<Response<RespBody>, Refused> {
         let id = request.id.clone();
-        let caller = request.conn.caller();
+        let conn = request.conn.clone();
         let received_at = request.received_at;
         let intake = self
             .intake(endpoint, request.header(header::CONTENT_TYPE).map(str::to_owned), request.body)
             .await
             .map_err(|e| Refused::early(e, &id))?;
         let mtom = intake.multipart;
-        let Read { transaction, message_id, elsewhere, asked } = self.read(endpoint, intake)?;
+        let Read { transaction, message_id, elsewhere, user, asked } =
+            self.read(endpoint, intake, &conn, received_at)?;
+        let caller = Caller { user: user.map(Box::new), ..conn.caller() };
         let row = transaction.row();
         let elsewhere = elsewhere.map(Arc::new);
         let context = Context {
@@ -140,15 +147,21 @@ impl SoapFace {
     }
 
     /// Everything about the envelope that needs no waiting.
-    fn read(&self, endpoint: Endpoint, intake: Intake) -> Result<Read, Refused> {
+    fn read(
+        &self,
+        endpoint: Endpoint,
+        intake: Intake,
+        conn: &ConnInfo,
+        now: Timestamp,
+    ) -> Result<Read, Refused> {
         let malformed = |e: TreeFault| Refused {
             fault: Fault::sender(e.to_string()).kind(FaultKind::Xml),
             relates_to: None,
             transaction: None,
         };
         let doc = tree::parse(&intake.envelope).map_err(malformed)?;
-        let ignore = self.soap.security_header == SecurityHeader::Ignore;
-        let understood = move |header: Node<'_, '_>| {
+        let ignore = self.soap.security_header == SecurityHeader::Ignore || self.xua.is_some();
+        let understood = move |header: roxmltree::Node<'_, '_>| {
             ignore && tree::is(header, NS_WSSE, "Security") || xcpd::understands(header)
         };
         let envelope = soap::read(&doc, &understood).map_err(|e| {
@@ -159,6 +172,8 @@ impl SoapFace {
         let refused = |fault, transaction| Refused { fault, relates_to: relates_to.clone(), transaction };
         let elsewhere = self.destination(&envelope).map_err(|f| refused(f, None))?;
         let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
+        // A security alert rather than a failed transaction.
+        let user = self.user(&doc, transaction, conn, now).map_err(|f| refused(f, None))?;
         let row = transaction.row();
         let mut elements = row.elements(&envelope.action);
         let (ns, name) = row.elements(&envelope.action).next().unwrap_or(row.request_element);
@@ -182,7 +197,31 @@ impl SoapFace {
         }
         let asked = dispatch::read(self, endpoint, transaction, &envelope, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
-        Ok(Read { transaction, message_id: relates_to, elsewhere, asked })
+        Ok(Read { transaction, message_id: relates_to, elsewhere, user, asked })
+    }
+
+    /// Who asks, where this transaction is one whose users are looked at.
+    fn user(
+        &self,
+        doc: &Document<'_>,
+        transaction: Transaction,
+        conn: &ConnInfo,
+        now: Timestamp,
+    ) -> Result<Option<User>, Fault> {
+        let Some(xua) = self.xua.as_ref().filter(|xua| xua.mode(transaction) != XuaMode::Off) else {
+            return Ok(None);
+        };
+        let examined = || {
+            let Some(located) = saml::locate(doc.root_element())? else {
+                return xua.absent(transaction).map(|()| None);
+            };
+            let signed = saml::take_apart(located)?;
+            let assertion = saml::read(located.assertion)?;
+            let address = conn.peer_addr.ip().to_string();
+            let certificate = conn.tls.as_ref().map(|tls| tls.certificate.as_slice());
+            xua.examine(&assertion, &signed, Node { address: &address, certificate }, now).map(Some)
+        };
+        examined().map_err(|trouble| trouble.fault())
     }
 
     fn transaction(&self, endpoint: Endpoint, action: &str) -> Result<Transaction, Fault> {

@@ -189,7 +189,12 @@ mod tests {
             transaction: None,
             labels,
             outcome: Outcome::SeriousFailure,
-            caller: Caller { address: address.into(), listener: "soap".into(), certificate: None },
+            caller: Caller {
+                address: address.into(),
+                listener: "soap".into(),
+                certificate: None,
+                user: None,
+            },
             request_id: at.to_string(),
             at: Timestamp::from_microsecond(at).unwrap(),
         }

@@ -128,7 +128,7 @@ mod tests {
             transaction: "ITI-18".into(),
             outcome: Outcome::Success,
             request_id: "r".into(),
-            caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None },
+            caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None, user: None },
             patients: vec![],
             home_community_id: None,
             submission_set: None,

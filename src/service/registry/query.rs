@@ -56,6 +56,7 @@ impl Registry {
         request: QueryRequest,
         moment: Option<i64>,
     ) -> Result<Answer, Error> {
+        access::bound(&context.caller, request.query.patient_ids(), ErrorCode::XDSRegistryError)?;
         let question = Arc::new(Question {
             options: FindOptions {
                 as_of: moment,
@@ -88,7 +89,11 @@ impl Registry {
                 .await
         };
         match outcome {
-            Ok(FindOutcome { found, patients }) => Ok(Answer { found, patients }),
+            Ok(FindOutcome { found, patients }) => {
+                // What was asked for by ids is whose it turns out to be.
+                access::bound(&context.caller, &patients, ErrorCode::XDSRegistryError)?;
+                Ok(Answer { found, patients })
+            }
             Err(Stop::Unknown(ids)) => Err(Error::Rejected(
                 ids.into_iter()
                     .map(|id| {

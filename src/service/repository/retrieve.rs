@@ -74,7 +74,10 @@ impl Repository {
                 }
                 Looked::Missing => {
                     match self.make(context, &request).await {
-                        Ok(Some(made)) => documents.push(made),
+                        Ok(Some(made)) => match bound(context, &made.request, &made.patient_id) {
+                            Ok(()) => documents.push(made),
+                            Err(e) => errors.push(e),
+                        },
                         Ok(None) => errors.push(absent(request, "this repository holds no such document")),
                         Err(Error::Rejected(found)) => errors.extend(found),
                         Err(e) => return Err(e),
@@ -82,6 +85,10 @@ impl Repository {
                     continue;
                 }
             };
+            if let Err(e) = bound(context, &request, &stored.patient_id) {
+                errors.push(e);
+                continue;
+            }
             let key = BlobKey::parse(&stored.blob_key)
                 .ok_or_else(|| Error::Internal(anyhow::anyhow!("the index names an impossible blob key")))?;
             let content = self.blobs.read(&key).await.map_err(storage)?;
@@ -151,6 +158,12 @@ impl Repository {
             .await
             .map_err(|e: DbError| database(e))
     }
+}
+
+/// Whether it is about the patient of the user's assertion.
+fn bound(context: &Context, request: &DocumentRequest, patient: &String) -> Result<(), RegistryError> {
+    access::bound(&context.caller, [patient], ErrorCode::XDSRepositoryError)
+        .map_err(|e| e.at(request.document_unique_id.clone()))
 }
 
 fn absent(request: DocumentRequest, why: &str) -> RegistryError {

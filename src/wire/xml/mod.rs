@@ -3,6 +3,7 @@
 //! Every message passes [`guard::Guard`] before [`tree::parse`] sees it: the guard enforces limits
 //! in one pass and takes inline documents out, the tree checks well-formedness proper.
 
+pub mod c14n;
 pub mod guard;
 mod limits;
 mod tag;
