@@ -224,7 +224,7 @@ impl<'c> Tx<'c> {
     pub async fn insert(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<(), DbError> {
         let sql = sql.into();
         #[cfg(feature = "postgres")]
-        if let Conn::Pg(..) = self.conn {
+        if self.is_postgres() {
             if self.read_only {
                 return Err(DbError::Misuse("a statement that changes rows inside a read"));
             }
