@@ -172,6 +172,8 @@ pub struct ConfigFile {
     #[arg(
         long,
         short,
+        // Before or after the word that says what to do.
+        global = true,
         value_name = "FILE",
         env = "CHIREN_CONFIG",
         default_value = "/etc/chiren/chiren.toml"

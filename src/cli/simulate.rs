@@ -26,7 +26,7 @@ each with @PATH for one address only: --fault delay=3000@/xca/iti55
 
 Examples:
   chiren simulate community
-  chiren simulate community --port 8280 --home 2.999.392.8 --fault hang@/xca/iti38
+  chiren simulate community --listen 127.0.0.1:8280 --control 127.0.0.1:9290 --home 2.999.392.8 --fault hang@/xca/iti38
   curl -X POST -d '{\"kind\": \"wrong-home\", \"path\": \"/xca/iti55\"}' http://127.0.0.1:9190/faults
   curl -X DELETE http://127.0.0.1:9190/faults";
 

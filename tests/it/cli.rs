@@ -36,6 +36,20 @@ fn every_command_explains_itself_with_examples() {
     assert!(run(&["--version"]).status.success());
 }
 
+#[test]
+fn the_configuration_may_be_named_before_and_after_what_is_to_be_done() {
+    for (command, what) in [("mpi", "list"), ("community", "links"), ("outbox", "list")] {
+        let before = run(&[command, "-c", "/no/such.toml", what]);
+        let after = run(&[command, what, "-c", "/no/such.toml"]);
+        assert_eq!(
+            (before.status.code(), before.stderr),
+            (after.status.code(), after.stderr),
+            "{command} {what}"
+        );
+        assert_eq!(after.status.code(), Some(78), "{command} {what}");
+    }
+}
+
 #[tokio::test]
 async fn check_says_what_is_wrong_and_ends_with_78() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! Between communities (XCA): ours asked by others, ours asking others, real gateways and bad neighbours.
 
+mod bound;
 mod cells;
 mod directory;
 mod documents;

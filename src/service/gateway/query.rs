@@ -20,6 +20,7 @@ use crate::model::metadata::MetadataObject;
 use crate::model::query::{AdhocQueryRequest, QueryRequest, QueryResult, ReturnType};
 use crate::model::transaction::Transaction;
 use crate::peer::soap::xca::{self, ResponseStatus};
+use crate::service::access;
 use crate::service::context::{Context, Subject};
 use crate::service::registry::Answer;
 
@@ -85,6 +86,8 @@ impl Gateway {
         raw: AdhocQueryRequest,
         request: QueryRequest,
     ) -> Result<Gathered, Error> {
+        // Before anybody is asked: others do not know of whom the user's assertion is.
+        access::bound(&context.caller, request.query.patient_ids(), ErrorCode::XDSRegistryError)?;
         let deadline = Instant::now() + self.settings.deadline;
         let listed = self.directory.now();
         let plan = self.plan(&listed, &raw, &request, deadline).await?;

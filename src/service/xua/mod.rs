@@ -166,10 +166,11 @@ impl Xua {
                 "the assertion is valid from {from} to {to}, longer than {longest} hours (xua.lifetime_hours)"
             )));
         }
+        // What an assertion says may stand at the end of time; only our own clock is added to and taken from.
         if now + skew < from {
             return Err(refused(format!("the assertion is not valid before {from}; it is {now} here")));
         }
-        if now >= to + skew {
+        if now - skew >= to {
             return Err(refused(format!("the assertion was valid until {to}; it is {now} here")));
         }
         if assertion.authenticated.is_empty() {
@@ -204,7 +205,7 @@ impl Xua {
         let skew = self.skew();
         let in_time = |c: &Confirmation| {
             c.not_before.is_none_or(|from| now + skew >= from)
-                && c.not_on_or_after.is_none_or(|to| now < to + skew)
+                && c.not_on_or_after.is_none_or(|to| now - skew < to)
         };
         let held = |c: &Confirmation| match c.method.as_str() {
             BEARER => true,
@@ -305,7 +306,7 @@ impl Xua {
     /// One assertion serves many requests, but of one node; unless it is for one alone.
     fn first_there(&self, assertion: &Assertion, node: Node<'_>, now: Timestamp) -> Result<(), Trouble> {
         let conditions = assertion.conditions.as_ref();
-        let until = conditions.and_then(|c| c.not_on_or_after).unwrap_or(now) + self.skew();
+        let until = conditions.and_then(|c| c.not_on_or_after).unwrap_or(now);
         let once = conditions.is_some_and(|c| c.one_time_use);
         let mut hasher = Sha256::new();
         match node.certificate {
@@ -313,7 +314,7 @@ impl Xua {
             None => hasher.update(node.address),
         }
         let bearer: [u8; 32] = hasher.finalize().into();
-        match self.0.seen.note(&assertion.issuer, &assertion.id, bearer, once, until, now) {
+        match self.0.seen.note(&assertion.issuer, &assertion.id, bearer, once, until, now - self.skew()) {
             true => Ok(()),
             false if once => Err(refused("the assertion is for one use (OneTimeUse) and was used")),
             false => Err(refused("the assertion was brought by another node before")),

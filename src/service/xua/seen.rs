@@ -24,7 +24,8 @@ impl Seen {
         bearer: Hash,
         once: bool,
         until: Timestamp,
-        now: Timestamp,
+        // What ended before this is let go.
+        since: Timestamp,
     ) -> bool {
         let mut hasher = Sha256::new();
         hasher.update(issuer);
@@ -36,7 +37,7 @@ impl Seen {
             return !once && *first == bearer;
         }
         if seen.len() >= MOST {
-            seen.retain(|_, (_, until)| *until > now);
+            seen.retain(|_, (_, until)| *until > since);
             if seen.len() >= MOST {
                 // Better to ask some to sign in again than to forget whom an assertion belongs to.
                 return false;

@@ -166,6 +166,23 @@ fn the_clocks_may_differ_a_little() {
 }
 
 #[test]
+fn the_end_of_time_may_be_named() {
+    let idp = idp(|_| {});
+    assert!(idp.examine(|a| a.confirmations[0].not_on_or_after = Some(Timestamp::MAX)).is_ok());
+    assert!(idp.examine(|a| a.confirmations[0].not_before = Some(Timestamp::MIN)).is_ok());
+    let without_end = |a: &mut Assertion| {
+        a.conditions.as_mut().unwrap().not_on_or_after = Some(Timestamp::MAX);
+    };
+    assert_eq!(idp.examine(without_end), Err(Kind::FailedAuthentication));
+    let at_the_end = |a: &mut Assertion| {
+        let conditions = a.conditions.as_mut().unwrap();
+        (conditions.not_before, conditions.not_on_or_after) =
+            (Some(Timestamp::MAX - SignedDuration::from_secs(1)), Some(Timestamp::MAX));
+    };
+    assert_eq!(idp.examine(at_the_end), Err(Kind::FailedAuthentication));
+}
+
+#[test]
 fn another_key_is_no_key() {
     let (one, other) = (idp(|_| {}), idp(|_| {}));
     let judged = one.xua.examine(&good(), &other.signed(), NODE, now());
