@@ -46,10 +46,7 @@ pub fn write(path: &str, population: &Population) -> anyhow::Result<()> {
     writeln!(out, "{}", COLUMNS.join(","))?;
     for registration in population.registrations() {
         let d = &registration.demographics;
-        let name = |script: NameScript, usage: NameUse| {
-            let found = d.names.iter().flatten().find(|n| n.script == Some(script) && n.usage == usage);
-            found.map(|n| (n.family.clone(), n.given.clone())).unwrap_or_default()
-        };
+        let name = |script: NameScript, usage: NameUse| registration.name(script, usage);
         let kanji = name(NameScript::Ideographic, NameUse::Legal);
         let kana = name(NameScript::Phonetic, NameUse::Legal);
         let alias_kanji = name(NameScript::Ideographic, NameUse::Alias);

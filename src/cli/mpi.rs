@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::operator::failure;
+use super::operator::{Desk, failure};
 use super::send::table;
 use super::{ConfigFile, print};
 use crate::app;
@@ -20,7 +20,6 @@ use crate::matching::{Model, Thresholds};
 use crate::model::identity::{DomainId, NameScript};
 use crate::model::transaction::Transaction;
 use crate::server::clock::Clock;
-use crate::service::audit::Audit;
 use crate::service::context::Context;
 use crate::service::mpi::operator::PersonShown;
 use crate::service::mpi::{Mpi, Refusal, ReviewState, Verdict};
@@ -261,15 +260,10 @@ impl Opened {
         if !config.mpi.enabled {
             bail!("mpi.enabled is false: this gateway keeps no index of patients");
         }
-        let db = Db::open(&config.database).await.context("the database cannot be opened")?;
-        let audit = Audit::new(db.clone(), config.audit.queries);
-        let mpi = app::index(config, &db, &audit, &Clock::System).await?;
-        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
-        let context = Context {
-            transaction: Transaction::Iti30,
-            ..Context::of_operator("mpi", user.as_deref(), Timestamp::now())
-        };
-        Ok(Self { mpi, context, db, by: user.unwrap_or_else(|| "operator".into()) })
+        let desk = Desk::open(config).await?;
+        let mpi = app::index(config, &desk.db, &desk.audit, &Clock::System).await?;
+        let context = desk.context("mpi", Transaction::Iti30);
+        Ok(Self { mpi, context, by: desk.by(), db: desk.db })
     }
 
     fn id(&self, text: &str) -> anyhow::Result<DomainId> {

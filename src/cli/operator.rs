@@ -6,12 +6,41 @@ use jiff::Timestamp;
 use crate::app;
 use crate::config::Config;
 use crate::model::error::Error;
+use crate::model::transaction::Transaction;
 use crate::server::clock::Clock;
 use crate::service::audit::Audit;
 use crate::service::context::Context;
 use crate::service::outbox::Outbox;
 use crate::service::registry::Registry;
 use crate::store::db::Db;
+
+/// The configured database, and who sits before it.
+pub struct Desk {
+    pub db: Db,
+    pub audit: Audit,
+    /// The user of the machine, as far as it says.
+    user: Option<String>,
+}
+
+impl Desk {
+    /// Opens the database as it is; one that must be migrated is refused.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let db = Db::open(&config.database).await.context("the database cannot be opened")?;
+        let audit = Audit::new(db.clone(), config.audit.queries);
+        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
+        Ok(Self { db, audit, user })
+    }
+
+    pub fn context(&self, command: &str, transaction: Transaction) -> Context {
+        let asked = Context::of_operator(command, self.user.as_deref(), Timestamp::now());
+        Context { transaction, ..asked }
+    }
+
+    /// Who changes something, where nobody is named.
+    pub fn by(&self) -> String {
+        self.user.clone().unwrap_or_else(|| "operator".into())
+    }
+}
 
 /// The registry of the configured database.
 pub struct Operator {
@@ -24,12 +53,10 @@ pub struct Operator {
 impl Operator {
     /// Opens the database as it is; one that must be migrated is refused.
     pub async fn open(config: &Config, command: &str) -> anyhow::Result<Self> {
-        let db = Db::open(&config.database).await.context("the database cannot be opened")?;
-        let registry = app::registry(config, &db, &Clock::System)?;
-        let audit = Audit::new(db.clone(), config.audit.queries);
-        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
-        let context = Context::of_operator(command, user.as_deref(), Timestamp::now());
-        Ok(Self { registry, audit, context, db })
+        let desk = Desk::open(config).await?;
+        let registry = app::registry(config, &desk.db, &Clock::System)?;
+        let context = desk.context(command, Transaction::Iti18);
+        Ok(Self { registry, audit: desk.audit, context, db: desk.db })
     }
 
     /// The outbox of the same database.

@@ -79,10 +79,7 @@ impl Table {
 
 fn line(registration: &Registration) -> String {
     let d = &registration.demographics;
-    let name = |script: NameScript| {
-        let found = d.names.iter().flatten().find(|n| n.script == Some(script) && n.usage == NameUse::Legal);
-        found.map(|n| (n.family.clone(), n.given.clone())).unwrap_or_default()
-    };
+    let name = |script: NameScript| registration.name(script, NameUse::Legal);
     let phone = |mobile: bool| {
         let found = d.phones.iter().flatten().find(|p| (p.usage == PhoneUse::Mobile) == mobile);
         found.map(|p| p.number.clone()).unwrap_or_default()

@@ -1,17 +1,15 @@
 //! `chiren community links` and what follows: who our patients are in other networks, as a person sees and decides it.
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 
 use crate::app;
-use crate::cli::operator::failure;
+use crate::cli::operator::{Desk, failure};
 use crate::cli::send::table;
 use crate::config::{Config, Language};
 use crate::model::hl7types::Cx;
 use crate::model::transaction::Transaction;
 use crate::server::clock::Clock;
-use crate::service::audit::Audit;
 use crate::service::context::Context;
 use crate::service::gateway::Correlations;
 use crate::service::gateway::correlate::{LinkShown, Refused, Verdict};
@@ -100,21 +98,17 @@ impl Opened {
         if !config.gateway.enabled {
             bail!("gateway.enabled is false: this program is no gateway to other networks");
         }
-        let db = Db::open(&config.database).await.context("the database cannot be opened")?;
-        let audit = Audit::new(db.clone(), config.audit.queries);
+        let desk = Desk::open(config).await?;
+        let (db, audit) = (&desk.db, &desk.audit);
         let mpi: Option<Mpi> = match config.mpi.enabled {
-            true => Some(app::index(config, &db, &audit, &Clock::System).await?),
+            true => Some(app::index(config, db, audit, &Clock::System).await?),
             false => None,
         };
         let directory = app::directory(config)?;
-        let correlations = app::correlations(config, &db, &audit, mpi.as_ref(), &directory)?;
-        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
-        let context = Context {
-            transaction: Transaction::Iti55,
-            ..Context::of_operator("community", user.as_deref(), Timestamp::now())
-        };
+        let correlations = app::correlations(config, db, audit, mpi.as_ref(), &directory)?;
+        let context = desk.context("community", Transaction::Iti55);
         let authority = config.network.patient_id_authority.clone();
-        Ok(Self { correlations, context, db, authority, by: user.unwrap_or_else(|| "operator".into()) })
+        Ok(Self { correlations, context, authority, by: desk.by(), db: desk.db })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What ITI-44, ITI-45 and ITI-47 share: an answer's own name, what the index says in the words of HL7 v3, and the
+//! What ITI-44, ITI-45, ITI-46 and ITI-47 share: an answer's own name, what the index says in the words of HL7 v3, and the
 //! audit record of a message that never reached it.
 
 use super::fault::failure;
@@ -51,6 +51,12 @@ pub fn unheard(context: &Context, problems: &[Problem]) -> crate::model::audit::
     let mut errors: Vec<String> = problems.iter().map(|p| p.code.to_owned()).collect();
     errors.dedup();
     context.audit(AuditOutcome::SeriousFailure, Subject { errors, ..Subject::default() })
+}
+
+/// How a feed or a notice ends that nobody here is to hear of.
+pub fn unread(context: &Context, details: Vec<Problem>) -> (Ended, Audited) {
+    let audited = Audited::Due(Box::new(unheard(context, &details)));
+    (Ended { ack: Ack::Error, details, outcome: Outcome::Failure }, audited)
 }
 
 /// The record of a feed that was checked and not kept.

@@ -3,7 +3,7 @@
 use roxmltree::Node;
 
 use super::SoapFace;
-use super::hl7v3::{Ended, index, own, refusal, rehearsed, unheard};
+use super::hl7v3::{Ended, index, own, refusal, rehearsed, unheard, unread};
 use super::reply::{Body, Reply};
 use crate::model::error::Fault;
 use crate::model::identity::{Feed, Place, SentId, Warning};
@@ -18,7 +18,7 @@ use crate::wire::hl7v3::{Header, Problem, Refused};
 use crate::wire::soap::write_answer;
 
 /// A feed as read, or why it cannot be taken.
-pub struct Asked(Result<Read, Box<Refused>>);
+pub struct Asked(pub(super) Result<Read, Box<Refused>>);
 
 pub fn read(body: Node<'_, '_>) -> Result<Asked, Fault> {
     feed::read(body).map(Asked).map_err(Fault::sender)
@@ -34,8 +34,8 @@ pub async fn answer(
     let (header, ended, audited) = match asked.0 {
         Err(refused) => {
             let Refused { header, problems, .. } = *refused;
-            let audited = Audited::Due(Box::new(unheard(context, &problems)));
-            (header, Ended { ack: Ack::Error, details: problems, outcome: Outcome::Failure }, audited)
+            let (ended, audited) = unread(context, problems);
+            (header, ended, audited)
         }
         Ok(read) if read.header.processing != face.processing_id => {
             let (ended, audited) = rehearse_it(face, mpi, context, &read)?;

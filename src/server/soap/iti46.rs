@@ -1,9 +1,7 @@
 //! ITI-46 PIXV3 Update Notification, as the consumer: another network's index says which ids a patient has. ITI TF-2
 //! 3.46.
 
-use roxmltree::Node;
-
-use super::hl7v3::{Ended, unheard};
+use super::hl7v3::{Ended, unheard, unread};
 use super::reply::Reply;
 use super::{SoapFace, iti44, responder};
 use crate::model::error::Fault;
@@ -14,15 +12,11 @@ use crate::service::context::Context;
 use crate::service::gateway::correlate::Unheard;
 use crate::service::mpi::Refusal;
 use crate::wire::hl7v3::ack::Ack;
-use crate::wire::hl7v3::feed::{self, Read};
+use crate::wire::hl7v3::feed::Read;
 use crate::wire::hl7v3::{Problem, Refused, code};
 
-/// A notice as read, or why it cannot be taken.
-pub struct Asked(Result<Read, Box<Refused>>);
-
-pub fn read(body: Node<'_, '_>) -> Result<Asked, Fault> {
-    feed::read(body).map(Asked).map_err(Fault::sender)
-}
+/// A notice is a feed to whoever reads it.
+pub use super::iti44::{Asked, read};
 
 pub async fn answer(
     face: &SoapFace,
@@ -35,8 +29,7 @@ pub async fn answer(
         Ok(read) => read,
         Err(refused) => {
             let Refused { header, problems, .. } = *refused;
-            let audited = Audited::Due(Box::new(unheard(context, &problems)));
-            let ended = Ended { ack: Ack::Error, details: problems, outcome: Outcome::Failure };
+            let (ended, audited) = unread(context, problems);
             return Ok(iti44::reply(context, message_id, &header, ended, audited));
         }
     };
@@ -60,8 +53,7 @@ pub async fn answer(
                 "no community of the directory has this device, and none other may say who a patient is";
             let location = "/PRPA_IN201302UV02/sender/device/id";
             let details = vec![Problem::error(code::UNKNOWN_KEY, text, location)];
-            let audited = Audited::Due(Box::new(unheard(context, &details)));
-            (Ended { ack: Ack::Error, details, outcome: Outcome::Failure }, audited)
+            unread(context, details)
         }
         Err(Unheard::Error(error)) => {
             let ended = super::hl7v3::refusal(context, Refusal::Error(error), &paths)?;

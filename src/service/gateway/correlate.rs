@@ -117,19 +117,8 @@ impl Correlations {
         &self.inner.settings
     }
 
-    /// The patient's ids in these communities as they stand when the request came (`context.received_at`). A
-    /// community where the patient is not known, or not known with certainty, is absent. Several ids in one
-    /// community are several correlations.
-    pub async fn of(
-        &self,
-        context: &Context,
-        patient: &Cx<'_>,
-        communities: &[Arc<Community>],
-    ) -> Result<Vec<Correlation>, Error> {
-        Ok(self.correlate(context, patient, communities).await?.found)
-    }
-
-    /// The same, and what there is to say of communities that are absent. What is not known or no longer holds is asked
+    /// The patient's ids in these communities as they stand when the request came (`context.received_at`), and what
+    /// there is to say of communities that are absent. Several ids in one are several correlations. What is not known or no longer holds is asked
     /// for, of all at the same time, of each within its budget.
     pub async fn correlate(
         &self,

@@ -19,7 +19,7 @@ mod tests;
 use std::fmt;
 
 use super::rng::SplitMix64;
-use crate::model::identity::Demographics;
+use crate::model::identity::{Demographics, NameScript, NameUse};
 pub use people::Person;
 
 /// What is made.
@@ -199,6 +199,15 @@ pub struct Registration {
     pub id: String,
     pub demographics: Demographics,
     pub truth: Truth,
+}
+
+impl Registration {
+    /// Family and given name of a kind; empty if it has none.
+    pub fn name(&self, script: NameScript, usage: NameUse) -> (String, String) {
+        let names = self.demographics.names.iter().flatten();
+        let mut fitting = names.filter(|n| n.script == Some(script) && n.usage == usage);
+        fitting.next().map(|n| (n.family.clone(), n.given.clone())).unwrap_or_default()
+    }
 }
 
 /// The region.
