@@ -15,7 +15,9 @@
 //! | peer | model, config, wire |
 //! | content | model, wire |
 //! | matching | model |
-//! | service | model, config, store, peer, content, matching |
+//! | fhirpath | — |
+//! | clins | model, wire, fhirpath |
+//! | service | model, config, store, peer, content, matching, clins |
 //! | synthetic | model |
 //! | server | model, config, wire, service |
 //! | cli, app, main | all |

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+use super::node::Node;
 use super::user::User;
 
 /// The node behind a connection. Made once per connection from what TLS proved, never from
@@ -17,6 +18,9 @@ pub struct Caller {
     /// SHA-256 of its certificate, in hex, if it showed one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<String>,
+    /// What the directory of nodes says of it; `None` where no directory is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Box<Node>>,
     /// The person behind the request, of an assertion that held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Box<User>>,

@@ -56,7 +56,7 @@ impl AsOfFace {
                 address: request.conn.peer_addr.ip().to_string(),
                 listener: request.conn.listener.to_string(),
                 certificate: request.conn.tls.as_ref().map(|t| t.fingerprint.clone()),
-                user: None,
+                ..Caller::default()
             },
             request_id: request.id.clone(),
             received_at: request.received_at,

@@ -34,7 +34,7 @@ impl Context {
                 address: "local".into(),
                 listener: format!("chiren {command}{by}"),
                 certificate: None,
-                user: None,
+                ..Caller::default()
             },
             request_id: time_uuid(now).to_string(),
             received_at: now,

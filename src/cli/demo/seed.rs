@@ -243,7 +243,7 @@ impl Seed {
                 address: "127.0.0.1".into(),
                 listener: "demo".into(),
                 certificate: None,
-                user: None,
+                ..Caller::default()
             },
             request_id,
             received_at: self.clock.now(),

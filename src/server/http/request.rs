@@ -62,7 +62,7 @@ impl ConnInfo {
             address: self.peer_addr.ip().to_string(),
             listener: self.listener.to_string(),
             certificate: self.tls.as_ref().map(|t| t.fingerprint.clone()),
-            user: None,
+            ..Caller::default()
         }
     }
 }

@@ -193,7 +193,7 @@ mod tests {
                 address: address.into(),
                 listener: "soap".into(),
                 certificate: None,
-                user: None,
+                ..Caller::default()
             },
             request_id: at.to_string(),
             at: Timestamp::from_microsecond(at).unwrap(),

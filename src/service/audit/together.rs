@@ -128,7 +128,12 @@ mod tests {
             transaction: "ITI-18".into(),
             outcome: Outcome::Success,
             request_id: "r".into(),
-            caller: Caller { address: "::1".into(), listener: "soap".into(), certificate: None, user: None },
+            caller: Caller {
+                address: "::1".into(),
+                listener: "soap".into(),
+                certificate: None,
+                ..Caller::default()
+            },
             patients: vec![],
             home_community_id: None,
             submission_set: None,

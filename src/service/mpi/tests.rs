@@ -100,7 +100,12 @@ async fn mpi(t: &TestDb, config: &str) -> Mpi {
 fn context() -> Context {
     Context {
         transaction: Transaction::Iti30,
-        caller: Caller { address: "10.0.0.1".into(), listener: "mllp".into(), certificate: None, user: None },
+        caller: Caller {
+            address: "10.0.0.1".into(),
+            listener: "mllp".into(),
+            certificate: None,
+            ..Caller::default()
+        },
         request_id: uuid::Uuid::now_v7().to_string(),
         received_at: jiff::Timestamp::from_microsecond(1_800_000_000_000_000).unwrap(),
         elsewhere: None,
