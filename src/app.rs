@@ -11,6 +11,8 @@ use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
 use crate::config::{Config, Fault, RegistryConfig};
+use crate::model::audit::compose::Reporter;
+use crate::model::audit::kinds;
 use crate::model::codes::Vocabulary;
 use crate::model::community::CorrelateBy;
 use crate::model::identity::TimeToLive;
@@ -19,14 +21,18 @@ use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
 use crate::server::fhir::FhirFace;
+use crate::server::fhir::trail::TrailFace;
 use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
 use crate::server::reviews::ReviewFace;
 use crate::server::soap::{Asynchronous, SoapFace};
+use crate::server::syslog::SyslogFace;
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
-use crate::service::audit::Audit;
+use crate::service::audit::forward::Forwarder;
+use crate::service::audit::trail::{self, Key, Trail};
+use crate::service::audit::{Audit, clock};
 use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
@@ -44,6 +50,8 @@ use crate::store::migrate;
 pub struct Rooms {
     pub db: Db,
     pub audit: Audit,
+    /// The audit records at rest.
+    pub trail: Trail,
     pub patients: Patients,
     pub registry: Option<Registry>,
     pub repository: Option<Repository>,
@@ -80,7 +88,8 @@ impl Rooms {
             false => None,
         };
         let answers = Answers::new(&config.asynchronous.reply_to, repository.clone());
-        let audit = Audit::new(db.clone(), config.audit.queries);
+        let audit = Audit::new(db.clone(), config.audit.queries).with_alarm(config.audit.alarm_failures);
+        let trail = trail_of(config, &db)?;
         let directory = match config.gateway.enabled {
             true => Some(directory(config)?),
             false => None,
@@ -126,12 +135,34 @@ impl Rooms {
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
+            trail,
             patients: Patients::new(db.clone()),
             registry,
             repository,
             db,
         })
     }
+}
+
+/// The audit records of an open database.
+pub fn trail_of(config: &Config, db: &Db) -> anyhow::Result<Trail> {
+    let keys = config.audit.keys().context("audit.key_file")?;
+    let community = config.network.home_community_id.trim_start_matches("urn:oid:");
+    let source_id = match config.audit.source_id.as_str() {
+        "" => community,
+        name => name,
+    };
+    let settings = trail::Settings {
+        reporter: Reporter {
+            source_id: source_id.to_owned(),
+            site: Some(community.to_owned()).filter(|c| !c.is_empty()),
+            host: config.audit.host(),
+        },
+        key: Key::new(keys.iter().map(|key| key.0.as_slice())),
+        checkpoints: config.audit.checkpoints.clone(),
+        repositories: config.audit.repository.iter().map(|r| r.name.clone()).collect(),
+    };
+    Ok(Trail::new(db.clone(), settings))
 }
 
 /// The directory of a configuration.
@@ -324,6 +355,10 @@ pub struct Running {
     sweeper: Option<JoinHandle<()>>,
     postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
+    chaining: JoinHandle<()>,
+    forwarding: Vec<JoinHandle<()>>,
+    /// Ends both, after the record of the stop.
+    recorded: CancellationToken,
     directory: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
@@ -369,6 +404,24 @@ impl Running {
         let outbox = rooms.outbox.clone();
         let metrics =
             metrics.map(|m| m.with_database(figures(&rooms.db)).with_outbox(move || outbox.status()));
+        let host = config.audit.host();
+        let forwarders: Vec<Forwarder> = config
+            .audit
+            .repository
+            .iter()
+            .map(|repository| Forwarder::new(rooms.trail.clone(), repository, &host))
+            .collect::<anyhow::Result<_>>()
+            .context("audit.repository")?;
+        let offset = clock::Offsets::new(&config.time);
+        let metrics = {
+            let (forwarders, audit, offset) = (forwarders.clone(), rooms.audit.clone(), offset.clone());
+            let figures = move || metrics::Audited {
+                repositories: forwarders.iter().map(Forwarder::standing).collect(),
+                alarms: audit.alarms(),
+                offset: offset.latest().map(|o| (o.micros, o.alarm)),
+            };
+            metrics.map(|m| m.with_audit(figures))
+        };
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
@@ -381,8 +434,14 @@ impl Running {
             }
             (metrics, _) => metrics,
         };
+        let (trail, audit) = (rooms.trail.clone(), rooms.audit.clone());
+        let syslog = Arc::new(SyslogFace { trail: trail.clone(), audit: audit.clone() });
+        let searched = config.audit.is_searched();
+        let trail = searched.then(|| Arc::new(TrailFace { trail, audit, config: config.audit.clone() }));
+        let index = messages.map(Arc::new);
+        let offsets = (!config.time.servers.is_empty()).then(|| offset.clone());
         let faces =
-            Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, communities };
+            Faces { soap: Arc::new(face), index, fhir, trail, syslog, as_of, reviews, communities, offsets };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
@@ -391,6 +450,13 @@ impl Running {
         });
         let postman = tokio::spawn(deliver(rooms.clone(), clock.clone(), stop.clone()));
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
+        rooms.audit.live(&[kinds::APPLICATION_START, kinds::AUDIT_RECORDING_STARTED], clock.now()).await;
+        let recorded = CancellationToken::new();
+        let chaining = tokio::spawn(chain(rooms.trail.clone(), clock.clone(), recorded.clone()));
+        let forwarding =
+            forwarders.into_iter().map(|f| tokio::spawn(f.run(micros(&clock), recorded.clone())));
+        let forwarding = forwarding.collect();
+        tokio::spawn(offset.watch(stop.clone()));
         let directory =
             rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
         let drain = config.limits.drain();
@@ -401,6 +467,9 @@ impl Running {
             sweeper,
             postman,
             fault_records,
+            chaining,
+            forwarding,
+            recorded,
             directory,
             clock,
             stop,
@@ -445,6 +514,20 @@ impl Running {
             let _ = directory.await;
         }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
+        self.rooms
+            .audit
+            .live(&[kinds::AUDIT_RECORDING_STOPPED, kinds::APPLICATION_STOP], self.clock.now())
+            .await;
+        // What is not sent by then is sent after the next start.
+        let _ = self.rooms.trail.chain(micros(&self.clock)()).await;
+        self.recorded.cancel();
+        let _ = self.chaining.await;
+        for forwarding in self.forwarding {
+            let sending = forwarding.abort_handle();
+            if tokio::time::timeout(self.drain, forwarding).await.is_err() {
+                sending.abort();
+            }
+        }
         self.rooms.db.close().await;
         cut
     }
@@ -512,6 +595,24 @@ fn told(read: Result<usize, Vec<Fault>>) {
 async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FAULT_RECORDS)).await.is_some() {
         audit.write_due_faults(clock.now()).await;
+    }
+}
+
+/// How often it is looked whether records wait for the chain.
+const CHAIN: Duration = Duration::from_millis(250);
+
+/// Chains the audit records, as they come.
+async fn chain(trail: Trail, clock: Clock, stop: CancellationToken) {
+    let mut said = false;
+    while stop.run_until_cancelled(tokio::time::sleep(CHAIN)).await.is_some() {
+        match trail.chain(clock.now().as_microsecond()).await {
+            Ok(_) => said = false,
+            Err(e) if !said => {
+                warn!(cause = format!("{e:?}"), "audit records cannot be chained yet");
+                said = true;
+            }
+            Err(_) => {}
+        }
     }
 }
 

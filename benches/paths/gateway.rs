@@ -94,6 +94,7 @@ async fn register(rooms: &Rooms, submission: Submission) -> anyhow::Result<()> {
         request_id: "bench".into(),
         received_at: Timestamp::now(),
         elsewhere: None,
+        exchange: std::sync::Arc::default(),
     };
     let registry = rooms.registry.as_ref().context("a registry")?;
     let done = registry.register(&context, submission, vec![], vec![]).await;

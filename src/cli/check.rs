@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{ConfigFile, EX_CONFIG, runtime, sentence};
 use crate::config::{self, Config, Fault, Language};
+use crate::service::audit::clock::Offsets;
 use crate::store::blob::{BlobError, Blobs};
 
 pub const EXAMPLES: &str = "Every fault is one sentence that names its key; the exit code is then 78.
@@ -21,7 +22,7 @@ pub struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
 
-    /// Also try whether documents can be written, read and removed
+    /// Also try whether documents can be written, read and removed, and ask the time servers
     #[arg(long)]
     connect: bool,
 
@@ -43,6 +44,9 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
                 eprintln!("{}", sentence(&fault, language));
                 return ExitCode::from(EX_CONFIG);
             }
+            if arguments.connect && !clock_is_right(&config, language) {
+                return ExitCode::from(EX_CONFIG);
+            }
             let file = arguments.file.config.display();
             match language {
                 Language::En => println!("{file}: no faults"),
@@ -51,6 +55,38 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+/// Says how far our clock is from each time server (ITI-1); false above the limit.
+fn clock_is_right(config: &Config, language: Language) -> bool {
+    let offsets = Offsets::new(&config.time);
+    let Ok(runtime) = runtime() else { return true };
+    for (server, answer) in runtime.block_on(offsets.look()) {
+        match (answer, language) {
+            (Ok(offset), Language::En) => {
+                println!(
+                    "time.servers: {server} is {:+.3} s ahead of this clock",
+                    offset.micros as f64 / 1e6
+                );
+            }
+            (Ok(offset), Language::Ja) => {
+                println!("time.servers: {server} との時刻差は {:+.3} 秒です", offset.micros as f64 / 1e6);
+            }
+            (Err(cause), Language::En) => eprintln!("warning: time.servers: {server}: {cause}"),
+            (Err(cause), Language::Ja) => eprintln!("警告: time.servers: {server}: {cause}"),
+        }
+    }
+    let wrong = offsets.latest().is_some_and(|latest| latest.alarm);
+    match (wrong, language) {
+        (true, Language::En) => {
+            eprintln!("error: time: this clock is off by more than {} ms", config.time.limit_ms)
+        }
+        (true, Language::Ja) => {
+            eprintln!("エラー: time: この機器の時計が {} ミリ秒を超えてずれています", config.time.limit_ms);
+        }
+        (false, _) => {}
+    }
+    !wrong
 }
 
 /// What is wrong with the document store, tried now.

@@ -3,6 +3,7 @@
 //! To add one: a file with `Args` and `run`, a variant of [`Command`] carrying its help, and an arm
 //! in [`run`].
 
+mod audit;
 mod backup;
 mod bench;
 mod check;
@@ -136,6 +137,11 @@ enum Command {
     /// Register what another registry exported, here or at any address
     #[command(after_help = import::EXAMPLES)]
     Import(import::Arguments),
+
+    /// Show, prove, tell and export the records of who did what
+    #[command(after_help = audit::EXAMPLES)]
+    Audit(audit::Arguments),
+
     /// Show what waits to be delivered elsewhere; try it again, or drop it
     #[command(after_help = outbox::EXAMPLES)]
     Outbox(outbox::Arguments),
@@ -240,6 +246,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Move(arguments) => transfer::run(&arguments, lang.unwrap_or_default()),
         Command::Export(arguments) => export::run(arguments, lang),
         Command::Import(arguments) => import::run(&arguments, lang),
+        Command::Audit(arguments) => audit::run(arguments, lang),
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
         Command::Community(arguments) => community::run(arguments, lang),

@@ -21,6 +21,8 @@ pub enum Role {
     Fhir,
     /// `/metrics` and the health endpoints, for the operator's own network.
     Ops,
+    /// Audit records of other systems: syslog over TLS (ITI-20).
+    Audit,
 }
 
 /// Whether a listener speaks TLS, and what it asks of clients.
@@ -40,8 +42,8 @@ section! {
         name: String = String::new(); example "\"soap\"",
         /// Address and port.
         address: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8443)); example "\"0.0.0.0:8443\"",
-        /// `soap`: the transactions; `mllp`: HL7 v2 for the index of patients; `fhir`: FHIR for it; `ops`: metrics
-        /// and health.
+        /// `soap`: the transactions; `mllp`: HL7 v2 for the index of patients; `fhir`: FHIR for it, and the search
+        /// for audit records; `audit`: takes audit records of others; `ops`: metrics and health.
         role: Role = Role::Soap,
         /// `mutual`: clients must present a certificate; `optional`: they may; `server`: only ours
         /// is shown; `none`: plain HTTP, for loopback or behind a TLS-terminating neighbour.
@@ -73,7 +75,9 @@ impl ListenerConfig {
         faults.range("max_connections", self.max_connections as u64, 1, 100_000);
         faults.range("max_connections_per_address", self.max_connections_per_address as u64, 1, 100_000);
         if self.tls == TlsMode::None {
-            if matches!(self.role, Role::Soap | Role::Mllp | Role::Fhir) && !self.address.ip().is_loopback() {
+            if matches!(self.role, Role::Soap | Role::Mllp | Role::Fhir | Role::Audit)
+                && !self.address.ip().is_loopback()
+            {
                 faults.warn(
                     "tls",
                     "is \"none\" on an address others can reach; patient data would travel in the clear",
@@ -116,13 +120,13 @@ pub(super) fn check_private(listeners: &[ListenerConfig], key: &str, list: &mut 
     }
 }
 
-/// A door to an index that is not there.
-pub(super) fn check_index(listeners: &[ListenerConfig], list: &mut Vec<Fault>) {
+/// A door to an index that is not there. `searched`: FHIR has the audit trail to show all the same.
+pub(super) fn check_index(listeners: &[ListenerConfig], searched: bool, list: &mut Vec<Fault>) {
     for (i, listener) in listeners.iter().enumerate() {
         let name = match listener.role {
             Role::Mllp => "mllp",
-            Role::Fhir => "fhir",
-            Role::Soap | Role::Ops => continue,
+            Role::Fhir if !searched => "fhir",
+            Role::Fhir | Role::Soap | Role::Ops | Role::Audit => continue,
         };
         Faults::of(format!("listener[{i}]"), list).add(
             "role",

@@ -26,6 +26,7 @@ pub mod s3;
 mod secret;
 pub mod section;
 pub mod soap;
+pub mod time;
 pub mod tls;
 pub mod x509;
 pub mod xua;
@@ -37,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::transaction::Transaction;
 
 pub use asynchronous::AsynchronousConfig;
-pub use audit::AuditConfig;
+pub use audit::{AuditConfig, AuditRepositoryConfig};
 pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
 pub use database::DatabaseConfig;
 pub use discovery::DiscoveryConfig;
@@ -56,6 +57,7 @@ pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, Unkn
 pub use repository::{OnDemandConfig, RepositoryConfig};
 pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
+pub use time::TimeConfig;
 pub use tls::TlsProfile;
 pub use xua::{XuaConfig, XuaIssuerConfig, XuaMode};
 
@@ -80,6 +82,7 @@ pub struct Config {
     pub outbox: OutboxConfig,
     pub limits: LimitsConfig,
     pub audit: AuditConfig,
+    pub time: TimeConfig,
     pub log: LogConfig,
 }
 
@@ -154,8 +157,10 @@ impl Config {
             listener::check_private(&self.listener, "registry.as_of", &mut list);
         }
         if !self.mpi.enabled {
-            listener::check_index(&self.listener, &mut list);
+            listener::check_index(&self.listener, self.audit.is_searched(), &mut list);
         }
+        self.audit.check(&self.listener, &mut list);
+        self.time.check(&mut list);
         self.hl7v2.check(&mut list);
         self.mpi.check(&self.network.patient_id_authority, self.network.allow_example_oids, &mut list);
         if self.mpi.enabled && self.mpi.reviews {
@@ -248,6 +253,8 @@ pub fn example() -> String {
     section::print::<OutboxConfig>(&mut out, "[outbox]");
     section::print::<LimitsConfig>(&mut out, "[limits]");
     section::print::<AuditConfig>(&mut out, "[audit]");
+    section::print_commented::<AuditRepositoryConfig>(&mut out, "[[audit.repository]]");
+    section::print::<TimeConfig>(&mut out, "[time]");
     section::print::<LogConfig>(&mut out, "[log]");
     out.truncate(out.trim_end().len());
     out.push('\n');
@@ -306,6 +313,7 @@ mod tests {
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         assert_eq!((all.asynchronous.reply_to.len(), all.xua.issuer.len()), (1, 1));
         assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
+        assert_eq!(all.audit.repository.len(), 1);
         assert_eq!((all.community.len(), all.foreign_repository.len()), (1, 1));
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
         for key in ["network.home_community_id", "network.patient_id_authority", "repository.unique_id"] {
@@ -338,6 +346,10 @@ mod tests {
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),
             ("CHIREN__DISCOVERY__PIX_HOURS", "0", "discovery.pix_hours"),
             ("CHIREN__LIMITS__HEADER_SECONDS", "0", "limits.header_seconds"),
+            ("CHIREN__AUDIT__KEEP_YEARS", "0", "audit.keep_years"),
+            ("CHIREN__AUDIT__KEY_FILE", "/no/such", "audit.key_file"),
+            ("CHIREN__AUDIT__SEARCH_LISTENERS", "[\"none\"]", "audit.search_listeners[0]"),
+            ("CHIREN__TIME__LIMIT_MS", "0", "time.limit_ms"),
             ("CHIREN__LOG__LEVEL", "loud", "log.level"),
         ];
         for (name, value, key) in cases {

@@ -1,13 +1,26 @@
 //! The record of who did what (ITI-20). A handler cannot answer without one: `Reply` in
 //! `server/soap` carries both.
+//!
+//! [`AuditEvent`] is what we keep; [`compose`] makes the messages of DICOM PS3.15 A.5 of it, by the tables in
+//! [`rows`] and [`kinds`].
+
+pub mod compose;
+pub mod facts;
+pub mod japanese;
+pub mod kinds;
+pub mod message;
+pub mod rows;
 
 use serde::{Deserialize, Serialize};
+
+pub use facts::{Act, Exchange, Facts, Held};
 
 use super::caller::Caller;
 
 /// `EventOutcomeIndicator` (DICOM PS3.15 A.5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Outcome {
+    #[default]
     Success = 0,
     /// PartialSuccess.
     MinorFailure = 4,
@@ -23,14 +36,15 @@ pub enum Outcome {
 pub const SECURITY_ALERT: &str = "110113";
 
 /// One audit record, before it becomes the XML of ITI-20.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEvent {
     /// UUIDv7: sorts by time.
     pub id: String,
     /// Microseconds since 1970, UTC.
     pub at: i64,
-    /// `ITI-41`; [`SECURITY_ALERT`] for a SOAP fault before the transaction was known.
+    /// `ITI-41`; [`SECURITY_ALERT`] for a SOAP fault before the transaction was known; the key of a row of
+    /// [`kinds`] for what is no transaction.
     pub transaction: String,
     pub outcome: Outcome,
     /// The request, or the last of several.
@@ -64,6 +78,9 @@ pub struct AuditEvent {
     /// The address it was sent to, of a transaction of ours on behalf of the caller; absent where we were asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_to: Option<String>,
+    /// What the message tells beside: addresses, ids of messages, where documents are kept.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
 }
 
 /// Requests that share a record. Every one counts in exactly one record.

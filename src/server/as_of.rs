@@ -61,6 +61,7 @@ impl AsOfFace {
             request_id: request.id.clone(),
             received_at: request.received_at,
             elsewhere: None,
+            exchange: std::sync::Arc::default(),
         };
         let as_of = asked.moment;
         match self.registry.as_of(&self.audit, &context, asked).await {

@@ -18,6 +18,11 @@
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
 //! | `chiren_mllp_framing_total` | listener, fault | |
+//! | `chiren_audit_received_total` | listener, outcome | |
+//! | `chiren_audit_behind`, `chiren_audit_connected` | repository | records; 1 while connected |
+//! | `chiren_audit_sent_total`, `chiren_audit_failures_total` | repository | |
+//! | `chiren_security_alarms_total` | | |
+//! | `chiren_clock_offset_seconds`, `chiren_clock_alarm` | | s; 1 above the limit |
 //! | `chiren_mpi_feeds_total` | outcome | |
 //! | `chiren_mpi_candidates` | | identities, histogram |
 //! | `chiren_mpi_reviews` | state | |
@@ -30,6 +35,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::service::audit::forward::Standing as AuditStanding;
 use crate::service::gateway::{BreakerState, Scoreboard, Standing};
 use crate::service::outbox::OutboxStatus;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -57,6 +63,14 @@ const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
 const MLLP_FRAMING: &str = "chiren_mllp_framing_total";
+const AUDIT_RECEIVED: &str = "chiren_audit_received_total";
+const AUDIT_BEHIND: &str = "chiren_audit_behind";
+const AUDIT_CONNECTED: &str = "chiren_audit_connected";
+const AUDIT_SENT: &str = "chiren_audit_sent_total";
+const AUDIT_FAILURES: &str = "chiren_audit_failures_total";
+const ALARMS: &str = "chiren_security_alarms_total";
+const CLOCK_OFFSET: &str = "chiren_clock_offset_seconds";
+const CLOCK_ALARM: &str = "chiren_clock_alarm";
 const WRITES_WAITING: &str = "chiren_database_writes_waiting";
 const WRITES: &str = "chiren_database_writes_total";
 const COMMITS: &str = "chiren_database_commits_total";
@@ -130,6 +144,17 @@ pub struct Metrics {
     database: Option<Arc<dyn Fn() -> Database + Send + Sync>>,
     outbox: Option<Arc<dyn Fn() -> OutboxStatus + Send + Sync>>,
     communities: Option<Arc<dyn Fn() -> Scoreboard + Send + Sync>>,
+    audit: Option<Arc<dyn Fn() -> Audited + Send + Sync>>,
+}
+
+/// What the audit trail says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Audited {
+    pub repositories: Vec<AuditStanding>,
+    /// Alarms raised since the start.
+    pub alarms: u64,
+    /// Microseconds that time servers are ahead of us, and whether that is an alarm.
+    pub offset: Option<(i64, bool)>,
 }
 
 /// What the database says of itself when it is asked.
@@ -155,7 +180,7 @@ impl Metrics {
     pub fn install() -> Option<Metrics> {
         let handle = builder()?.install_recorder().ok()?;
         describe();
-        Some(Metrics { handle, database: None, outbox: None, communities: None })
+        Some(Metrics { handle, database: None, outbox: None, communities: None, audit: None })
     }
 
     /// With the figures of the database, asked for at each scrape.
@@ -173,6 +198,11 @@ impl Metrics {
         Self { communities: Some(Arc::new(board)), ..self }
     }
 
+    /// With the figures of the audit trail.
+    pub fn with_audit(self, figures: impl Fn() -> Audited + Send + Sync + 'static) -> Self {
+        Self { audit: Some(Arc::new(figures)), ..self }
+    }
+
     /// Prometheus text, version 0.0.4.
     pub fn render(&self) -> String {
         if let Some(figures) = &self.database {
@@ -188,6 +218,9 @@ impl Metrics {
         if let Some(board) = &self.communities {
             let Scoreboard { communities, repositories, .. } = board();
             communities.iter().chain(&repositories).for_each(score);
+        }
+        if let Some(figures) = &self.audit {
+            trail(&figures());
         }
         self.handle.render()
     }
@@ -222,6 +255,14 @@ fn describe() {
     describe_counter!(mpi::FEEDS, "Feeds of the index of patients, by outcome");
     describe_histogram!(mpi::CANDIDATES, "Identities a new or changed one was weighed against");
     describe_gauge!(mpi::REVIEWS, "Review tasks that are open, by state");
+    describe_counter!(AUDIT_RECEIVED, "Audit records of other systems: stored, framing, lost");
+    describe_gauge!(AUDIT_BEHIND, "Chained audit records that a repository does not have");
+    describe_gauge!(AUDIT_CONNECTED, "Whether a repository is connected: 1 or 0");
+    describe_counter!(AUDIT_SENT, "Audit records sent to a repository, repeats included");
+    describe_counter!(AUDIT_FAILURES, "Connections to a repository that failed or broke");
+    describe_counter!(ALARMS, "Alarms: too many failures within a minute");
+    describe_gauge!(CLOCK_OFFSET, Unit::Seconds, "How far time servers are ahead of our clock");
+    describe_gauge!(CLOCK_ALARM, "Whether the offset is above its limit: 1 or 0");
     describe_gauge!(WRITES_WAITING, "Writes waiting for their turn (SQLite)");
     describe_counter!(WRITES, "Writes made (SQLite)");
     describe_counter!(COMMITS, "Commits the writes were made in (SQLite)");
@@ -237,6 +278,26 @@ fn tell(database: Database) {
     counter!(COMMITS).absolute(database.commits);
     gauge!(DATABASE_CONNECTIONS).set(database.connections as f64);
     gauge!(DATABASE_IDLE).set(database.idle as f64);
+}
+
+fn trail(audited: &Audited) {
+    for row in &audited.repositories {
+        let name = row.repository.clone();
+        gauge!(AUDIT_BEHIND, "repository" => name.clone()).set(row.behind as f64);
+        gauge!(AUDIT_CONNECTED, "repository" => name.clone()).set(f64::from(u8::from(row.connected)));
+        counter!(AUDIT_SENT, "repository" => name.clone()).absolute(row.sent);
+        counter!(AUDIT_FAILURES, "repository" => name).absolute(row.failures);
+    }
+    counter!(ALARMS).absolute(audited.alarms);
+    if let Some((micros, alarm)) = audited.offset {
+        gauge!(CLOCK_OFFSET).set(micros as f64 / 1e6);
+        gauge!(CLOCK_ALARM).set(f64::from(u8::from(alarm)));
+    }
+}
+
+/// An audit record of another system: stored, or what was wrong.
+pub fn audit_received(listener: &Arc<str>, outcome: &'static str) {
+    counter!(AUDIT_RECEIVED, "listener" => listener.clone(), "outcome" => outcome).increment(1);
 }
 
 /// A community's or a repository's row of the scoreboard.
@@ -331,7 +392,13 @@ mod tests {
         let recorder = builder().unwrap().build_recorder();
         let outbox = || OutboxStatus { delivered: 5, failed: 6, waiting: 7, parked: 1 };
         let figures = || Database { writes_waiting: 3, writes: 40, commits: 10, connections: 4, idle: 2 };
-        let metrics = Metrics { handle: recorder.handle(), database: None, outbox: None, communities: None };
+        let metrics = Metrics {
+            handle: recorder.handle(),
+            database: None,
+            outbox: None,
+            communities: None,
+            audit: None,
+        };
         let metrics = metrics.with_database(figures).with_outbox(outbox);
         metrics::with_local_recorder(&recorder, || {
             describe();

@@ -10,6 +10,7 @@ pub mod mllp;
 pub mod ops;
 pub mod reviews;
 pub mod soap;
+pub mod syslog;
 pub mod tls;
 pub mod wsdl;
 
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::{Config, ListenerConfig, Role};
+use crate::service::audit::clock::Offsets;
 use crate::service::gateway::Directory;
 use as_of::AsOfFace;
 use clock::Clock;
@@ -58,12 +60,18 @@ pub struct Faces<H> {
     pub index: Option<Arc<mllp::MllpFace>>,
     /// Behind listeners of role fhir.
     pub fhir: Option<Arc<fhir::FhirFace>>,
+    /// Searches for audit records, there too.
+    pub trail: Option<Arc<fhir::trail::TrailFace>>,
+    /// Behind listeners of role audit.
+    pub syslog: Arc<syslog::SyslogFace>,
     /// Questions as of a moment, on listeners of role ops.
     pub as_of: Option<AsOfFace>,
     /// The reviewers' worklist, there too.
     pub reviews: Option<ReviewFace>,
     /// The scoreboard of communities, there too.
     pub communities: Option<Directory>,
+    /// How right our clock is, there too.
+    pub offsets: Option<Offsets>,
 }
 
 /// Opens the configured listeners: each of `faces` behind those of its role; health, metrics and questions as of a
@@ -77,7 +85,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, fhir, as_of, reviews, communities } = faces;
+    let Faces { soap, index, fhir, trail, syslog, as_of, reviews, communities, offsets } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];
@@ -87,12 +95,25 @@ pub async fn listen<H: http::Handler>(
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
+    let datagrams = match config.audit.udp {
+        None => None,
+        Some(address) => {
+            let failed = |cause| ListenError::Address { name: "audit.udp".into(), address, cause };
+            let socket = syslog::bind(address).await.map_err(failed)?;
+            let address = socket.local_addr().map_err(failed)?;
+            Some((socket, address))
+        }
+    };
     let ops = Ops::new(readiness, stop.clone(), metrics.clone())
         .with_as_of(as_of)
         .with_reviews(reviews)
-        .with_communities(communities);
+        .with_communities(communities)
+        .with_offsets(offsets);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
-    let fhir = fhir.map(|inner| Arc::new(WithHealth { inner, ops: ops.health_only() }));
+    let fhir = (fhir.is_some() || trail.is_some()).then(|| {
+        let inner = Arc::new(fhir::trail::WithTrail { inner: fhir, trail, audit: syslog.audit.clone() });
+        Arc::new(WithHealth { inner, ops: ops.health_only() })
+    });
     let ops = Arc::new(ops);
     let mut listening = Listening { listeners: vec![], acceptors: vec![], stop: stop.clone(), tasks: vec![] };
     for (listener, socket, address, tls) in bound {
@@ -115,6 +136,17 @@ pub async fn listen<H: http::Handler>(
                 let face = fhir.clone().ok_or(ListenError::NoIndex { name: listener.name.clone() })?;
                 tokio::spawn(http::serve(socket, settings, face, stop.clone()))
             }
+            Role::Audit => {
+                let settings = syslog::Settings {
+                    name: settings.name,
+                    tls: settings.tls,
+                    max_connections: settings.max_connections,
+                    max_connections_per_address: settings.max_connections_per_address,
+                    limits: settings.limits,
+                    clock: settings.clock,
+                };
+                tokio::spawn(syslog::serve(socket, settings, syslog.clone(), stop.clone()))
+            }
             Role::Mllp => {
                 let face = index.clone().ok_or(ListenError::NoIndex { name: listener.name.clone() })?;
                 let settings = mllp::Settings {
@@ -129,6 +161,10 @@ pub async fn listen<H: http::Handler>(
                 tokio::spawn(mllp::serve(socket, settings, face, stop.clone()))
             }
         });
+    }
+    if let Some((socket, address)) = datagrams {
+        listening.listeners.push(("audit.udp".into(), Role::Audit, address));
+        tokio::spawn(syslog::datagrams(socket, syslog, clock, stop.clone()));
     }
     if let Some(metrics) = metrics {
         tokio::spawn(async move {

@@ -13,6 +13,7 @@ use super::as_of::{self, AsOfFace};
 use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
 use super::reviews::ReviewFace;
+use crate::service::audit::clock::Offsets;
 use crate::service::gateway::Directory;
 
 /// Asks the parts of the program whether they can work; answers a short phrase for each that
@@ -33,6 +34,7 @@ pub struct Ops {
     as_of: Option<AsOfFace>,
     reviews: Option<ReviewFace>,
     communities: Option<Directory>,
+    offsets: Option<Offsets>,
 }
 
 /// Where the scoreboard of communities is.
@@ -41,7 +43,7 @@ pub const COMMUNITIES: &str = "/communities";
 impl Ops {
     /// Ready until `stop`, as far as `readiness` finds no fault.
     pub fn new(readiness: Readiness, stop: CancellationToken, metrics: Option<Metrics>) -> Self {
-        Self { readiness, stop, metrics, as_of: None, reviews: None, communities: None }
+        Self { readiness, stop, metrics, as_of: None, reviews: None, communities: None, offsets: None }
     }
 
     /// The same with `/registry/as-of`.
@@ -57,6 +59,11 @@ impl Ops {
     /// The same with `/communities`.
     pub fn with_communities(self, communities: Option<Directory>) -> Self {
         Self { communities, ..self }
+    }
+
+    /// The same with `/health/time`.
+    pub fn with_offsets(self, offsets: Option<Offsets>) -> Self {
+        Self { offsets, ..self }
     }
 
     /// The same without `/metrics` and patients' data, for listeners others can reach.
@@ -79,6 +86,7 @@ impl Ops {
                 (COMMUNITIES, _) if self.communities.is_some() => self.scoreboard(),
                 ("/health/live", _) => text(StatusCode::OK, "live\n"),
                 ("/health/ready", _) => self.ready().await,
+                ("/health/time", _) if self.offsets.is_some() => self.time(),
                 ("/metrics", Some(metrics)) => {
                     let mut response = text(StatusCode::OK, metrics.render());
                     let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -101,6 +109,17 @@ impl Ops {
         };
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
+    }
+
+    /// How far the time servers are ahead of our clock; 503 above the limit.
+    fn time(&self) -> Response<RespBody> {
+        match self.offsets.as_ref().and_then(Offsets::latest) {
+            None => text(StatusCode::OK, "not compared\n"),
+            Some(latest) => {
+                let status = if latest.alarm { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+                text(status, format!("{:+.3} s {}\n", latest.micros as f64 / 1e6, latest.server))
+            }
+        }
     }
 
     async fn ready(&self) -> Response<RespBody> {

@@ -84,6 +84,7 @@ impl ReviewFace {
             request_id: request.id.clone(),
             received_at: request.received_at,
             elsewhere: None,
+            exchange: std::sync::Arc::default(),
         };
         let path = request.uri.path().to_owned();
         let asked = match read(&request.method, &path) {

@@ -1,8 +1,12 @@
 //! The audit trail: a change records itself in its own transaction, everything else is recorded
 //! here, durably, before the answer leaves.
 
+pub mod clock;
 mod faults;
+pub mod forward;
+pub mod reading;
 mod together;
+pub mod trail;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,8 +14,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use crate::model::audit::AuditEvent;
+use crate::model::audit::{AuditEvent, Outcome, SECURITY_ALERT};
 use crate::model::error::Error;
+use crate::service::context::time_uuid;
 use crate::service::database;
 use crate::service::traces::Traces;
 use crate::store::audit::{self, AuditRow};
@@ -47,11 +52,93 @@ pub struct Audit {
     /// `audit.queries`: whether queries leave a record.
     queries: bool,
     faults: Arc<Mutex<Faults>>,
+    alarm: Arc<Mutex<Alarm>>,
+}
+
+/// Failures within a minute, counted to tell an attack from a mistake.
+#[derive(Debug, Default)]
+struct Alarm {
+    /// How many are an alarm; 0: none ever.
+    limit: u64,
+    /// The minute, its failures, and whether they have been told.
+    minute: i64,
+    failures: u64,
+    told: bool,
+    raised: u64,
+}
+
+/// Microseconds of a minute.
+const MINUTE: i64 = 60_000_000;
+
+impl Alarm {
+    /// Counts a failure; whether it is the one that is an alarm.
+    fn count(&mut self, now: i64) -> bool {
+        let minute = now.div_euclid(MINUTE);
+        if self.minute != minute {
+            (self.minute, self.failures, self.told) = (minute, 0, false);
+        }
+        self.failures = self.failures.saturating_add(1);
+        let alarm = self.limit > 0 && self.failures >= self.limit && !self.told;
+        self.told |= alarm;
+        self.raised += u64::from(alarm);
+        alarm
+    }
 }
 
 impl Audit {
     pub fn new(db: Db, queries: bool) -> Self {
-        Self { together: Together::new(db.clone()), db, queries, faults: Arc::default() }
+        Self {
+            together: Together::new(db.clone()),
+            db,
+            queries,
+            faults: Arc::default(),
+            alarm: Arc::default(),
+        }
+    }
+
+    /// So many failures within a minute are an alarm.
+    pub fn with_alarm(self, failures: u64) -> Self {
+        self.alarm().limit = failures;
+        self
+    }
+
+    /// Alarms raised since the start.
+    pub fn alarms(&self) -> u64 {
+        self.alarm().raised
+    }
+
+    fn alarm(&self) -> MutexGuard<'_, Alarm> {
+        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a failure, and records when there are too many.
+    async fn count_failure(&self, at: Timestamp, request_id: &str) {
+        let now = at.as_microsecond();
+        if !self.alarm().count(now) {
+            return;
+        }
+        let failures = self.alarm().failures;
+        tracing::error!(failures, "security alarm: too many failures within a minute");
+        let mut event = trail::of_life(SECURITY_ALERT, time_uuid(at).to_string(), now, request_id);
+        event.outcome = Outcome::SeriousFailure;
+        event.errors = vec!["alarm".into(), format!("{failures} failures within a minute")];
+        if let Err(e) = self.append(vec![event], None).await {
+            tracing::error!(cause = format!("{e:?}"), "the record of an alarm could not be written");
+        }
+    }
+
+    /// Records the program's own life, as far as the database is there.
+    pub async fn live(&self, kinds: &[&str], at: Timestamp) {
+        let request_id = time_uuid(at).to_string();
+        let events = kinds.iter().enumerate().map(|(n, kind)| {
+            // One after the other, whatever the chance in their ids.
+            let at = at.checked_add(jiff::SignedDuration::from_millis(i64::try_from(n).unwrap_or_default()));
+            let at = at.unwrap_or_default();
+            trail::of_life(kind, time_uuid(at).to_string(), at.as_microsecond(), &request_id)
+        });
+        if let Err(e) = self.append(events.collect(), None).await {
+            tracing::warn!(cause = format!("{e:?}"), "start or stop could not be recorded");
+        }
     }
 
     /// The record of a query, unless the configuration wants none.
@@ -89,6 +176,7 @@ impl Audit {
     /// is written is on disk when this returns, if the database answers in time; if not, the fault
     /// counts in the next.
     pub async fn fault(&self, fault: Faulted) {
+        self.count_failure(fault.at, &fault.request_id).await;
         let Some(due) = self.faults().note(fault) else { return };
         // A task of its own: a sender that hangs up ends this future, but not the record.
         let writing = tokio::spawn(self.clone().write_faults(vec![due]));

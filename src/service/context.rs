@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::model::addressing::Elsewhere;
-use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::audit::{Act, AuditEvent, Exchange, Facts, Outcome};
 use crate::model::caller::Caller;
 use crate::model::error::{Error, RegistryError};
 use crate::model::transaction::Transaction;
@@ -22,6 +22,8 @@ pub struct Context {
     pub received_at: Timestamp,
     /// Where the answer goes, if not back on the connection: a change then leaves its answer in the outbox.
     pub elsewhere: Option<Arc<Elsewhere>>,
+    /// What audit records tell of the messages.
+    pub exchange: Arc<Exchange>,
 }
 
 impl Context {
@@ -39,6 +41,7 @@ impl Context {
             request_id: time_uuid(now).to_string(),
             received_at: now,
             elsewhere: None,
+            exchange: Arc::default(),
         }
     }
 
@@ -76,9 +79,29 @@ impl Context {
             objects: subject.objects,
             query: subject.query,
             errors: subject.errors,
-            repeated: None,
-            sent_to: None,
+            facts: self.facts(subject.facts),
+            ..AuditEvent::default()
         }
+    }
+
+    /// The facts of a record: those of its subject, and of the exchange it stands in.
+    fn facts(&self, of_subject: Facts) -> Facts {
+        let exchange = Exchange::clone(&self.exchange);
+        let reply_to = self.elsewhere.as_ref().map(|to| to.to.clone());
+        let act = exchange.event.as_deref().and_then(Act::of_event);
+        of_subject.or(&Facts {
+            exchange: Exchange { reply_to: exchange.reply_to.clone().or(reply_to), ..exchange },
+            process: Some(std::process::id()),
+            act,
+            ..Facts::default()
+        })
+    }
+
+    /// The same request with what is known of its message now.
+    pub fn with_exchange(&self, change: impl FnOnce(&mut Exchange)) -> Self {
+        let mut exchange = Exchange::clone(&self.exchange);
+        change(&mut exchange);
+        Self { exchange: Arc::new(exchange), ..self.clone() }
     }
 
     /// The same of a transaction that we sent to `address` on behalf of this request.
@@ -89,11 +112,15 @@ impl Context {
         outcome: Outcome,
         subject: Subject,
     ) -> AuditEvent {
-        AuditEvent {
+        let own = AuditEvent {
             transaction: transaction.code().to_owned(),
             sent_to: Some(address.to_owned()),
-            ..self.audit(outcome, subject)
-        }
+            ..self.audit(outcome, subject.clone())
+        };
+        // The messages are ours, and not those of the request.
+        let exchange = Exchange { local: self.exchange.local.clone(), ..subject.facts.exchange.clone() };
+        let facts = Facts { exchange, act: subject.facts.act, ..own.facts };
+        AuditEvent { facts, ..own }
     }
 }
 
@@ -117,6 +144,8 @@ pub struct Subject {
     pub query: Option<String>,
     /// Codes of errors, never their contexts.
     pub errors: Vec<String>,
+    /// What the audit message tells beside.
+    pub facts: Facts,
 }
 
 impl Subject {

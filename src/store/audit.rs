@@ -1,4 +1,8 @@
-//! The audit trail at rest: append-only rows, in the transaction of whatever they record.
+//! The audit trail at rest: append-only rows, in the transaction of whatever they record; chained afterwards
+//! ([`chain`]), beside what other systems sent ([`received`]).
+
+pub mod chain;
+pub mod received;
 
 use std::fmt::Write as _;
 
@@ -33,12 +37,13 @@ pub async fn append_together(tx: &mut Tx<'_>, rows: &[AuditRow]) -> Result<(), D
 }
 
 async fn insert(tx: &mut Tx<'_>, rows: &[AuditRow], conflict: &str) -> Result<(), DbError> {
-    let mut sql = String::from("INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ");
+    let mut sql =
+        String::from("INSERT INTO audit_event (id, at, transaction_code, outcome, body, pending) VALUES ");
     let mut args = Vec::with_capacity(rows.len() * 5);
     for row in rows {
         let n = args.len();
         let comma = if n == 0 { "" } else { ", " };
-        let _ = write!(sql, "{comma}(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
+        let _ = write!(sql, "{comma}(${}, ${}, ${}, ${}, ${}, 1)", n + 1, n + 2, n + 3, n + 4, n + 5);
         args.extend([
             Val::Text(&row.event.id),
             Val::I64(row.event.at),
@@ -51,18 +56,42 @@ async fn insert(tx: &mut Tx<'_>, rows: &[AuditRow], conflict: &str) -> Result<()
     tx.insert(sql, &args).await
 }
 
+/// The least UUIDv7 of an instant.
+pub fn least_id(at: i64) -> String {
+    let millis = at.max(0) / 1000;
+    format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
+}
+
 /// Records from `from` (microseconds since 1970) on, oldest first. Ids are UUIDv7, so their order is
 /// time's and no further index is kept.
 pub async fn since(tx: &mut Tx<'_>, from: i64, limit: i64) -> Result<Vec<AuditEvent>, DbError> {
-    let millis = from.max(0) / 1000;
-    let first = format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff);
-    tx.fetch(
-        "SELECT body FROM audit_event WHERE id >= $1 ORDER BY id LIMIT $2",
-        &[Val::Text(&first), Val::I64(limit)],
-        |row| {
-            serde_json::from_str(row.text(0)?)
-                .map_err(|e| DbError::Decode { column: 0, message: e.to_string() })
-        },
-    )
-    .await
+    after(tx, &least_id(from), i64::MAX, limit).await
+}
+
+/// Records whose id is at least `id`, to the instant `until`, oldest first.
+pub async fn after(tx: &mut Tx<'_>, id: &str, until: i64, limit: i64) -> Result<Vec<AuditEvent>, DbError> {
+    // The id has milliseconds, and the last of them is in.
+    let end = if until == i64::MAX { "g".to_owned() } else { least_id(until.saturating_add(1000)) };
+    let sql = "SELECT body FROM audit_event WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3";
+    tx.fetch(sql, &[Val::Text(id), Val::Text(&end), Val::I64(limit)], |row| event(row.text(0)?)).await
+}
+
+fn event(body: &str) -> Result<AuditEvent, DbError> {
+    serde_json::from_str(body).map_err(|e| DbError::Decode { column: 0, message: e.to_string() })
+}
+
+/// `$n, …` for as many values, from `first` on.
+fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Records by their ids, in no order.
+pub async fn by_ids(tx: &mut Tx<'_>, ids: &[String]) -> Result<Vec<AuditEvent>, DbError> {
+    let mut found = vec![];
+    for ids in ids.chunks(chain::AT_ONCE) {
+        let sql = format!("SELECT body FROM audit_event WHERE id IN ({})", places(1, ids.len()));
+        let args: Vec<Val<'_>> = ids.iter().map(Val::from).collect();
+        found.extend(tx.fetch(sql, &args, |row| event(row.text(0)?)).await?);
+    }
+    Ok(found)
 }

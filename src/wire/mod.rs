@@ -1,5 +1,6 @@
 //! Bytes to model values and back; no I/O: chunks in, events or values out.
 
+pub mod atna;
 pub mod base64;
 pub mod ebxml;
 pub mod fhir;

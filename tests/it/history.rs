@@ -27,6 +27,7 @@ fn context(gateway: &Gateway) -> Context {
         request_id: "test".into(),
         received_at: gateway.clock.now(),
         elsewhere: None,
+        exchange: std::sync::Arc::default(),
     }
 }
 

@@ -5,6 +5,9 @@
 mod support;
 
 mod asynchronous;
+mod audit_chain;
+mod audit_repository;
+mod audit_sending;
 mod backup;
 mod catalogue;
 mod chaos;

@@ -448,6 +448,7 @@ async fn earlier_moments_keep_their_answers() {
             request_id: "test".into(),
             received_at: gateway.clock.now(),
             elsewhere: None,
+            exchange: std::sync::Arc::default(),
         };
         let answer = registry.query_as_of(&context, request, Some(moment)).await.expect("an answer");
         match answer.found.read().expect("objects") {

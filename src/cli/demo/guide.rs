@@ -160,6 +160,7 @@ impl Guide<'_> {
                     choose("a client certificate may be shown".into(), "クライアント証明書は任意".into())
                 ),
                 (Role::Mllp, _) => writeln!(out, "  HL7 v2   mllp://{address}"),
+                (Role::Audit, _) => writeln!(out, "  audit    {address}"),
                 (Role::Fhir, _) => writeln!(out, "  FHIR     {scheme}://{address}/fhir"),
                 (Role::Ops, _) => {
                     writeln!(out, "  ops      {scheme}://{address}/metrics, /health/live, /health/ready")

@@ -248,6 +248,7 @@ impl Seed {
             request_id,
             received_at: self.clock.now(),
             elsewhere: None,
+            exchange: std::sync::Arc::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::identity::{Field, IdentityError, Trouble};
 use crate::model::transaction::Transaction;
 use crate::server::http::{RespBody, Transacted, full};
 use crate::server::metrics::Outcome;
-use crate::service::audit::Faulted;
+use crate::service::audit::{Audit, Faulted};
 use crate::service::context::Context;
 use crate::service::mpi::Refusal;
 use crate::wire::fhir::{Format, Issue, IssueCode, of_error, operation_outcome};
@@ -84,32 +84,43 @@ impl Denied {
 }
 
 impl FhirFace {
-    /// Answers it, leaving its record: refusals of one kind by one peer share records, as SOAP faults do.
     pub(super) async fn denied(
         &self,
-        denied: Denied,
+        refused: Denied,
         transaction: Option<Transaction>,
         caller: Caller,
         request_id: &str,
         at: Timestamp,
     ) -> Answer {
-        let busy = denied.status == StatusCode::SERVICE_UNAVAILABLE;
-        let code = denied.issues.first().map_or("exception", |issue| issue.code.as_str());
-        self.audit
-            .fault(Faulted {
-                transaction,
-                labels: ["OperationOutcome", code],
-                outcome: if busy { AuditOutcome::MinorFailure } else { AuditOutcome::SeriousFailure },
-                caller,
-                request_id: request_id.to_owned(),
-                at,
-            })
-            .await;
-        let outcome = if busy { Outcome::Busy } else { Outcome::Refused };
-        let named = transaction.map_or("fhir", Transaction::code);
-        let resource = operation_outcome(&denied.issues);
-        Answer { allow: denied.allow, ..Answer::new(named, denied.status, resource, outcome) }
+        denied(&self.audit, refused, transaction, caller, request_id, at).await
     }
+}
+
+/// Answers it, leaving its record: refusals of one kind by one peer share records, as SOAP faults do.
+pub(super) async fn denied(
+    audit: &Audit,
+    denied: Denied,
+    transaction: Option<Transaction>,
+    caller: Caller,
+    request_id: &str,
+    at: Timestamp,
+) -> Answer {
+    let busy = denied.status == StatusCode::SERVICE_UNAVAILABLE;
+    let code = denied.issues.first().map_or("exception", |issue| issue.code.as_str());
+    audit
+        .fault(Faulted {
+            transaction,
+            labels: ["OperationOutcome", code],
+            outcome: if busy { AuditOutcome::MinorFailure } else { AuditOutcome::SeriousFailure },
+            caller,
+            request_id: request_id.to_owned(),
+            at,
+        })
+        .await;
+    let outcome = if busy { Outcome::Busy } else { Outcome::Refused };
+    let named = transaction.map_or("fhir", Transaction::code);
+    let resource = operation_outcome(&denied.issues);
+    Answer { allow: denied.allow, ..Answer::new(named, denied.status, resource, outcome) }
 }
 
 /// What the index refused, or could not do; it has left its record.

@@ -7,6 +7,7 @@
 //! | `GET`, `POST [base]/Patient/$ihe-pix` | [`pix`] |
 //! | `PUT [base]/Patient?identifier=system\|value` | [`feed`] |
 //! | `POST [base]/Patient/$match` | [`matching`] |
+//! | `GET [base]/AuditEvent?…` (ITI-81) | [`trail`] |
 
 mod answer;
 mod feed;
@@ -14,11 +15,13 @@ mod matching;
 mod negotiate;
 mod pix;
 mod search;
+pub mod trail;
 
 use std::borrow::Cow;
 
 use http::{Method, Response, StatusCode};
 
+use crate::model::audit::Exchange;
 use crate::model::transaction::Transaction;
 use crate::server::http::{Handler, Refused, Request, RespBody};
 use crate::server::metrics::Outcome;
@@ -155,12 +158,24 @@ impl FhirFace {
             let statement = fhir::statement(&date, &base, env!("CARGO_PKG_VERSION"));
             return Ok(Answer::new("metadata", StatusCode::OK, statement, Outcome::Success));
         };
+        let searched = matches!(route, Route::Search | Route::SearchByPost | Route::PixByGet);
+        let mut exchange = Exchange { endpoint: Some(endpoint_of(&request)), ..request.exchange() };
+        if let (true, Some(query)) = (searched, request.uri.query()) {
+            // A number that may not be kept is struck out.
+            let asked = format!("{}?{query}", endpoint_of(&request));
+            exchange.question = Some(self.mpi.recordable(&asked));
+        }
+        exchange.headers = [http::header::ACCEPT, http::header::CONTENT_TYPE]
+            .iter()
+            .filter_map(|name| Some(format!("{name}: {}", request.header(name)?)))
+            .collect();
         let context = Context {
             transaction,
             caller: request.conn.caller(),
             request_id: request.id.clone(),
             received_at: request.received_at,
             elsewhere: None,
+            exchange: exchange.into(),
         };
         let lenient = negotiate::is_lenient(&request);
         let query = request.uri.query().unwrap_or_default().to_owned();
@@ -187,6 +202,13 @@ impl FhirFace {
             }
         }
     }
+}
+
+/// The address that was asked, without ids of patients in it.
+fn endpoint_of(request: &Request) -> String {
+    let below = below(request.uri.path()).unwrap_or_default();
+    let kind = below.split('/').next().unwrap_or_default();
+    format!("{}/{kind}", base(request))
 }
 
 /// The address of the service, as it was asked at.

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version, h
 use jiff::Timestamp;
 
 use super::body::{GuardedBody, RespBody, full};
+use crate::model::audit::Exchange;
 use crate::model::caller::Caller;
 use crate::server::metrics::Outcome;
 
@@ -68,6 +69,18 @@ impl ConnInfo {
 }
 
 impl Request {
+    /// Where it was asked, as audit records tell it: the address without its query.
+    pub fn exchange(&self) -> Exchange {
+        let scheme = if self.conn.encrypted { "https" } else { "http" };
+        let local = self.conn.local_addr;
+        let host = self.header(header::HOST).map_or_else(|| local.to_string(), str::to_owned);
+        Exchange {
+            endpoint: Some(format!("{scheme}://{host}{}", self.uri.path())),
+            local: Some(local.ip().to_string()),
+            ..Exchange::default()
+        }
+    }
+
     /// A header's value as text; `None` if absent, repeated or not visible ASCII.
     pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();

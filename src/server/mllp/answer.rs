@@ -8,7 +8,7 @@ use jiff::tz;
 use tracing::{error, info, warn};
 
 use super::{MllpFace, rehearse};
-use crate::model::audit::Outcome as AuditOutcome;
+use crate::model::audit::{self, Outcome as AuditOutcome};
 use crate::model::error::Error;
 use crate::model::identity::{DomainId, Feed, FeedMessage, Source, Warning};
 use crate::model::transaction::Transaction;
@@ -97,6 +97,10 @@ impl<'a> Asking<'a> {
     }
 
     pub async fn answer(&self, arrived: Arrived) -> Done {
+        let question = match &arrived {
+            Arrived::Message(message) => self.question(message),
+            Arrived::TooLong { .. } => None,
+        };
         let read = match &arrived {
             Arrived::Message(message) => hl7v2::read(message, &self.face.reading),
             Arrived::TooLong { beginning, .. } => {
@@ -112,6 +116,17 @@ impl<'a> Asking<'a> {
             }
         };
         let Request { header, transaction, body } = request;
+        let party = |facility: &str, application: &str| Some(format!("{facility}|{application}"));
+        let asks = matches!(body, Body::Pix(..) | Body::Demographics(..));
+        let exchange = audit::Exchange {
+            local: Some(self.conn.local_addr.ip().to_string()),
+            sender: party(&header.sending_facility, &header.sending_application),
+            receiver: party(&header.receiving_facility, &header.receiving_application),
+            message_id: Some(header.control_id.trim().to_owned()).filter(|id| !id.is_empty()),
+            event: Some(format!("{}^{}", header.message_type, header.event)),
+            question: question.filter(|_| asks),
+            ..audit::Exchange::default()
+        };
         let ours = header.processing == self.face.config.processing_id.as_str();
         let context = Context {
             transaction,
@@ -119,6 +134,7 @@ impl<'a> Asking<'a> {
             request_id: self.request_id.to_owned(),
             received_at: self.received_at,
             elsewhere: None,
+            exchange: exchange.into(),
         };
         let known = Known { header: &header, transaction: Some(transaction), echo: None };
         match body {
@@ -196,6 +212,15 @@ impl<'a> Asking<'a> {
                 Err(refusal) => self.refusal(known, refusal, Exchange::Demographics),
             },
         }
+    }
+
+    /// A question as it came, for its audit record: MSH and QPD, without numbers that may not be kept. What the
+    /// message is written in shows only later; of what is no UTF-8 the ASCII part is kept.
+    fn question(&self, message: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(message);
+        let asked = text.split(['\r', '\n']).filter(|s| s.starts_with("MSH") || s.starts_with("QPD"));
+        let asked: Vec<&str> = asked.collect();
+        (asked.len() > 1).then(|| self.face.mpi.recordable(&asked.join("\r")))
     }
 
     fn kind(&self) -> &'static str {

@@ -59,6 +59,19 @@ pub fn unread(context: &Context, details: Vec<Problem>) -> (Ended, Audited) {
     (Ended { ack: Ack::Error, details, outcome: Outcome::Failure }, audited)
 }
 
+/// The context with what the message says of itself, and its question where it asks one.
+pub fn heard(context: &Context, header: &crate::wire::hl7v3::Header, question: Option<String>) -> Context {
+    let id = match (&header.id.root, &header.id.extension) {
+        (Some(root), Some(extension)) => Some(format!("{root}^{extension}")),
+        (root, _) => root.clone(),
+    };
+    context.with_exchange(|exchange| {
+        exchange.message_id = id;
+        exchange.event = Some(header.interaction.clone());
+        exchange.question = question.filter(|q| !q.is_empty());
+    })
+}
+
 /// The record of a feed that was checked and not kept.
 pub fn rehearsed(context: &Context, ids: &[DomainId]) -> Audited {
     let patients = ids.iter().map(|id| format!("{}^^^&{}&ISO", id.value, id.domain)).collect();

@@ -5,7 +5,7 @@ use roxmltree::Node;
 use super::SoapFace;
 use super::fault::failure;
 use super::reply::{Body, Included, Passing, Reply, placeholder};
-use crate::model::audit::Outcome as AuditOutcome;
+use crate::model::audit::{Held, Outcome as AuditOutcome};
 use crate::model::error::{Error, Fault, RegistryError};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audited;
@@ -56,22 +56,33 @@ pub async fn answer(
 type Requests = Result<Vec<DocumentRequest>, Vec<RegistryError>>;
 
 impl Asked {
-    /// The uniqueIds asked for, for the audit record; and the requests.
-    pub fn split(self) -> (Vec<String>, Requests) {
-        let ids = self.requests.iter().flatten().map(|r| r.document_unique_id.clone()).collect();
-        (ids, self.requests)
+    /// The documents asked for, for the audit record; and the requests.
+    pub fn split(self) -> (Vec<Held>, Requests) {
+        let held = self.requests.iter().flatten().map(|r| held(r, None)).collect();
+        (held, self.requests)
+    }
+}
+
+/// Where a document is, as audit records tell it.
+fn held(request: &DocumentRequest, patient: Option<String>) -> Held {
+    Held {
+        document: request.document_unique_id.clone(),
+        repository: request.repository_unique_id.clone(),
+        home: request.home_community_id.clone(),
+        patient,
     }
 }
 
 /// Answers with what could be had: documents of ours, and those of others as they come in.
 pub fn respond(
     context: &Context,
-    asked_for: Vec<String>,
+    asked_for: Vec<Held>,
     delivery: Result<Delivery, Error>,
     message_id: Option<&str>,
     mtom: bool,
 ) -> Result<Reply, Fault> {
-    let mut subject = Subject { documents: asked_for, ..Subject::default() };
+    let documents = asked_for.iter().map(|held| held.document.clone()).collect();
+    let mut subject = Subject { documents, ..Subject::default() };
     let (delivery, failed) = match delivery {
         Ok(delivery) => (delivery, None),
         Err(error) => {
@@ -97,6 +108,18 @@ pub fn respond(
     let made = made.chain(promised().filter_map(|d| d.made.as_ref()));
     subject.documents.extend(made.map(|m| m.unique_id.clone()));
     subject.show(documents.iter().map(|d| d.patient_id.clone()).collect());
+    subject.facts.held = asked_for;
+    for given in &documents {
+        let known =
+            subject.facts.held.iter_mut().filter(|held| held.document == given.request.document_unique_id);
+        known.for_each(|held| held.patient = Some(given.patient_id.clone()));
+    }
+    if status == ResponseStatus::PartialSuccess {
+        let given = documents.iter().map(|d| &d.request).chain(promised().map(|d| &d.request));
+        let given: Vec<&str> = given.map(|r| r.document_unique_id.as_str()).collect();
+        let asked = subject.facts.held.iter().map(|held| held.document.clone());
+        subject.facts.missing = asked.filter(|id| !given.contains(&id.as_str())).collect();
+    }
     let event = context.audit(audit_outcome, subject);
     let multipart = Multipart::fresh();
     // What passes through is never base64 text: it would have to be held until its turn.

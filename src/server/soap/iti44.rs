@@ -3,7 +3,7 @@
 use roxmltree::Node;
 
 use super::SoapFace;
-use super::hl7v3::{Ended, index, own, refusal, rehearsed, unheard, unread};
+use super::hl7v3::{Ended, heard, index, own, refusal, rehearsed, unheard, unread};
 use super::reply::{Body, Reply};
 use crate::model::error::Fault;
 use crate::model::identity::{Feed, Place, SentId, Warning};
@@ -42,6 +42,7 @@ pub async fn answer(
             (read.header, ended, audited)
         }
         Ok(Read { header, message, paths }) => {
+            let context = &heard(context, &header, None);
             let ended = match mpi.feed(context, message).await {
                 Ok(fed) => taken(fed.warnings.iter().map(|w| paths.warning(w)).collect()),
                 Err(refused) => refusal(context, refused, &paths)?,

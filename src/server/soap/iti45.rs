@@ -3,7 +3,7 @@
 use roxmltree::Node;
 
 use super::SoapFace;
-use super::hl7v3::{Ended, ii, index, own, refusal, unheard};
+use super::hl7v3::{Ended, heard, ii, index, own, refusal, unheard};
 use super::reply::{Body, Reply};
 use crate::model::error::Fault;
 use crate::server::metrics::Outcome;
@@ -37,6 +37,7 @@ pub async fn answer(
             (header, query.unwrap_or_default(), ended, audited)
         }
         Ok(Read { header, query, asked, paths }) => {
+            let context = &heard(context, &header, Some(mpi.recordable(&asked.echo)));
             let ended = match mpi.pix(context, query).await {
                 Ok(found) => {
                     ids = found.ids.iter().map(|id| ii(mpi, id)).collect();

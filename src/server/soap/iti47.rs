@@ -2,7 +2,7 @@
 
 use roxmltree::Node;
 
-use super::hl7v3::{Ended, ii, index, own, refusal, unheard};
+use super::hl7v3::{Ended, heard, ii, index, own, refusal, unheard};
 use super::reply::{Body, Reply};
 use super::{SoapFace, iti44};
 use crate::model::error::Fault;
@@ -55,6 +55,7 @@ pub async fn answer(
                 .filter_map(|authority| mpi.domains().resolve(authority).map(|d| d.oid.clone()))
                 .collect();
             query.fuzzy |= least > 0 && least < 100;
+            let context = &heard(context, &header, Some(mpi.recordable(&asked.echo)));
             return match mpi.find(context, query, page).await {
                 Ok(found) => {
                     Ok(found_reply(context, message_id, mpi, &header, &asked, found, &domains, least))

@@ -97,6 +97,7 @@ impl SoapFace {
         let id = request.id.clone();
         let conn = request.conn.clone();
         let received_at = request.received_at;
+        let exchange = request.exchange();
         let intake = self
             .intake(endpoint, request.header(header::CONTENT_TYPE).map(str::to_owned), request.body)
             .await
@@ -113,6 +114,7 @@ impl SoapFace {
             request_id: id.clone(),
             received_at,
             elsewhere: elsewhere.clone(),
+            exchange: exchange.into(),
         };
         let refused =
             |fault| Refused { fault, relates_to: message_id.clone(), transaction: Some(transaction) };

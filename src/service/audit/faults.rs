@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use crate::model::audit::{AuditEvent, Outcome, Repeated, SECURITY_ALERT};
+use crate::model::audit::{AuditEvent, Facts, Outcome, Repeated, SECURITY_ALERT};
 use crate::model::caller::{Caller, network};
 use crate::model::transaction::Transaction;
 use crate::service::context::time_uuid;
@@ -161,19 +161,14 @@ fn event(kin: &Kin, waiting: &Waiting, now: i64) -> AuditEvent {
         outcome: last.outcome,
         request_id: last.request_id.clone(),
         caller,
-        patients: vec![],
-        home_community_id: None,
-        submission_set: None,
-        documents: vec![],
-        objects: vec![],
-        query: None,
         errors: kin.labels.map(str::to_owned).into(),
         repeated: (*times > 1).then(|| Repeated {
             times: *times,
             first: *first,
             last: last.at.as_microsecond(),
         }),
-        sent_to: None,
+        facts: Facts { process: Some(std::process::id()), ..Facts::default() },
+        ..AuditEvent::default()
     }
 }
 

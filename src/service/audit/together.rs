@@ -134,15 +134,7 @@ mod tests {
                 certificate: None,
                 ..Caller::default()
             },
-            patients: vec![],
-            home_community_id: None,
-            submission_set: None,
-            documents: vec![],
-            objects: vec![],
-            query: None,
-            errors: vec![],
-            repeated: None,
-            sent_to: None,
+            ..AuditEvent::default()
         })
         .unwrap()
     }

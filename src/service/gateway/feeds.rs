@@ -5,10 +5,12 @@
 
 use super::trouble::Trouble;
 use super::{Correlations, Directory};
+use crate::model::audit::{Act, AuditEvent, Exchange, Facts};
 use crate::model::community::Step;
 use crate::model::identity::DomainId;
+use crate::model::transaction::Transaction;
 use crate::peer::soap::discover::{Ack, Between, Told, tell};
-use crate::service::mpi::{Mpi, Neighbourly, Sent, Standing};
+use crate::service::mpi::{Mpi, Neighbourly, Sent, Standing, cx};
 
 /// Tells neighbours. Clones share it.
 #[derive(Clone)]
@@ -21,6 +23,24 @@ pub struct Feeds {
 impl Feeds {
     pub fn new(mpi: Mpi, directory: Directory, correlations: Correlations) -> Self {
         Self { mpi, directory, correlations }
+    }
+
+    /// What the audit trail is told of sending it.
+    pub fn record(&self, id: &str, payload: &str) -> Option<AuditEvent> {
+        let news = serde_json::from_str::<Neighbourly>(payload).ok()?;
+        let listed = self.directory.now();
+        let client = listed.by_id(&news.community)?.client("iti44")?;
+        let domain = self.correlations.settings().authority.clone();
+        let patient = DomainId { domain, value: news.patient };
+        let exchange = Exchange { message_id: Some(id.to_owned()), ..Exchange::default() };
+        let act = if news.new { Act::Create } else { Act::Update };
+        Some(AuditEvent {
+            transaction: Transaction::Iti44.code().into(),
+            patients: vec![cx(&patient)],
+            sent_to: Some(client.url().to_owned()),
+            facts: Facts { exchange, act: Some(act), ..Facts::default() },
+            ..AuditEvent::default()
+        })
     }
 
     /// Sends what waits in the outbox under `id`.

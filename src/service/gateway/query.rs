@@ -385,6 +385,7 @@ fn record(
 ) -> AuditEvent {
     let subject = Subject {
         patients: patient.iter().map(Cx::to_string).collect(),
+        home_community_id: Some(member.community.home.to_string()),
         query: Some(text),
         ..Subject::default()
     };

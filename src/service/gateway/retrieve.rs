@@ -12,7 +12,7 @@ use super::directory::{Foreign, Listed, Member};
 use super::line::{Line, Place};
 use super::query::unknown;
 use super::trouble::Trouble;
-use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::audit::{AuditEvent, Held, Outcome};
 use crate::model::community::Step;
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::model::transaction::Transaction;
@@ -410,7 +410,20 @@ fn record(
     let mut documents: Vec<String> = requests.iter().map(|r| r.document_unique_id.clone()).collect();
     let made = given.iter().flat_map(|g| &g.documents).filter_map(|d| d.made.as_ref());
     documents.extend(made.map(|m| m.unique_id.clone()));
-    let subject = Subject { documents, ..Subject::default() }.with_errors(errors);
+    let mut subject = Subject { documents, ..Subject::default() }.with_errors(errors);
+    let held = |r: &DocumentRequest| Held {
+        document: r.document_unique_id.clone(),
+        repository: r.repository_unique_id.clone(),
+        home: r.home_community_id.clone(),
+        patient: None,
+    };
+    subject.facts.held = requests.iter().map(held).collect();
+    if outcome == Outcome::MinorFailure {
+        let given: Vec<&str> =
+            given.iter().flat_map(|g| &g.documents).map(|d| d.request.document_unique_id.as_str()).collect();
+        let asked = subject.facts.held.iter().map(|held| held.document.clone());
+        subject.facts.missing = asked.filter(|id| !given.contains(&id.as_str())).collect();
+    }
     context.audit_sent(source.transaction(), source.address(), outcome, subject)
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Domains;
 use super::notices::Notice;
+use super::{Domains, cx};
 use crate::config::MpiConfig;
+use crate::model::audit::{AuditEvent, Exchange, Facts};
 use crate::model::identity::DomainId;
+use crate::model::transaction::Transaction;
 use crate::peer::http::{Client, PeerError};
 use crate::peer::mllp::{MllpClient, MllpError, Notification, Verdict};
 use crate::peer::soap::SoapError;
@@ -38,6 +40,7 @@ pub struct Notices {
 
 struct Consumer {
     line: Line,
+    url: String,
     /// MSH-5 and MSH-6.
     to: (String, String),
     /// OID of its device.
@@ -59,7 +62,10 @@ impl Notices {
                 false => Line::Soap(Client::new(&notify::peer(row))?),
             };
             let to = (row.application.clone(), row.facility.clone());
-            consumers.insert(row.name.clone(), Consumer { line, to, device: row.device.clone() });
+            consumers.insert(
+                row.name.clone(),
+                Consumer { line, url: row.url.clone(), to, device: row.device.clone() },
+            );
         }
         let from = Arc::new((config.application.clone(), config.facility.clone()));
         Ok((!consumers.is_empty()).then(|| Self {
@@ -68,6 +74,27 @@ impl Notices {
             from,
             device: domains.network().oid.as_str().into(),
         }))
+    }
+
+    /// What the audit trail is told of sending it.
+    pub fn record(&self, id: &str, payload: &str) -> Option<AuditEvent> {
+        let notice = serde_json::from_str::<Notice>(payload).ok()?;
+        let consumer = self.consumers.get(&notice.consumer)?;
+        let mllp = matches!(consumer.line, Line::Mllp(_));
+        let party = |(application, facility): &(String, String)| format!("{facility}|{application}");
+        let exchange = Exchange {
+            sender: mllp.then(|| party(&self.from)),
+            receiver: mllp.then(|| party(&consumer.to)),
+            message_id: Some(if mllp { control_id(id) } else { id.to_owned() }),
+            ..Exchange::default()
+        };
+        Some(AuditEvent {
+            transaction: if mllp { Transaction::Iti10 } else { Transaction::Iti46 }.code().into(),
+            patients: notice.ids.into_iter().map(|(domain, value)| cx(&DomainId { domain, value })).collect(),
+            sent_to: Some(consumer.url.clone()),
+            facts: Facts { exchange, ..Facts::default() },
+            ..AuditEvent::default()
+        })
     }
 
     /// Sends what waits in the outbox under `id`.

@@ -12,7 +12,7 @@ use super::weigh::{Scales, Weighed};
 use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number, review, terms, weigh};
 use crate::config::DomainKind;
 use crate::matching::{Features, Model};
-use crate::model::audit::Outcome;
+use crate::model::audit::{Act, Facts, Outcome};
 use crate::model::identity::{
     Demographics, DomainId, Feed, FeedMessage, Field, IdentityError, Place, Sent, Trouble, Update, Warning,
 };
@@ -629,11 +629,16 @@ pub(super) async fn finish(
 ) -> Result<(), DbError> {
     said.extend(settled.events.iter().cloned());
     events::append(tx, &said).await?;
+    // Of two, the first went into the second (ITI TF-2 3.8.5.1: D for the one, U for the other).
+    let merged = about.len() == 2;
     let records = about
         .into_iter()
-        .map(|ids| {
+        .enumerate()
+        .map(|(n, ids)| {
             let patients = ids.iter().map(cx).collect();
-            work.context.audit(Outcome::Success, Subject { patients, ..Subject::default() })
+            let act = merged.then_some(if n == 0 { Act::Delete } else { Act::Update });
+            let facts = Facts { act, ..Facts::default() };
+            work.context.audit(Outcome::Success, Subject { patients, facts, ..Subject::default() })
         })
         .collect();
     Traces::new(records, None)?.leave(tx).await?;

@@ -269,7 +269,12 @@ impl Mpi {
             }
             Refusal::Error(error) => subject.with_failure(error),
         };
-        let event = context.audit(Outcome::SeriousFailure, subject);
+        let mut event = context.audit(Outcome::SeriousFailure, subject);
+        if let Refusal::Identity(errors) = refusal
+            && errors.iter().any(|e| e.trouble == Trouble::IndividualNumber)
+        {
+            event.facts.exchange.question = None;
+        }
         let due = crate::service::audit::Audited::Due(Box::new(event));
         if let Err(e) = self.audit.settle(due).await {
             let (request_id, cause) = (&context.request_id, format!("{e:?}"));

@@ -109,6 +109,7 @@ fn context() -> Context {
         request_id: uuid::Uuid::now_v7().to_string(),
         received_at: jiff::Timestamp::from_microsecond(1_800_000_000_000_000).unwrap(),
         elsewhere: None,
+        exchange: std::sync::Arc::default(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the outbox delivers, and who does it. A new effect is a variant here and its courier.
 
+use crate::model::audit::{AuditEvent, Outcome};
 use crate::service::answers::Answers;
+use crate::service::context::time_uuid;
 use crate::service::gateway::Feeds;
 use crate::service::mpi::{self, Notices, Sent};
 use crate::store::outbox::Claimed;
@@ -73,6 +75,27 @@ pub struct Couriers {
 }
 
 impl Couriers {
+    /// The audit record of an attempt that reached somebody: of notices and feeds, which nobody else records.
+    pub(super) fn record(&self, row: &Claimed, delivery: &Delivery, at: i64) -> Option<AuditEvent> {
+        let outcome = match delivery {
+            Delivery::Done => Outcome::Success,
+            Delivery::Later { away: true, .. } => return None,
+            Delivery::Later { .. } | Delivery::Never(_) => Outcome::SeriousFailure,
+        };
+        let event = match Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind)? {
+            Kind::Answer => None,
+            Kind::PixUpdate => self.notices.as_ref()?.record(&row.id, &row.payload),
+            Kind::PixFeed => self.feeds.as_ref()?.record(&row.id, &row.payload),
+        }?;
+        let time = jiff::Timestamp::from_microsecond(at).unwrap_or_default();
+        let mut event =
+            AuditEvent { id: time_uuid(time).to_string(), at, outcome, request_id: row.id.clone(), ..event };
+        event.caller.address = "local".into();
+        event.caller.listener = "outbox".into();
+        event.facts.process = Some(std::process::id());
+        Some(event)
+    }
+
     pub(super) async fn deliver(&self, row: &Claimed) -> Delivery {
         let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == row.kind);
         match kind {

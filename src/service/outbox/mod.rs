@@ -22,6 +22,7 @@ use crate::model::error::Error;
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::traces::Traces;
+use crate::store::audit::{self, AuditRow};
 use crate::store::db::{Db, DbError};
 use crate::store::outbox::{self, Claimed};
 
@@ -178,6 +179,7 @@ impl Outbox {
             Err(_) => Delivery::later(format!("not done within {} s", patience.as_secs())),
         };
         let at = now();
+        let record = couriers.record(&row, &delivery, at);
         let late = at.saturating_sub(row.created_at) >= 3600 * SECOND * seconds(self.0.settings.park_hours);
         let verdict = match delivery {
             Delivery::Done => Verdict::Done,
@@ -189,20 +191,30 @@ impl Outbox {
             Delivery::Later { why, .. } | Delivery::Never(why) => Verdict::Never { why, at },
         };
         let (row, verdict) = (Arc::new(row), Arc::new(verdict));
-        if let Err(e) = self.write_down(row.clone(), verdict.clone()).await {
+        if let Err(e) = self.write_down(row.clone(), verdict.clone(), record).await {
             // Its lease runs out, and it is delivered again: at least once is the promise.
             tracing::warn!(row = row.id, cause = %e, "the end of a delivery could not be written down");
         }
         self.tell(&row, &verdict)
     }
 
-    async fn write_down(&self, row: Arc<Claimed>, verdict: Arc<Verdict>) -> Result<(), DbError> {
+    /// With the audit record of what was sent.
+    async fn write_down(
+        &self,
+        row: Arc<Claimed>,
+        verdict: Arc<Verdict>,
+        record: Option<AuditEvent>,
+    ) -> Result<(), DbError> {
+        let record = Arc::new(record.map(AuditRow::new).transpose()?);
         let by: Arc<str> = self.0.name.as_str().into();
         self.0
             .db
             .write(move |tx| {
-                let (row, by, verdict) = (row.clone(), by.clone(), verdict.clone());
+                let (row, by, verdict, record) = (row.clone(), by.clone(), verdict.clone(), record.clone());
                 Box::pin(async move {
+                    if let Some(record) = &*record {
+                        audit::append(tx, record).await?;
+                    }
                     match &*verdict {
                         Verdict::Done => outbox::done(tx, &row.id, &by).await?,
                         Verdict::Later { why, not_before, stream } => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::model::audit::Outcome;
 use crate::model::ebrim::ObjectKind;
 use crate::model::error::{Error, ErrorCode, RegistryError};
-use crate::model::metadata::{AssociationType, MetadataObject};
+use crate::model::metadata::{AssociationType, EntryType, MetadataObject};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::registry::changes::{Changes, HeldPatients, ROUNDS};
@@ -230,6 +230,14 @@ fn heirs(facts: &Facts) -> Vec<(ObjectKind, Lineage)> {
 fn subject(facts: &Facts, ids: &[String]) -> Subject {
     let mut patients = HashSet::new();
     let mut documents = vec![];
+    let kind = |stored: &Stored| match &stored.object {
+        MetadataObject::DocumentEntry(e) if e.object_type == EntryType::OnDemand => {
+            "OnDemandDocumentEntry".into()
+        }
+        MetadataObject::Association(a) => a.association_type.urn().to_owned(),
+        _ => stored.kind.as_str().to_owned(),
+    };
+    let kinds = facts.objects.values().map(|stored| (stored.id().to_owned(), kind(stored))).collect();
     for stored in facts.objects.values() {
         match &stored.object {
             MetadataObject::DocumentEntry(e) => {
@@ -243,5 +251,6 @@ fn subject(facts: &Facts, ids: &[String]) -> Subject {
     }
     let mut patients: Vec<String> = patients.into_iter().collect();
     patients.sort_unstable();
-    Subject { patients, documents, objects: ids.to_vec(), ..Subject::default() }
+    let facts = crate::model::audit::Facts { kinds, ..Default::default() };
+    Subject { patients, documents, objects: ids.to_vec(), facts, ..Subject::default() }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::model::audit::Outcome;
 use crate::model::error::{Error, ErrorCode, Problem, RegistryError};
 use crate::model::metadata::{DocumentEntry, Submission};
+use crate::model::transaction::Transaction;
 use crate::peer::soap;
 use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
@@ -162,8 +163,9 @@ impl Repository {
                     documents: submission.document_entries.iter().map(|d| d.unique_id.clone()).collect(),
                     ..Subject::default()
                 };
-                let event = context.audit(Outcome::Success, subject);
-                return Ok(Provided { warnings: problems, audited: Audited::Due(Box::new(event)) });
+                let event = context.audit(Outcome::Success, subject.clone());
+                let sent = context.audit_sent(Transaction::Iti42, client.url(), Outcome::Success, subject);
+                return Ok(Provided { warnings: problems, audited: Audited::AllDue(vec![event, sent]) });
             }
             Err(e) => {
                 tracing::warn!(request_id = context.request_id, peer = client.name(), cause = %e, "the registry did not answer");

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::audit::Outcome;
+use crate::model::audit::{Facts, Held as Kept, Outcome};
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
@@ -34,7 +34,9 @@ struct Request {
     unique_ids: BTreeSet<String>,
     /// What is wrong with the rest of the message.
     refused: Vec<RegistryError>,
-    /// repositoryUniqueId, if our own registry's entries keep their documents.
+    /// repositoryUniqueId: ours.
+    ours: String,
+    /// The same, if our own registry's entries keep their documents.
     kept_by: Option<String>,
 }
 
@@ -67,6 +69,7 @@ impl Repository {
             context: context.clone(),
             unique_ids,
             refused,
+            ours: self.settings.unique_id.clone(),
             kept_by: (registered_here && !self.settings.remove_registered)
                 .then(|| self.settings.unique_id.clone()),
         });
@@ -119,11 +122,26 @@ async fn remove(tx: &mut Tx<'_>, request: &Request, now: i64) -> Result<Removed,
     for change in changes.into_values() {
         change.finish(tx, &request.cause).await?;
     }
-    let left = request.unique_ids.iter().filter(|id| !removed.contains(id)).cloned().collect();
-    let done = Subject { patients: patients.into_iter().collect(), documents: removed, ..Subject::default() };
+    let left: Vec<String> = request.unique_ids.iter().filter(|id| !removed.contains(id)).cloned().collect();
+    let facts = |documents: &[String]| {
+        let held = |id: &String| Kept {
+            document: id.clone(),
+            repository: request.ours.clone(),
+            home: None,
+            patient: None,
+        };
+        Facts { held: documents.iter().map(held).collect(), ..Facts::default() }
+    };
+    let done = Subject {
+        patients: patients.into_iter().collect(),
+        facts: facts(&removed),
+        documents: removed,
+        ..Subject::default()
+    };
     let mut events = vec![request.context.audit(Outcome::Success, done)];
     if !errors.is_empty() {
-        let left = Subject { documents: left, ..Subject::default() }.with_errors(&errors);
+        let left =
+            Subject { facts: facts(&left), documents: left, ..Subject::default() }.with_errors(&errors);
         events.push(request.context.audit(Outcome::SeriousFailure, left));
     }
     Traces::of(&request.context, events, &errors)?.leave(tx).await?;

@@ -5,6 +5,7 @@
 //! What a resource holds beyond what the index keeps is not looked at; what it keeps is held against its type, and
 //! every problem is named with its FHIRPath.
 
+pub mod audit_event;
 mod bundle;
 mod capability;
 mod elements;

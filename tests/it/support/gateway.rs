@@ -166,9 +166,17 @@ impl Gateway {
         Soap::new(self.address)
     }
 
-    /// Audit records so far, oldest first.
+    /// Audit records so far, oldest first, but for the program's own start and stop.
     pub async fn audit(&self) -> Vec<chiren::model::audit::AuditEvent> {
-        self.running().rooms.audit.since(0, 10_000).await.expect("the audit trail")
+        use chiren::model::audit::kinds;
+        let all = self.running().rooms.audit.since(0, 10_000).await.expect("the audit trail");
+        let own = [
+            kinds::APPLICATION_START,
+            kinds::APPLICATION_STOP,
+            kinds::AUDIT_RECORDING_STARTED,
+            kinds::AUDIT_RECORDING_STOPPED,
+        ];
+        all.into_iter().filter(|event| !own.contains(&event.transaction.as_str())).collect()
     }
 
     /// Stops gracefully and gives back what a restart needs.

@@ -1,5 +1,6 @@
 //! A gateway to test against, messages to send it, and judges of what it answers.
 
+pub mod arr;
 pub mod community;
 pub mod consumer;
 pub mod gateway;

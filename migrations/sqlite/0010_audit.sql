@@ -1,0 +1,54 @@
+-- The audit trail as a chain (docs/audit.md): which records are chained in which order, with their hashes; what other
+-- systems sent us (ITI-20); how far each repository has our records. SQLite; the same as
+-- migrations/postgres/0010_audit.sql.
+
+-- 1 until a segment holds the record. A row that is neither waiting nor in a segment was put there by nobody of ours.
+ALTER TABLE audit_event ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;
+UPDATE audit_event SET pending = 1;
+CREATE INDEX audit_event_pending ON audit_event (id) WHERE pending = 1;
+
+-- Syslog messages as they came.
+CREATE TABLE audit_received (
+    id TEXT NOT NULL PRIMARY KEY,           -- UUIDv7 of its arrival
+    at INTEGER NOT NULL,                    -- EventDateTime; its arrival, where it cannot be read
+    received_at INTEGER NOT NULL,
+    sender TEXT NOT NULL,                   -- address
+    certificate TEXT,                       -- SHA-256
+    transport TEXT NOT NULL,                -- tls, tcp, udp
+    original BLOB NOT NULL,
+    pending INTEGER NOT NULL
+) STRICT;
+CREATE INDEX audit_received_at ON audit_received (at, id);
+CREATE INDEX audit_received_pending ON audit_received (id) WHERE pending = 1;
+
+-- Runs of a chain. Append only, but for what purging empties.
+CREATE TABLE audit_segment (
+    chain TEXT NOT NULL,                    -- own, received
+    first_seq INTEGER NOT NULL,             -- from 1
+    last_seq INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,              -- the oldest and the newest record in it
+    last_at INTEGER NOT NULL,
+    made_at INTEGER NOT NULL,
+    previous TEXT NOT NULL,                 -- hash of the record before, hex
+    hash TEXT NOT NULL,                     -- of the last record
+    mac TEXT,                               -- HMAC-SHA-256 under the key of [audit] key_file
+    links TEXT NOT NULL,                    -- a line for each record: id, hash
+    purged_at INTEGER,
+    PRIMARY KEY (chain, first_seq)
+) STRICT;
+
+-- Whose records are where: filled with the chain.
+CREATE TABLE audit_patient (
+    patient TEXT NOT NULL,                  -- CX
+    at INTEGER NOT NULL,
+    chain TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (patient, at, chain, id)
+) STRICT;
+
+-- Up to which record of our chain each repository has them.
+CREATE TABLE audit_cursor (
+    repository TEXT NOT NULL PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
