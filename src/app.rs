@@ -27,13 +27,13 @@ use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
-use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, Responder, correlate};
+use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{self, RegisterAt, Repository};
-use crate::service::xua::Xua;
+use crate::service::xua::{Iua, Memory, Xua};
 use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbError, DbStatus};
 use crate::store::documents;
@@ -158,7 +158,8 @@ pub fn correlations(
         pix_valid: i64::try_from(config.discovery.pix_hours).unwrap_or(24).saturating_mul(3_600_000_000),
         by_hand: config.discovery.confirm_by_hand,
     };
-    Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), settings))
+    let people = People::open(&config.xua.own, &config.network.home_community_id)?;
+    Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), people, settings))
 }
 
 /// The gateway over what this program is.
@@ -325,16 +326,78 @@ pub struct Running {
     postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
     directory: Option<JoinHandle<()>>,
+    reloads: Vec<Reload>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
 }
 
-/// Who examines users' assertions, where they are looked at.
-fn xua(config: &Config) -> anyhow::Result<Option<Xua>> {
-    match config.xua.is_on() {
-        true => Xua::new(config.xua.clone(), &config.network.home_community_id).map(Some).context("xua"),
-        false => Ok(None),
+/// Who examines users, where they are looked at; and what they bring is remembered.
+struct Examiners {
+    memory: Arc<Memory>,
+    xua: Option<Xua>,
+    iua: Option<Iua>,
+}
+
+impl Examiners {
+    fn new(config: &Config, db: &Db) -> anyhow::Result<Self> {
+        let memory = Arc::new(Memory::new(Some(db.clone())));
+        let home = &config.network.home_community_id;
+        // A community of a file read later may be asked for assertions.
+        let xua = match config.xua.is_on() || config.gateway.enabled && !config.xua.issuer.is_empty() {
+            true => Some(Xua::new(config.xua.clone(), home, memory.clone()).context("xua")?),
+            false => None,
+        };
+        let iua = match config.iua.is_on() {
+            true => Some(Iua::new(config.iua.clone(), &config.xua, home, memory.clone()).context("iua")?),
+            false => None,
+        };
+        Ok(Self { memory, xua, iua })
+    }
+
+    /// What reads keys and certificates anew.
+    fn reloads(&self) -> Vec<Reload> {
+        let mut all: Vec<Reload> = vec![];
+        if let Some(xua) = self.xua.clone() {
+            all.push(Reload::new("issuers of assertions", move || xua.reload()));
+        }
+        if let Some(iua) = self.iua.clone() {
+            all.push(Reload::new("issuers of tokens", move || iua.reload()));
+        }
+        all
+    }
+}
+
+/// Something that SIGHUP makes read its files anew. What is faulty stays as it was.
+pub struct Reload {
+    what: &'static str,
+    read: Box<dyn Fn() -> anyhow::Result<usize> + Send + Sync>,
+}
+
+impl Reload {
+    /// `read` gives how many things there are now.
+    pub fn new(what: &'static str, read: impl Fn() -> anyhow::Result<usize> + Send + Sync + 'static) -> Self {
+        Self { what, read: Box::new(read) }
+    }
+
+    fn run(&self) {
+        match (self.read)() {
+            Ok(count) => info!(what = self.what, count, "read anew"),
+            Err(e) => {
+                warn!(what = self.what, cause = format!("{e:#}"), "not read; what was before stays in force")
+            }
+        }
+    }
+}
+
+/// How often notes of what was brought are looked through for those that are over.
+const FORGET: Duration = Duration::from_secs(300);
+
+async fn forget(memory: Arc<Memory>, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FORGET)).await.is_some() {
+        if let Err(e) = memory.forget(clock.now().as_microsecond()).await {
+            warn!(cause = format!("{e:?}"), "what was brought could not be forgotten; the next look will try again");
+        }
     }
 }
 
@@ -346,6 +409,7 @@ impl Running {
     pub async fn start(config: &Config, clock: Clock, metrics: Option<Metrics>) -> anyhow::Result<Self> {
         crate::config::tls::install_provider();
         let rooms = Rooms::open(config, &clock).await?;
+        let examiners = Examiners::new(config, &rooms.db)?;
         let face = SoapFace {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
@@ -356,7 +420,7 @@ impl Running {
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
             soap: config.soap.clone(),
-            xua: xua(config)?,
+            xua: examiners.xua.clone(),
             asynchronous: rooms
                 .couriers
                 .answers
@@ -372,7 +436,9 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
+        let fhir = rooms.mpi.clone().map(|mpi| {
+            Arc::new(FhirFace { mpi, audit: rooms.audit.clone(), iua: examiners.iua.clone() })
+        });
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
         let metrics = match (metrics, communities.clone()) {
@@ -393,6 +459,12 @@ impl Running {
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
         let directory =
             rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
+        tokio::spawn(forget(examiners.memory.clone(), clock.clone(), stop.clone()));
+        let mut reloads = examiners.reloads();
+        if let Some(gateway) = &rooms.gateway {
+            let people = gateway.people().clone();
+            reloads.push(Reload::new("our own issuer of assertions", move || people.reload()));
+        }
         let drain = config.limits.drain();
         Ok(Self {
             rooms,
@@ -402,6 +474,7 @@ impl Running {
             postman,
             fault_records,
             directory,
+            reloads,
             clock,
             stop,
             drain,
@@ -414,6 +487,12 @@ impl Running {
         if let Some(gateway) = &self.rooms.gateway {
             told(gateway.directory().reload(true));
         }
+        self.reloads.iter().for_each(Reload::run);
+    }
+
+    /// Something more that is read anew when the gateway is told to.
+    pub fn on_reload(&mut self, reload: Reload) {
+        self.reloads.push(reload);
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many

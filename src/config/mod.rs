@@ -13,6 +13,7 @@ pub mod env;
 pub mod fault;
 pub mod gateway;
 pub mod hl7v2;
+pub mod iua;
 pub mod limits;
 pub mod listener;
 pub mod log;
@@ -34,17 +35,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::transaction::Transaction;
+use crate::model::community::AssertionPolicy;
+use crate::model::transaction::{Transaction, Wire};
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
-pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
+pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig, plain_fingerprint};
 pub use database::DatabaseConfig;
 pub use discovery::DiscoveryConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
 pub use gateway::{CommunityFile, GatewayConfig};
 pub use hl7v2::{Hl7v2Config, ProcessingId};
+pub use iua::{IuaConfig, IuaIssuerConfig};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
@@ -57,7 +60,7 @@ pub use repository::{OnDemandConfig, RepositoryConfig};
 pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
 pub use tls::TlsProfile;
-pub use xua::{XuaConfig, XuaIssuerConfig, XuaMode};
+pub use xua::{MessageIds, XuaConfig, XuaIssuerConfig, XuaMode, XuaOwnConfig};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,12 +79,17 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub xua: XuaConfig,
+    pub iua: IuaConfig,
     pub asynchronous: AsynchronousConfig,
     pub outbox: OutboxConfig,
     pub limits: LimitsConfig,
     pub audit: AuditConfig,
     pub log: LogConfig,
 }
+
+/// Addresses of SOAP transactions that are no transaction's own in the catalogue.
+const ALSO: [&str; 6] =
+    ["/xds/registry", "/xds/repository", "/mpi/pixv3", "/mpi/pdqv3", "/xca/iti18", "/xca/iti43"];
 
 /// Why there is no configuration to check.
 #[derive(Debug, thiserror::Error)]
@@ -187,8 +195,24 @@ impl Config {
         }
         self.discovery.check(&mut list);
         self.database.check(&mut list);
+        let asked = self.community.iter().any(|c| c.incoming_assertion.is_some_and(|m| m != XuaMode::Off));
         self.xua.check(
             &|code| Transaction::ALL.iter().any(|t| t.code() == code && !t.row().path.is_empty()),
+            &|path| path.starts_with('/') && (Transaction::ALL.iter().any(|t| t.row().path == path) || ALSO.contains(&path)),
+            asked,
+            &mut list,
+        );
+        for (i, community) in self.community.iter().enumerate() {
+            if community.assertion == AssertionPolicy::Issue && self.xua.own.certificate.is_none() {
+                list.push(Fault::new(
+                    format!("community[{i}].assertion"),
+                    "is \"issue\", but [xua.own] names no certificate to sign with",
+                    "\"issue\" ですが、[xua.own] に署名用の証明書がありません",
+                ));
+            }
+        }
+        self.iua.check(
+            &|code| Transaction::ALL.iter().any(|t| t.code() == code && t.row().wire == Wire::Fhir),
             &mut list,
         );
         self.asynchronous.check(&mut list);
@@ -242,7 +266,10 @@ pub fn example() -> String {
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<XuaConfig>(&mut out, "[xua]");
+    section::print::<XuaOwnConfig>(&mut out, "[xua.own]");
     section::print_commented::<XuaIssuerConfig>(&mut out, "[[xua.issuer]]");
+    section::print::<IuaConfig>(&mut out, "[iua]");
+    section::print_commented::<IuaIssuerConfig>(&mut out, "[[iua.issuer]]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
     section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
     section::print::<OutboxConfig>(&mut out, "[outbox]");
@@ -305,6 +332,7 @@ mod tests {
         assert!(all.repository.remote_registry.is_some());
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         assert_eq!((all.asynchronous.reply_to.len(), all.xua.issuer.len()), (1, 1));
+        assert_eq!(all.iua.issuer.len(), 1);
         assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
         assert_eq!((all.community.len(), all.foreign_repository.len()), (1, 1));
         let keys: Vec<String> = config.check().into_iter().map(|f| f.key).collect();
@@ -333,6 +361,9 @@ mod tests {
             ("CHIREN__DATABASE__URL", "mysql://x", "database.url"),
             ("CHIREN__LIMITS__DOCUMENT_MIB", "4096", "limits.document_mib"),
             ("CHIREN__XUA__SKEW_SECONDS", "301", "xua.skew_seconds"),
+            ("CHIREN__XUA__OWN__LIFETIME_SECONDS", "1", "xua.own.lifetime_seconds"),
+            ("CHIREN__XUA__ALARM_FAILURES", "0", "xua.alarm_failures"),
+            ("CHIREN__IUA__SKEW_SECONDS", "301", "iua.skew_seconds"),
             ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
             ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),

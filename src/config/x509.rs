@@ -43,7 +43,15 @@ pub fn subject(der: &[u8]) -> Option<String> {
 
 /// The subject's public key: the inside of its AlgorithmIdentifier, and the bits of the key.
 pub fn public_key(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let mut info = to_key(der)?.expect(SEQUENCE)?;
+    key_of(to_key(der)?.expect(SEQUENCE)?)
+}
+
+/// The same of a SubjectPublicKeyInfo alone (`PUBLIC KEY` in PEM).
+pub fn public_key_info(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    key_of(Der(der).expect(SEQUENCE)?)
+}
+
+fn key_of(mut info: Der<'_>) -> Option<(Vec<u8>, Vec<u8>)> {
     let algorithm = info.expect(SEQUENCE)?;
     let (unused, bits) = info.expect(BIT_STRING)?.0.split_first()?;
     (*unused == 0).then(|| (algorithm.0.to_vec(), bits.to_vec()))

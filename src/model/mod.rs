@@ -20,6 +20,7 @@ pub mod node;
 pub mod patient;
 pub mod query;
 pub mod rules;
+pub mod token;
 pub mod transaction;
 pub mod user;
 pub mod uuids;

@@ -11,6 +11,7 @@ pub mod mpi;
 pub mod outbox;
 pub mod patient;
 pub mod registry;
+pub mod seen;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -31,10 +31,14 @@ pub fn query_text(request: &AdhocQueryRequest) -> String {
     w.finish()
 }
 
-/// Asks a community.
-pub async fn query(client: &Client, request: &AdhocQueryRequest) -> Result<Found, SoapError> {
+/// Asks a community; `assertion` says for whom.
+pub async fn query(
+    client: &Client,
+    request: &AdhocQueryRequest,
+    assertion: Option<&str>,
+) -> Result<Found, SoapError> {
     let call = Call::new(client, Transaction::Iti38, vec![], |w| query::write_request(w, request));
-    let answer = call.send(client, &mut Discard).await?;
+    let answer = call.secured(assertion).send(client, &mut Discard).await?;
     let (status, result, errors) = answer.body(query::read_response)?;
     Ok(Found { status, result, errors })
 }
@@ -58,8 +62,10 @@ pub async fn retrieve(
     client: &Client,
     transaction: Transaction,
     requests: &[DocumentRequest],
+    assertion: Option<&str>,
 ) -> Result<Retrieving, SoapError> {
     let call = Call::new(client, transaction, vec![], |w| retrieve::write_request(w, requests));
+    let call = call.secured(assertion);
     let expected = Some((call.answered_by, call.message_id.clone()));
     let (content_type, length, body) = call.pack(transaction.row().request_action);
     let (mut answer, mut reader) = open(client, &content_type, length, body).await?;

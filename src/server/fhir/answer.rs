@@ -27,11 +27,13 @@ pub struct Answer {
     location: Option<String>,
     /// `Allow`.
     allow: Option<&'static str>,
+    /// `WWW-Authenticate`.
+    challenge: Option<String>,
 }
 
 impl Answer {
     pub fn new(transaction: &'static str, status: StatusCode, resource: Value, outcome: Outcome) -> Self {
-        Self { transaction, status, resource, outcome, location: None, allow: None }
+        Self { transaction, status, resource, outcome, location: None, allow: None, challenge: None }
     }
 
     /// What was asked for.
@@ -54,6 +56,9 @@ impl Answer {
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
+        if let Some(Ok(challenge)) = self.challenge.map(|c| HeaderValue::from_str(&c)) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         let transacted = Transacted { transaction: self.transaction, outcome: self.outcome };
         response.extensions_mut().insert(transacted);
         response
@@ -66,11 +71,13 @@ pub struct Denied {
     pub status: StatusCode,
     pub issues: Vec<Issue>,
     pub allow: Option<&'static str>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
 }
 
 impl Denied {
     pub fn new(status: StatusCode, code: IssueCode, text: impl Into<String>) -> Self {
-        Self { status, issues: vec![Issue::error(code, text)], allow: None }
+        Self { status, issues: vec![Issue::error(code, text)], allow: None, challenge: None }
     }
 
     pub fn at(mut self, expression: &str) -> Self {
@@ -108,7 +115,7 @@ impl FhirFace {
         let outcome = if busy { Outcome::Busy } else { Outcome::Refused };
         let named = transaction.map_or("fhir", Transaction::code);
         let resource = operation_outcome(&denied.issues);
-        Answer { allow: denied.allow, ..Answer::new(named, denied.status, resource, outcome) }
+        Answer { allow: denied.allow, challenge: denied.challenge, ..Answer::new(named, denied.status, resource, outcome) }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `POST [base]/Patient/$match` | [`matching`] |
 
 mod answer;
+mod bearer;
 mod feed;
 mod matching;
 mod negotiate;
@@ -25,6 +26,7 @@ use crate::server::metrics::Outcome;
 use crate::service::audit::Audit;
 use crate::service::context::Context;
 use crate::service::mpi::Mpi;
+use crate::service::xua::Iua;
 use crate::wire::fhir::{self, Format, Issue, IssueCode};
 use answer::{Answer, Denied};
 
@@ -39,6 +41,8 @@ const BODY: u64 = 1 << 20;
 pub struct FhirFace {
     pub mpi: Mpi,
     pub audit: Audit,
+    /// Who asks is looked at.
+    pub iua: Option<Iua>,
 }
 
 /// What a path and a method ask for.
@@ -155,9 +159,11 @@ impl FhirFace {
             let statement = fhir::statement(&date, &base, env!("CARGO_PKG_VERSION"));
             return Ok(Answer::new("metadata", StatusCode::OK, statement, Outcome::Success));
         };
+        let presented = self.presented(transaction, &request);
+        let caller = self.who(presented).await?;
         let context = Context {
             transaction,
-            caller: request.conn.caller(),
+            caller,
             request_id: request.id.clone(),
             received_at: request.received_at,
             elsewhere: None,

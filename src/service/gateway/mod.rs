@@ -6,6 +6,7 @@ pub mod correlate;
 pub mod directory;
 mod feeds;
 pub mod line;
+mod people;
 mod probe;
 mod query;
 pub mod respond;
@@ -16,7 +17,8 @@ pub mod trouble;
 pub use correlate::{Correlated, Correlation, Correlations};
 pub use directory::Directory;
 pub use feeds::Feeds;
-pub use probe::{Oddity, Probe, Verdict, probe};
+pub use people::People;
+pub use probe::{Oddity, Probe, Prober, Verdict, probe};
 pub use query::Gathered;
 pub use respond::Responder;
 pub use retrieve::{Delivery, Incoming, Piece, Promised};
@@ -69,6 +71,11 @@ impl Gateway {
 
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Who gives assertions to go with requests.
+    pub fn people(&self) -> &People {
+        self.correlations.people()
     }
 
     /// Whether another community's query may be asked here: it names us, or, naming a patient, nobody

@@ -200,12 +200,21 @@ impl Gateway {
         let passing = context.elsewhere.is_none();
         for (n, (source, requests)) in there.iter().enumerate() {
             let (source, requests) = (source.clone(), requests.clone());
+            let (context, people) = (context.clone(), self.people().clone());
             tasks.spawn(async move {
                 if !passing {
                     let why = "documents of other systems are given on the connection they are asked on";
                     return (n, Err(Trouble::new(Step::Request, why)));
                 }
-                (n, fetch(&source, &requests, deadline).await)
+                // A repository of our own domain is no community.
+                let assertion = match &source {
+                    Source::Community(member) => people.assertion(&context, &member.community, None),
+                    Source::Repository(_) => Ok(None),
+                };
+                match assertion {
+                    Ok(assertion) => (n, fetch(&source, &requests, assertion.as_deref(), deadline).await),
+                    Err(trouble) => (n, Err(trouble)),
+                }
             });
         }
         let ours = async {
@@ -249,7 +258,12 @@ struct Fetched {
     errors: Vec<RegistryError>,
 }
 
-async fn fetch(source: &Source, requests: &[DocumentRequest], deadline: Instant) -> Result<Fetched, Trouble> {
+async fn fetch(
+    source: &Source,
+    requests: &[DocumentRequest],
+    assertion: Option<&str>,
+    deadline: Instant,
+) -> Result<Fetched, Trouble> {
     let Some(client) = source.client() else {
         return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-39"));
     };
@@ -266,7 +280,7 @@ async fn fetch(source: &Source, requests: &[DocumentRequest], deadline: Instant)
         })
         .collect();
     let asking = async {
-        let retrieving = xca::retrieve(client, source.transaction(), &items).await?;
+        let retrieving = xca::retrieve(client, source.transaction(), &items, assertion).await?;
         vetted(source, requests, &items, retrieving)
     };
     let ((documents, hrefs, errors, retrieving), place) = source.line().ask(deadline, asking).await?;

@@ -213,6 +213,11 @@ impl Mpi {
         self.state.model.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The present, as this index has it.
+    pub fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_microsecond((self.settings.now)()).unwrap_or_default()
+    }
+
     /// Makes decisions with another model from now on.
     pub fn use_model(&self, model: Model) {
         *self.state.model.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(model);

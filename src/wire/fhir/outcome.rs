@@ -28,6 +28,9 @@ pub enum IssueCode {
     BusinessRule,
     Duplicate,
     Expired,
+    /// Who asks is not known, or not well enough.
+    Login,
+    Forbidden,
     Transient,
     Exception,
     Informational,
@@ -46,6 +49,8 @@ impl IssueCode {
             IssueCode::BusinessRule => "business-rule",
             IssueCode::Duplicate => "duplicate",
             IssueCode::Expired => "expired",
+            IssueCode::Login => "login",
+            IssueCode::Forbidden => "forbidden",
             IssueCode::Transient => "transient",
             IssueCode::Exception => "exception",
             IssueCode::Informational => "informational",
