@@ -162,6 +162,10 @@ pub fn correlations(
     Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), people, settings))
 }
 
+fn octets(kib: u64) -> usize {
+    usize::try_from(kib.saturating_mul(1024)).unwrap_or(usize::MAX)
+}
+
 /// The gateway over what this program is.
 fn communities(
     config: &Config,
@@ -174,6 +178,11 @@ fn communities(
         home: config.network.home_community_id.as_str().into(),
         deadline: Duration::from_millis(config.gateway.deadline_ms),
         retrieve_deadline: Duration::from_millis(config.gateway.retrieve_deadline_ms),
+        hold: gateway::HoldSettings {
+            octets: octets(config.gateway.hold_kib),
+            time: Duration::from_millis(config.gateway.hold_ms),
+            in_all: octets(config.gateway.hold_all_mib.saturating_mul(1024)),
+        },
     };
     Gateway::new(settings, directory, correlations, registry, repository)
 }

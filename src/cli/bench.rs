@@ -4,6 +4,7 @@ mod checks;
 mod connection;
 mod drive;
 mod find;
+mod gateway;
 mod histogram;
 mod patients;
 mod people;
@@ -52,6 +53,9 @@ Examples:
   chiren bench iti42 --url http://127.0.0.1:8080 --clients 32 --label 'SQLite, durable, audit'
   chiren bench iti41 --url http://127.0.0.1:8080 --size 100MiB --clients 1 --requests 10
   chiren bench iti43 --url https://127.0.0.1:8443 --ca ca.pem --size 20KiB --json
+
+The gateway to other communities (nothing need run):
+  chiren bench gateway --communities 1,10,50 --label 'release, 2 cores'
 
 The index of patients, with an invented region's registrations:
   chiren bench population --persons 10000 --out people.csv > domains.toml
@@ -147,6 +151,8 @@ enum What {
     /// Write an invented region's registrations as a table for `chiren mpi import`, and on standard output
     /// the domains to configure
     Population(people::Table),
+    /// What the gateway to other communities costs: everything in one process, with communities that are simulated
+    Gateway(gateway::Measured),
     /// Fill a registry by ITI-42 with what the iti18 scenario asks for, a patient a submission
     Load {
         #[command(flatten)]
@@ -288,6 +294,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         | What::Iti47(asked)
         | What::Iti78(asked)
         | What::Iti83(asked) => &asked.load,
+        What::Gateway(measured) => return alone(measured),
         What::Population(table) => {
             return match table.write() {
                 Ok(domains) => {
@@ -319,6 +326,22 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             eprintln!("not reached: {sentence}");
             ExitCode::from(3)
         }
+    }
+}
+
+/// A measurement that brings its own servers: the threads are theirs too.
+fn alone(measured: &gateway::Measured) -> ExitCode {
+    crate::config::tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = runtime
+        .context("the runtime cannot start")
+        .and_then(|runtime| runtime.block_on(gateway::run(measured)));
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
     }
 }
 
@@ -385,7 +408,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
         What::Iti78(asked) => patients(Transaction::Iti78, Event::A08, asked).await,
         What::Iti83(asked) => patients(Transaction::Iti83, Event::A08, asked).await,
         // It asks nobody anything, and was done before.
-        What::Population(_) => Ok(true),
+        What::Population(_) | What::Gateway(_) => Ok(true),
         What::Load { set, from, .. } => {
             let target = target(&load.endpoint, Transaction::Iti42)?;
             let scenario = Load::new(load.run(&target.url), set.data(), *from);

@@ -3,7 +3,9 @@
 mod bound;
 mod cells;
 mod directory;
+mod hostile;
 mod documents;
+mod many;
 mod processes;
 mod queries;
 mod responding;

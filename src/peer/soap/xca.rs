@@ -101,17 +101,19 @@ fn size(event: &AnswerEvent) -> usize {
 }
 
 impl Retrieving {
-    /// The next step through the documents; `None` at the answer's end.
+    /// The next step through the documents; `None` at the answer's end. Who stops waiting loses nothing.
     pub async fn next(&mut self) -> Result<Option<AnswerEvent>, SoapError> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
-            let Some((mut answer, mut reader)) = self.rest.take() else { return Ok(None) };
+            let Some((answer, _)) = &mut self.rest else { return Ok(None) };
             let status = answer.status;
+            let chunk = answer.chunk().await;
+            let Some((answer, mut reader)) = self.rest.take() else { return Ok(None) };
             let unsound = |fault: AnswerFault| not_soap(&self.client, status, &fault);
             let mut events = vec![];
-            match answer.chunk().await? {
+            match chunk? {
                 Some(chunk) => {
                     reader.push(chunk, &mut events).map_err(unsound)?;
                     self.events.extend(events);

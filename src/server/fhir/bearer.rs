@@ -91,8 +91,9 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, TokenTrouble> {
 fn challenged(trouble: &TokenTrouble, text: String) -> Denied {
     let (status, code) = match trouble.kind {
         TokenKind::InvalidRequest => (StatusCode::BAD_REQUEST, IssueCode::Structure),
-        TokenKind::InsufficientScope => (StatusCode::UNAUTHORIZED, IssueCode::Forbidden),
-        TokenKind::Absent | TokenKind::InvalidToken => (StatusCode::UNAUTHORIZED, IssueCode::Login),
+        TokenKind::Absent | TokenKind::InvalidToken | TokenKind::InsufficientScope => {
+            (StatusCode::UNAUTHORIZED, IssueCode::Login)
+        }
     };
     // error_description has no quotes, no backslash, and ASCII alone (RFC 6750 3).
     let plain: String = text

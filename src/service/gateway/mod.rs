@@ -6,6 +6,7 @@ pub mod correlate;
 pub mod directory;
 mod feeds;
 pub mod line;
+mod passing;
 mod people;
 mod probe;
 mod query;
@@ -17,11 +18,12 @@ pub mod trouble;
 pub use correlate::{Correlated, Correlation, Correlations};
 pub use directory::Directory;
 pub use feeds::Feeds;
+pub use passing::{Incoming, Piece};
 pub use people::People;
 pub use probe::{Oddity, Probe, Prober, Verdict, probe};
 pub use query::Gathered;
 pub use respond::Responder;
-pub use retrieve::{Delivery, Incoming, Piece, Promised};
+pub use retrieve::{Delivery, Promised};
 pub use status::{BreakerState, Scoreboard, Standing};
 
 use std::sync::Arc;
@@ -41,6 +43,17 @@ pub struct Settings {
     pub deadline: Duration,
     /// `gateway.retrieve_deadline_ms`.
     pub retrieve_deadline: Duration,
+    pub hold: HoldSettings,
+}
+
+/// How much of others' documents is read before our own answer begins: `gateway.hold_kib`, `hold_ms`, `hold_all_mib`.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldSettings {
+    /// Octets of one source.
+    pub octets: usize,
+    pub time: Duration,
+    /// Octets of all sources of all requests.
+    pub in_all: usize,
 }
 
 /// The gateway service. Clones share it.
@@ -51,6 +64,7 @@ pub struct Gateway {
     correlations: Correlations,
     registry: Option<Registry>,
     repository: Option<Repository>,
+    hold: passing::Hold,
 }
 
 impl Gateway {
@@ -61,7 +75,8 @@ impl Gateway {
         registry: Option<Registry>,
         repository: Option<Repository>,
     ) -> Self {
-        Self { settings, directory, correlations, registry, repository }
+        let hold = passing::Hold::new(&settings.hold);
+        Self { settings, directory, correlations, registry, repository, hold }
     }
 
     /// Our homeCommunityId.

@@ -23,8 +23,8 @@ impl Node<'_> {
     /// said.
     fn organizations(&self) -> Vec<String> {
         match &self.caller.node {
-            Some(node) if !node.organizations.is_empty() => node.organizations.clone(),
-            _ => self.certificate.map(x509::alternative_uris).unwrap_or_default(),
+            Some(node) => node.organizations.clone(),
+            None => self.certificate.map(x509::alternative_uris).unwrap_or_default(),
         }
     }
 
@@ -43,21 +43,22 @@ impl Node<'_> {
         })
     }
 
-    /// Whether it acts for an organization, as far as anybody knows for whom it does.
+    /// Whether it acts for an organization: the directory of nodes says, or else its certificate, where it says anything.
     pub fn acts_for(&self, organization: &str) -> bool {
         // A community's gateway acts for all who are there.
         if self.community.is_some() || self.caller.node.as_ref().is_some_and(|n| n.home_community_id.is_some()) {
             return true;
         }
         let all = self.organizations();
-        all.is_empty() || all.iter().any(|own| own == organization)
+        self.caller.node.is_none() && all.is_empty() || all.iter().any(|own| own == organization)
     }
 
     /// Whether users of a community may come by it. `ours` is our homeCommunityId, `others` those that may ask.
     pub fn speaks_for(&self, home: &str, ours: &str, others: &[String]) -> bool {
-        match (self.community, self.caller.node.as_ref().and_then(|n| n.home_community_id.as_deref())) {
+        match (self.community, &self.caller.node) {
             (Some(community), _) => community.speaks_for(home),
-            (None, Some(own)) => own == home,
+            // A node of the directory is of its community, or of ours.
+            (None, Some(node)) => home == node.home_community_id.as_deref().unwrap_or(ours),
             (None, None) => home == ours || others.iter().any(|other| other == home),
         }
     }

@@ -30,7 +30,6 @@ pub enum IssueCode {
     Expired,
     /// Who asks is not known, or not well enough.
     Login,
-    Forbidden,
     Transient,
     Exception,
     Informational,
@@ -50,7 +49,6 @@ impl IssueCode {
             IssueCode::Duplicate => "duplicate",
             IssueCode::Expired => "expired",
             IssueCode::Login => "login",
-            IssueCode::Forbidden => "forbidden",
             IssueCode::Transient => "transient",
             IssueCode::Exception => "exception",
             IssueCode::Informational => "informational",

@@ -3,6 +3,7 @@
 pub mod community;
 pub mod consumer;
 pub mod gateway;
+pub mod idp;
 pub mod mllp;
 pub mod port;
 pub mod postgres;
