@@ -405,7 +405,10 @@ const FORGET: Duration = Duration::from_secs(300);
 async fn forget(memory: Arc<Memory>, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FORGET)).await.is_some() {
         if let Err(e) = memory.forget(clock.now().as_microsecond()).await {
-            warn!(cause = format!("{e:?}"), "what was brought could not be forgotten; the next look will try again");
+            warn!(
+                cause = format!("{e:?}"),
+                "what was brought could not be forgotten; the next look will try again"
+            );
         }
     }
 }
@@ -445,9 +448,10 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let fhir = rooms.mpi.clone().map(|mpi| {
-            Arc::new(FhirFace { mpi, audit: rooms.audit.clone(), iua: examiners.iua.clone() })
-        });
+        let fhir = rooms
+            .mpi
+            .clone()
+            .map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone(), iua: examiners.iua.clone() }));
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
         let metrics = match (metrics, communities.clone()) {

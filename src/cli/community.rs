@@ -11,10 +11,10 @@ use serde_json::json;
 use super::send::table;
 use super::{ConfigFile, print};
 use crate::config::{Config, Language, PeerConfig, Role, TlsMode, TlsProfile};
+use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
 use crate::server::ops::COMMUNITIES;
 use crate::service::gateway::correlate::Verdict as Decision;
-use crate::model::ids::HomeCommunityId;
 use crate::service::gateway::{
     self, Directory, Oddity, People, Probe, Prober, Scoreboard, Standing, Verdict,
 };

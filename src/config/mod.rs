@@ -198,7 +198,10 @@ impl Config {
         let asked = self.community.iter().any(|c| c.incoming_assertion.is_some_and(|m| m != XuaMode::Off));
         self.xua.check(
             &|code| Transaction::ALL.iter().any(|t| t.code() == code && !t.row().path.is_empty()),
-            &|path| path.starts_with('/') && (Transaction::ALL.iter().any(|t| t.row().path == path) || ALSO.contains(&path)),
+            &|path| {
+                path.starts_with('/')
+                    && (Transaction::ALL.iter().any(|t| t.row().path == path) || ALSO.contains(&path))
+            },
             asked,
             &mut list,
         );

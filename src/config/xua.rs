@@ -66,7 +66,7 @@ section! {
             "2.16.840.1.113883.5.8|BTG".into(),
         ],
         /// Whether senders are told no more of a refused assertion than that it is refused, and a reference number;
-        /// the log and the audit trail have the reason. Otherwise the fault names rule, element and value.
+        /// the log has the reason, the audit trail its code. Otherwise the fault names rule, element and value.
         terse_faults: bool = false,
         /// Whether a `wsa:MessageID` is remembered per node for 15 minutes, where an assertion is required, so that a
         /// recorded request cannot be sent again: `database` (by all gateways, and across restarts), `memory` (by this
@@ -74,6 +74,7 @@ section! {
         message_ids: MessageIds = MessageIds::Database,
         /// Refused assertions of one node within `alarm_minutes` that make a security alert (110113) of their own.
         alarm_failures: u64 = 10,
+        /// Minutes within which they count together.
         alarm_minutes: u64 = 10,
         /// Our own assertions, for communities whose `assertion` is `issue`.
         own: XuaOwnConfig = XuaOwnConfig::default(); table,

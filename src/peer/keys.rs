@@ -54,7 +54,10 @@ mod tests {
             read(&path)
         };
         let of_certificate = read_as(&certificate).unwrap();
-        assert_eq!(read_as(&rcgen::PublicKeyData::subject_public_key_info(&key).to_pem()).unwrap(), of_certificate);
+        assert_eq!(
+            read_as(&rcgen::PublicKeyData::subject_public_key_info(&key).to_pem()).unwrap(),
+            of_certificate
+        );
         let set = r#" {"keys":[{"kty":"EC","crv":"P-256","x":"AQ","y":"Ag"}]}"#;
         assert_eq!(read_as(set).unwrap().len(), 1);
         for bad in ["", "{", r#"{"keys":[]}"#, "nothing"] {

@@ -16,12 +16,7 @@ fn hex(hash: &[u8; 32]) -> String {
 }
 
 /// Notes that `bearer` brings `key`, if nobody did before; of two at once one is first.
-pub async fn first(
-    tx: &mut Tx<'_>,
-    key: &[u8; 32],
-    bearer: &[u8; 32],
-    until: i64,
-) -> Result<First, DbError> {
+pub async fn first(tx: &mut Tx<'_>, key: &[u8; 32], bearer: &[u8; 32], until: i64) -> Result<First, DbError> {
     let (key, bearer) = (hex(key), hex(bearer));
     let done = tx
         .exec(

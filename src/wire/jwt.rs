@@ -129,7 +129,9 @@ pub fn read(text: &str) -> Result<(Token, SignedToken), TokenTrouble> {
         )));
     };
     let octets = |part: &str, what: &str| {
-        URL_SAFE_NO_PAD.decode(part).map_err(|_| invalid(format!("the token's {what} is not base64url (RFC 7515 2)")))
+        URL_SAFE_NO_PAD
+            .decode(part)
+            .map_err(|_| invalid(format!("the token's {what} is not base64url (RFC 7515 2)")))
     };
     let head: Header = json(&octets(header, "header")?, "header")?;
     let algorithm = JwsAlgorithm::of(&head.alg).ok_or_else(|| {
@@ -148,7 +150,8 @@ pub fn read(text: &str) -> Result<(Token, SignedToken), TokenTrouble> {
     let value = octets(signature, "signature")?;
     let body: Body = json(&octets(claims, "claims")?, "claims")?;
     let at = |claim: &str, number: &Number| {
-        instant(number).ok_or_else(|| invalid(format!("{claim} '{number}' is no time (RFC 7519 2, NumericDate)")))
+        instant(number)
+            .ok_or_else(|| invalid(format!("{claim} '{number}' is no time (RFC 7519 2, NumericDate)")))
     };
     let optional = |claim: &str, number: &Option<Number>| number.as_ref().map(|n| at(claim, n)).transpose();
     let token = Token {
@@ -200,7 +203,10 @@ fn instant(number: &Number) -> Option<Timestamp> {
 pub fn key_set(text: &str) -> Result<Vec<Jwk>, String> {
     let set: Map<String, Value> = serde_json::from_str(text).map_err(|_| "is no JSON object".to_owned())?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("has no list \"keys\" (RFC 7517 5)")?;
-    keys.iter().enumerate().filter_map(|(n, key)| jwk(key).map_err(|why| format!("keys[{n}]: {why}")).transpose()).collect()
+    keys.iter()
+        .enumerate()
+        .filter_map(|(n, key)| jwk(key).map_err(|why| format!("keys[{n}]: {why}")).transpose())
+        .collect()
 }
 
 fn jwk(key: &Value) -> Result<Option<Jwk>, String> {
@@ -251,7 +257,11 @@ mod tests {
     fn spoiled(head: (&str, &str), claims: (&str, &str)) {
         assert!(HEAD.contains(head.0) && CLAIMS.contains(claims.0), "nothing to spoil");
         let text = token(&HEAD.replacen(head.0, head.1, 1), &CLAIMS.replacen(claims.0, claims.1, 1));
-        assert_eq!(read(&text).map(|_| ()).map_err(|t| t.kind), Err(TokenKind::InvalidToken), "{head:?} {claims:?}");
+        assert_eq!(
+            read(&text).map(|_| ()).map_err(|t| t.kind),
+            Err(TokenKind::InvalidToken),
+            "{head:?} {claims:?}"
+        );
     }
 
     #[test]
@@ -268,7 +278,8 @@ mod tests {
         assert_eq!(token.claims.patient.as_deref(), Some("1^^^&1.2&ISO"));
         assert_eq!((signed.algorithm, signed.key_id.as_deref()), (JwsAlgorithm::Es256, Some("k1")));
         assert_eq!(signed.message, text.rsplit_once('.').unwrap().0.as_bytes());
-        let one = CLAIMS.replace(r#"["urn:us","urn:b"]"#, r#""urn:us""#).replace(r#","code":"EMERGENCY"}"#, "}");
+        let one =
+            CLAIMS.replace(r#"["urn:us","urn:b"]"#, r#""urn:us""#).replace(r#","code":"EMERGENCY"}"#, "}");
         let bare = one.replace(r#"{"system":"1.2.4"}"#, r#""TREATMENT""#);
         let (token, _) = read(&self::token(HEAD, &bare)).unwrap();
         assert_eq!((token.audiences.len(), token.claims.purposes[0].code.as_str()), (1, "TREATMENT"));
@@ -338,7 +349,9 @@ mod tests {
         assert_eq!(keys.len(), 2);
         assert_eq!((keys[0].key_id.as_deref(), keys[0].algorithm), (Some("r"), Some(JwsAlgorithm::Rs256)));
         assert_eq!(keys[1].material, Material::Ec { curve: "P-256".into(), x: vec![1], y: vec![2] });
-        for bad in ["", "[]", r#"{"keys":{}}"#, r#"{"keys":[{}]}"#, r#"{"keys":[{"kty":"RSA","n":"+","e":"AQAB"}]}"#] {
+        for bad in
+            ["", "[]", r#"{"keys":{}}"#, r#"{"keys":[{}]}"#, r#"{"keys":[{"kty":"RSA","n":"+","e":"AQAB"}]}"#]
+        {
             assert!(key_set(bad).is_err(), "{bad}");
         }
     }

@@ -3,8 +3,8 @@
 mod bound;
 mod cells;
 mod directory;
-mod hostile;
 mod documents;
+mod hostile;
 mod many;
 mod processes;
 mod queries;

@@ -338,7 +338,8 @@ pub async fn run(what: &Measured) -> anyhow::Result<String> {
                 "peakGrownKib": p.grown,
             })
         });
-        let out = json!({ "label": what.label, "thinkMs": what.think, "queries": rows, "document": document });
+        let out =
+            json!({ "label": what.label, "thinkMs": what.think, "queries": rows, "document": document });
         return Ok(format!("{out:#}\n"));
     }
     let mut out = format!("gateway, communities that think {} ms\n", what.think);

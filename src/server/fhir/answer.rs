@@ -115,7 +115,11 @@ impl FhirFace {
         let outcome = if busy { Outcome::Busy } else { Outcome::Refused };
         let named = transaction.map_or("fhir", Transaction::code);
         let resource = operation_outcome(&denied.issues);
-        Answer { allow: denied.allow, challenge: denied.challenge, ..Answer::new(named, denied.status, resource, outcome) }
+        Answer {
+            allow: denied.allow,
+            challenge: denied.challenge,
+            ..Answer::new(named, denied.status, resource, outcome)
+        }
     }
 }
 

@@ -81,7 +81,8 @@ fn token(headers: &HeaderMap) -> Result<Option<&str>, TokenTrouble> {
         (Some(_), Some(_)) => Err(invalid("Authorization stands more than once")),
         (Some(value), None) => {
             let text = value.to_str().map_err(|_| invalid("Authorization is not ASCII"))?;
-            let token = jwt::bearer(text).ok_or_else(|| invalid("Authorization is not of the scheme Bearer"))?;
+            let token =
+                jwt::bearer(text).ok_or_else(|| invalid("Authorization is not of the scheme Bearer"))?;
             Ok(Some(token))
         }
     }

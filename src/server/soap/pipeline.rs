@@ -126,7 +126,8 @@ impl SoapFace {
         };
         let refused =
             |fault| Refused { fault, relates_to: message_id.clone(), transaction: Some(transaction) };
-        if let Some(xua) = &self.xua {
+        let bringing = async {
+            let Some(xua) = &self.xua else { return Ok(()) };
             let brought = xua.bring(brings, received_at).await.map_err(|e| {
                 let fault = match fault::failure(e, transaction, &id) {
                     Err(fault) => fault,
@@ -137,13 +138,22 @@ impl SoapFace {
                 refused(fault)
             })?;
             // A security alert rather than a failed transaction.
-            brought.map_err(|fault| Refused { transaction: None, ..refused(fault) })?;
-        }
-        if let (Some(asynchronous), Some(to)) = (&self.asynchronous, elsewhere) {
-            return self.accept(asynchronous, context, to, asked).await.map_err(refused);
-        }
-        let Reply { body, audited, outcome } =
-            dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await.map_err(refused)?;
+            brought.map_err(|fault| Refused { transaction: None, ..refused(fault) })
+        };
+        let answered = if is_question(endpoint, transaction) && elsewhere.is_none() {
+            // Worked on while what it brings is noted: it changes nothing, and is not answered before both are done.
+            let answering = dispatch::answer(self, &context, asked, message_id.as_deref(), mtom);
+            let (brought, answered) = tokio::join!(bringing, answering);
+            brought?;
+            answered
+        } else {
+            bringing.await?;
+            if let (Some(asynchronous), Some(to)) = (&self.asynchronous, elsewhere) {
+                return self.accept(asynchronous, context, to, asked).await.map_err(refused);
+            }
+            dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await
+        };
+        let Reply { body, audited, outcome } = answered.map_err(refused)?;
         if let Err(e) = self.audit.settle(audited).await {
             let fault = unrecorded(e, &id);
             // Without a durable record nothing is shown. A refusal shows nothing, and its reason may be
@@ -262,7 +272,9 @@ impl SoapFace {
             XuaMode::Required => xua.message(message_id, node, now)?,
             XuaMode::Off | XuaMode::Optional => None,
         };
-        let Some(Examined { user, note }) = examined else { return Ok((None, message.into_iter().collect())) };
+        let Some(Examined { user, note }) = examined else {
+            return Ok((None, message.into_iter().collect()));
+        };
         alarm::examined("saml", "held");
         Ok((Some(user), std::iter::once(note).chain(message).collect()))
     }
@@ -303,6 +315,12 @@ impl SoapFace {
         }
         Ok(transaction)
     }
+}
+
+/// A query of our own registry: nothing comes of it but its answer, with which its record is made.
+fn is_question(endpoint: Endpoint, transaction: Transaction) -> bool {
+    !matches!(endpoint, Endpoint::Initiating(_))
+        && matches!(transaction, Transaction::Iti18 | Transaction::Iti51 | Transaction::Iti38)
 }
 
 /// A fault about who asks.

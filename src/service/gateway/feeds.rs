@@ -65,9 +65,8 @@ impl Feeds {
             Ok(assertion) => assertion,
             Err(trouble) => return Sent::Later { why: trouble.detail, away: false },
         };
-        let telling = async {
-            tell(client, &between, &told, assertion.as_deref()).await.map_err(Trouble::from)
-        };
+        let telling =
+            async { tell(client, &between, &told, assertion.as_deref()).await.map_err(Trouble::from) };
         let deadline = tokio::time::Instant::now() + member.community.budget;
         match member.line.ask(deadline, telling).await {
             Ok((answer, _)) => {

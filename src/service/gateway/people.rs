@@ -37,7 +37,11 @@ impl People {
     /// Reads our own key, where there is one.
     pub fn open(config: &XuaOwnConfig, home: &str) -> anyhow::Result<Self> {
         let issuer = Issuer::open(config).context("xua.own")?.map(Arc::new);
-        Ok(Self(Arc::new(Inner { config: config.clone(), home: home.to_owned(), issuer: RwLock::new(issuer) })))
+        Ok(Self(Arc::new(Inner {
+            config: config.clone(),
+            home: home.to_owned(),
+            issuer: RwLock::new(issuer),
+        })))
     }
 
     /// Reads our own key anew; with an error the one before stays in force. How many there are.
@@ -102,7 +106,11 @@ impl People {
         let issuer = issuer.ok_or_else(|| refused("there is no key to sign assertions with ([xua.own])"))?;
         let assertion = self.written(user, community, patient, issuer.name(), now)?;
         issuer.sign(&assertion).map_err(|e| {
-            tracing::error!(community = community.id, cause = format!("{e:#}"), "an assertion cannot be made");
+            tracing::error!(
+                community = community.id,
+                cause = format!("{e:#}"),
+                "an assertion cannot be made"
+            );
             refused("our own assertion could not be made")
         })
     }
@@ -231,8 +239,7 @@ mod tests {
     }
 
     fn brought(audiences: &[&[&str]], until: Timestamp, one_time_use: bool) -> Option<User> {
-        let audiences =
-            audiences.iter().map(|r| r.iter().map(|a| (*a).to_owned()).collect()).collect();
+        let audiences = audiences.iter().map(|r| r.iter().map(|a| (*a).to_owned()).collect()).collect();
         let original = Original { xml: "<a/>".into(), audiences, until, one_time_use };
         Some(User { brought: Brought::new(original), ..User::default() })
     }
@@ -256,7 +263,11 @@ mod tests {
         ];
         for (n, (policy, without, user, expected)) in cases.into_iter().enumerate() {
             let given = people.assertion(&context(user), &community(policy, without), None);
-            assert_eq!(given.map_err(|trouble| assert_eq!(trouble.step, Step::Assertion)), expected, "case {n}");
+            assert_eq!(
+                given.map_err(|trouble| assert_eq!(trouble.step, Step::Assertion)),
+                expected,
+                "case {n}"
+            );
         }
     }
 

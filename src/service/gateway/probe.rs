@@ -177,7 +177,9 @@ async fn one(member: &Member, key: &str, client: &Client, prober: &Prober<'_>) -
                 Ok(answer) if answer.ack == Ack::Accept => Ok(Verdict::Odd(Oddity::TakesAnything)),
                 Ok(_) => Ok(Verdict::Works),
                 // The schema may have been asked before the message was read.
-                Err(SoapError::Fault { code, subcode, .. }) if code.ends_with("Sender") && subcode.is_none() => {
+                Err(SoapError::Fault { code, subcode, .. })
+                    if code.ends_with("Sender") && subcode.is_none() =>
+                {
                     Ok(Verdict::Works)
                 }
                 Err(e) => Err(e.into()),
@@ -199,11 +201,7 @@ fn nobody() -> String {
 /// Somebody whom nobody knows: a name that is none, born on a day that is over for everybody.
 fn stranger() -> Demographics {
     let name = PersonName { family: nobody(), given: "TEST".into(), ..PersonName::default() };
-    Demographics {
-        names: Some(vec![name]),
-        birth_date: Some("18000101".into()),
-        ..Demographics::default()
-    }
+    Demographics { names: Some(vec![name]), birth_date: Some("18000101".into()), ..Demographics::default() }
 }
 
 fn judged(errors: &[RegistryError], expected: &[ErrorCode]) -> Verdict {

@@ -249,7 +249,11 @@ async fn reach(
     let asking = about.into_iter().map(|(request, patient)| {
         let member = &member;
         async move {
-            let given = match people.assertion(context, &member.community, patient.as_ref().map(Cx::to_string).as_deref()) {
+            let given = match people.assertion(
+                context,
+                &member.community,
+                patient.as_ref().map(Cx::to_string).as_deref(),
+            ) {
                 Ok(assertion) => ask(member, &request, assertion.as_deref(), ours, deadline).await,
                 Err(trouble) => Err(trouble),
             };

@@ -83,7 +83,12 @@ impl Source {
     }
 
     /// What the consumer reads of trouble.
-    pub(super) fn error(&self, trouble: &Trouble, requests: &[DocumentRequest], ours: &str) -> Vec<RegistryError> {
+    pub(super) fn error(
+        &self,
+        trouble: &Trouble,
+        requests: &[DocumentRequest],
+        ours: &str,
+    ) -> Vec<RegistryError> {
         match self {
             Self::Community(member) => vec![trouble.error(&member.community.name, &member.home())],
             // Part of our own community, which is there.

@@ -191,11 +191,25 @@ impl Xua {
     }
 
     /// Counts a refusal and tells the log; enough of them by one node are a security alert.
-    pub async fn refused(&self, audit: &Audit, fault: &Fault, caller: &Caller, request_id: &str, now: Timestamp) {
+    pub async fn refused(
+        &self,
+        audit: &Audit,
+        fault: &Fault,
+        caller: &Caller,
+        request_id: &str,
+        now: Timestamp,
+    ) {
         let subcode = fault.subcode.unwrap_or("wsse:InvalidSecurity");
         alarm::examined("saml", subcode);
         let Caller { address, certificate, .. } = caller;
-        tracing::warn!(request_id, subcode, address, certificate, reason = fault.reason, "user assertion refused");
+        tracing::warn!(
+            request_id,
+            subcode,
+            address,
+            certificate,
+            reason = fault.reason,
+            "user assertion refused"
+        );
         // Who brings none has not failed to.
         if fault.subcode != Some(Kind::SecurityTokenUnavailable.subcode()) {
             sound(&self.0.alarm, "saml", audit, caller, request_id, now).await;
@@ -335,9 +349,8 @@ impl Xua {
                 .collect()
         };
         let first = |name: &str| a.texts(name).next().map(str::to_owned);
-        let roles = usable(coded(name::ROLE), &self.0.config.roles).map_err(|said| {
-            refused(format!("the assertion has no role of xua.roles; it has '{said}'"))
-        })?;
+        let roles = usable(coded(name::ROLE), &self.0.config.roles)
+            .map_err(|said| refused(format!("the assertion has no role of xua.roles; it has '{said}'")))?;
         let purposes = coded(name::PURPOSE);
         Ok(User {
             name_id: a.name_id.clone(),
@@ -370,7 +383,10 @@ impl Xua {
         if let (true, Some(said)) = (self.0.config.bind_organization, &user.organization_id)
             && !node.acts_for(said)
         {
-            return Err(refused(format!("organization-id '{}' is not the organization of the node", clip(said))));
+            return Err(refused(format!(
+                "organization-id '{}' is not the organization of the node",
+                clip(said)
+            )));
         }
         Ok(())
     }
@@ -451,7 +467,12 @@ async fn sound(
     let node = caller.certificate.as_deref().unwrap_or(&caller.address);
     let Some(failures) = alarm.failed(node, now.as_microsecond()) else { return };
     alarm::alarmed(token);
-    tracing::error!(request_id, failures, address = caller.address, "many assertions of one node were refused");
+    tracing::error!(
+        request_id,
+        failures,
+        address = caller.address,
+        "many assertions of one node were refused"
+    );
     let event = AuditEvent {
         id: time_uuid(now).to_string(),
         at: now.as_microsecond(),

@@ -37,16 +37,20 @@ impl Node<'_> {
         nodes.iter().any(|wanted| {
             self.caller.node.as_ref().is_some_and(|node| node.id == *wanted)
                 || organizations.contains(wanted)
-                || self.caller.certificate.as_ref().is_some_and(|own| {
-                    own.eq_ignore_ascii_case(&crate::config::plain_fingerprint(wanted))
-                })
+                || self
+                    .caller
+                    .certificate
+                    .as_ref()
+                    .is_some_and(|own| own.eq_ignore_ascii_case(&crate::config::plain_fingerprint(wanted)))
         })
     }
 
     /// Whether it acts for an organization: the directory of nodes says, or else its certificate, where it says anything.
     pub fn acts_for(&self, organization: &str) -> bool {
         // A community's gateway acts for all who are there.
-        if self.community.is_some() || self.caller.node.as_ref().is_some_and(|n| n.home_community_id.is_some()) {
+        if self.community.is_some()
+            || self.caller.node.as_ref().is_some_and(|n| n.home_community_id.is_some())
+        {
             return true;
         }
         let all = self.organizations();

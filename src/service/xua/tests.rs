@@ -314,10 +314,12 @@ fn an_issuer_serves_its_nodes_alone() {
         let node = crate::model::node::Node { id: id.into(), organizations, home_community_id: None };
         Caller { node: Some(Box::new(node)), ..caller("10.0.0.1") }
     };
-    let judged = |caller: &Caller| idp.examine_by(caller, None, |a| {
-        // Of the organization, the first test of nodes is another.
-        a.attributes.remove(1);
-    });
+    let judged = |caller: &Caller| {
+        idp.examine_by(caller, None, |a| {
+            // Of the organization, the first test of nodes is another.
+            a.attributes.remove(1);
+        })
+    };
     assert!(judged(&node("hospital-a", "urn:oid:1")).is_ok());
     assert!(judged(&node("x", "urn:oid:1.2.3.4")).is_ok());
     assert!(judged(&Caller { certificate: Some("abcd".into()), ..caller("10.0.0.1") }).is_ok());
@@ -350,7 +352,11 @@ fn a_communitys_gateway_brings_users_of_that_community_alone() {
         idp.examine_by(&caller, community, change).map(|_| ())
     };
     assert_eq!(judged(Some(&community), "urn:oid:1.2.9"), Ok(()));
-    assert_eq!(judged(Some(&community), "urn:oid:1.2.3"), Err(Kind::FailedAuthentication), "ours is not theirs");
+    assert_eq!(
+        judged(Some(&community), "urn:oid:1.2.3"),
+        Err(Kind::FailedAuthentication),
+        "ours is not theirs"
+    );
     assert_eq!(judged(None, "urn:oid:1.2.9"), Ok(()));
     assert_eq!(judged(None, "urn:oid:1.2.8"), Err(Kind::FailedAuthentication));
 }

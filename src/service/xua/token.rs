@@ -80,7 +80,10 @@ impl Iua {
         match self.mode(transaction) {
             XuaMode::Required => Err(TokenTrouble::new(
                 TokenKind::Absent,
-                format!("{} wants an access token: Authorization: Bearer (ITI TF-2 3.72)", transaction.code()),
+                format!(
+                    "{} wants an access token: Authorization: Bearer (ITI TF-2 3.72)",
+                    transaction.code()
+                ),
             )),
             XuaMode::Off | XuaMode::Optional => Ok(()),
         }
@@ -114,13 +117,17 @@ impl Iua {
             && !node.speaks_for(home, &self.0.home, &config.communities)
         {
             let home = clip(home);
-            return Err(invalid(format!("home_community_id '{home}' is no community whose users may ask here")));
+            return Err(invalid(format!(
+                "home_community_id '{home}' is no community whose users may ask here"
+            )));
         }
         if let (true, Some(said)) = (config.bind_organization, &claims.organization_id)
             && !node.acts_for(said)
         {
             let said = clip(said);
-            return Err(invalid(format!("subject_organization_id '{said}' is not the organization of the node")));
+            return Err(invalid(format!(
+                "subject_organization_id '{said}' is not the organization of the node"
+            )));
         }
         let user = User {
             name_id: token.subject.clone(),
@@ -219,7 +226,10 @@ impl Iua {
     fn timely(&self, token: &Token, now: Timestamp) -> Result<(), TokenTrouble> {
         let skew = self.skew();
         if now - skew >= token.expires {
-            return Err(invalid(format!("the token was valid until {} (exp); it is {now} here", token.expires)));
+            return Err(invalid(format!(
+                "the token was valid until {} (exp); it is {now} here",
+                token.expires
+            )));
         }
         if let Some(from) = token.not_before.filter(|from| now + skew < *from) {
             return Err(invalid(format!("the token is not valid before {from} (nbf); it is {now} here")));

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use roxmltree::Node;
 
 use super::{NS_DS, NS_SAML};
-use crate::model::assertion::{Assertion, Attribute, Authenticated, Conditions, Confirmation, Kind, Trouble, Value};
+use crate::model::assertion::{
+    Assertion, Attribute, Authenticated, Conditions, Confirmation, Kind, Trouble, Value,
+};
 use crate::model::error::clip;
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::tree;

@@ -88,10 +88,10 @@ mod tests {
             let envelope = "<e:Envelope xmlns:e='http://www.w3.org/2003/05/soap-envelope' xmlns='urn:q' \
                             xmlns:ds='urn:x'><e:Header/><e:Body/></e:Envelope>";
             let envelope = crate::wire::saml::secured(
-                &envelope.replace("<e:Header/>", "<e:Header></e:Header>").replace("e:", "soap:").replace(
-                    "xmlns:e=",
-                    "xmlns:soap=",
-                ),
+                &envelope
+                    .replace("<e:Header/>", "<e:Header></e:Header>")
+                    .replace("e:", "soap:")
+                    .replace("xmlns:e=", "xmlns:soap="),
                 &cut,
             );
             let doc = tree::parse(&envelope).unwrap();

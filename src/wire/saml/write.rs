@@ -199,8 +199,14 @@ mod tests {
             }),
             authenticated: vec![Authenticated { at: at("2026-06-15T02:00:00Z"), class: UNSPECIFIED.into() }],
             attributes: vec![
-                Attribute { name: name::SUBJECT.into(), values: vec![Value::Text("山田 太郎\u{a0}x".into())] },
-                Attribute { name: name::ROLE.into(), values: vec![coded("医師", Some("a\tb\nc")), coded("x", None)] },
+                Attribute {
+                    name: name::SUBJECT.into(),
+                    values: vec![Value::Text("山田 太郎\u{a0}x".into())],
+                },
+                Attribute {
+                    name: name::ROLE.into(),
+                    values: vec![coded("医師", Some("a\tb\nc")), coded("x", None)],
+                },
                 Attribute { name: name::PURPOSE.into(), values: vec![coded("TREATMENT", None)] },
                 Attribute {
                     name: "urn:id".into(),

@@ -98,24 +98,47 @@ async fn what_is_done_to_signed_bytes_is_found() {
         ("white space", named("dr-yamada "), check),
         ("an element in the name", named("dr-<b xmlns=''>x</b>yamada"), check),
         ("no signature", unsigned.0.clone(), token),
-        ("the good one within the evil one's signature", {
-            evil.replacen("</ds:Signature>", &format!("<ds:Object>{good}</ds:Object></ds:Signature>"), 1)
-        }, security),
+        (
+            "the good one within the evil one's signature",
+            { evil.replacen("</ds:Signature>", &format!("<ds:Object>{good}</ds:Object></ds:Signature>"), 1) },
+            security,
+        ),
         ("the good one behind the evil one", format!("{evil}{good}"), security),
-        ("the good one within another's advice", {
-            evil.replacen("<saml:Subject>", &format!("<saml:Advice>{good}</saml:Advice><saml:Subject>"), 1)
-        }, security),
-        ("two signatures", good.replacen("</ds:Signature>", &format!("</ds:Signature>{}", unsigned.1), 1), token),
-        ("the signature elsewhere in it", {
-            unsigned.0.replacen("<saml:Subject>", &format!("<saml:Subject>{}", unsigned.1), 1)
-        }, token),
-        ("an attribute that stands twice", good.replacen(" Version=\"2.0\"", " Version=\"2.0\" Version=\"2.0\"", 1), Some("")),
+        (
+            "the good one within another's advice",
+            {
+                evil.replacen(
+                    "<saml:Subject>",
+                    &format!("<saml:Advice>{good}</saml:Advice><saml:Subject>"),
+                    1,
+                )
+            },
+            security,
+        ),
+        (
+            "two signatures",
+            good.replacen("</ds:Signature>", &format!("</ds:Signature>{}", unsigned.1), 1),
+            token,
+        ),
+        (
+            "the signature elsewhere in it",
+            { unsigned.0.replacen("<saml:Subject>", &format!("<saml:Subject>{}", unsigned.1), 1) },
+            token,
+        ),
+        (
+            "an attribute that stands twice",
+            good.replacen(" Version=\"2.0\"", " Version=\"2.0\" Version=\"2.0\"", 1),
+            Some(""),
+        ),
         ("an id beside the ID", good.replacen(" ID=", " Id=\"x\" ID=", 1), check),
         ("another ID", good.replacen("ID=\"_", "ID=\"_x", 1), token),
         ("an entity", named("&who;"), Some("")),
         ("another version", good.replacen("Version=\"2.0\"", "Version=\"1.1\"", 1), check),
-        ("encrypted", "<saml:EncryptedAssertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"/>".into(),
-            Some("wsse:UnsupportedSecurityToken")),
+        (
+            "encrypted",
+            "<saml:EncryptedAssertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"/>".into(),
+            Some("wsse:UnsupportedSecurityToken"),
+        ),
     ];
     let mut wrong = vec![];
     for (what, assertion, expected) in &cases {
@@ -152,7 +175,11 @@ async fn one_use_and_one_message_survive_a_restart() {
     let gateway = Gateway::start_in(dir, config).await;
     assert_eq!(asked(&gateway, &idp::headers(&once)).await.as_deref(), Some("wsse:FailedAuthentication"));
     assert_eq!(asked(&gateway, &recorded).await.as_deref(), Some("wsa:InvalidAddressingHeader"));
-    assert_eq!(asked(&gateway, &idp::headers(&good)).await, None, "another message with it is another matter");
+    assert_eq!(
+        asked(&gateway, &idp::headers(&good)).await,
+        None,
+        "another message with it is another matter"
+    );
     let nameless = idp::security(&good);
     let absent = Some("wsa:MessageAddressingHeaderRequired");
     assert_eq!(asked(&gateway, &nameless).await.as_deref(), absent);
@@ -194,7 +221,9 @@ async fn terse_faults_are_one_fault_and_the_record_has_the_reason() {
     for assertion in &spoiled {
         let answer = gateway.ask_with("/xds/iti18", &idp::headers(assertion)).await;
         let doc = tree::parse(&answer.envelope).unwrap();
-        let Ok(SoapResponse::Fault { code, subcode, reason }) = read_response(&doc) else { panic!("no fault") };
+        let Ok(SoapResponse::Fault { code, subcode, reason }) = read_response(&doc) else {
+            panic!("no fault")
+        };
         // The reference is each one's own.
         let reason = reason.split_once("(reference").expect("a reference").0.to_owned();
         told.push((answer.status, code, subcode, reason));

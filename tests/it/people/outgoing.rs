@@ -27,7 +27,8 @@ async fn ours(idp: &Idp, own: &Idp, others: Vec<CommunityConfig>) -> Gateway {
     network(1, |c| {
         wanting(c, idp);
         // The documents of tests are put in by nobody in particular.
-        c.xua.transactions = [("ITI-41".to_owned(), XuaMode::Off), ("ITI-38".to_owned(), XuaMode::Off)].into();
+        c.xua.transactions =
+            [("ITI-41".to_owned(), XuaMode::Off), ("ITI-38".to_owned(), XuaMode::Off)].into();
         c.xua.endpoints = [("/xca/iti18".to_owned(), XuaMode::Optional)].into();
         c.xua.own = own.own();
         c.community = others;
@@ -62,8 +63,7 @@ fn demanding(n: usize, address: std::net::SocketAddr, assertion: AssertionPolicy
 #[tokio::test]
 async fn our_own_assertion_opens_what_another_network_keeps_from_strangers() {
     let idp = Idp::new();
-    for algorithm in
-        [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256]
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256]
     {
         let own = Idp::named(OWN, algorithm);
         let other = theirs(&own, &[], |_| {}).await;
@@ -90,9 +90,12 @@ async fn our_own_assertion_opens_what_another_network_keeps_from_strangers() {
         assert_eq!(answer.documents()[0].1.as_ref(), b"theirs");
         // Both ends know who asked; theirs by our word.
         let user = |record: &chiren::model::audit::AuditEvent| record.caller.user.clone().map(|u| *u);
-        for (gateway, transaction, issuer) in
-            [(&first, "ITI-38", IDP), (&first, "ITI-39", IDP), (&other, "ITI-38", OWN), (&other, "ITI-39", OWN)]
-        {
+        for (gateway, transaction, issuer) in [
+            (&first, "ITI-38", IDP),
+            (&first, "ITI-39", IDP),
+            (&other, "ITI-38", OWN),
+            (&other, "ITI-39", OWN),
+        ] {
             let records = gateway.audit().await;
             let record = records.iter().find(|r| r.transaction == transaction).expect("a record");
             let user = user(record).expect("a user");
@@ -214,10 +217,8 @@ async fn without_a_user_the_policy_of_the_community_holds() {
         [(WithoutUser::Refuse, 0, 0), (WithoutUser::Send, 1, 0), (WithoutUser::System, 1, 1)]
     {
         let neighbour = Neighbour::start(2, Way::Good).await;
-        let member = CommunityConfig {
-            without_user,
-            ..demanding(2, neighbour.address, AssertionPolicy::Issue)
-        };
+        let member =
+            CommunityConfig { without_user, ..demanding(2, neighbour.address, AssertionPolicy::Issue) };
         let first = ours(&idp, &own, vec![member]).await;
         let answer = first.ask_with("/xca/iti18", &idp::message_id()).await;
         let (_, errors) = answer.registry();

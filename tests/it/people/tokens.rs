@@ -84,10 +84,10 @@ async fn a_token_names_its_user_and_none_is_refused() {
         let told = ask(&gateway, SEARCH, &[]).await;
         assert_eq!(told.status, StatusCode::UNAUTHORIZED);
         assert_eq!(told.resource["resourceType"], "OperationOutcome");
-        assert_eq!((told.resource["issue"][0]["code"].as_str(), told.challenge()), (
-            Some("login"),
-            "Bearer realm=\"chiren\"".to_owned()
-        ));
+        assert_eq!(
+            (told.resource["issue"][0]["code"].as_str(), told.challenge()),
+            (Some("login"), "Bearer realm=\"chiren\"".to_owned())
+        );
         // What says nothing of anybody is for everybody.
         assert_eq!(ask(&gateway, "/fhir/metadata", &[]).await.status, StatusCode::OK);
     }
@@ -95,8 +95,11 @@ async fn a_token_names_its_user_and_none_is_refused() {
 
 #[tokio::test]
 async fn each_spoiling_of_a_token_is_refused() {
-    let (idp, stranger) = (Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256), Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256));
-    let gateway = gateway(&idp, |c| c.iua.scopes = [("ITI-78".to_owned(), vec!["patient.read".to_owned()])].into()).await;
+    let (idp, stranger) =
+        (Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256), Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256));
+    let gateway =
+        gateway(&idp, |c| c.iua.scopes = [("ITI-78".to_owned(), vec!["patient.read".to_owned()])].into())
+            .await;
     let now = gateway.clock.now().as_second();
     let good = claims(AS, gateway.clock.now());
     assert_eq!(with(&gateway, &idp.token(&es256(), &good)).await.status, StatusCode::OK);
@@ -159,7 +162,8 @@ async fn each_spoiling_of_a_token_is_refused() {
 
 #[tokio::test]
 async fn keys_of_a_set_are_told_by_their_names_and_read_anew() {
-    let (idp, next) = (Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256), Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256));
+    let (idp, next) =
+        (Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256), Idp::named(AS, &rcgen::PKCS_ECDSA_P256_SHA256));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("as.jwks.json");
     let jwk = |idp: &Idp, id: &str| {

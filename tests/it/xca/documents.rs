@@ -72,8 +72,7 @@ async fn a_small_document_that_breaks_off_is_an_error_of_its_community_alone() {
     let (broken, good) = (Neighbour::start(2, Way::Cut).await, Neighbour::start(3, Way::Good).await);
     let first = ours(vec![community(2, broken.address), community(3, good.address)]).await;
     let (lost, kept) = (new_oid(), new_oid());
-    let answer =
-        first.fetch(&[of(2, "2.999.392.77.3", &lost), of(3, "2.999.392.77.3", &kept)]).await;
+    let answer = first.fetch(&[of(2, "2.999.392.77.3", &lost), of(3, "2.999.392.77.3", &kept)]).await;
     let (status, errors) = answer.registry();
     assert_eq!(status, ResponseStatus::PartialSuccess);
     assert_eq!(errors.len(), 1);
@@ -114,8 +113,7 @@ async fn of_several_the_one_that_broke_off_and_those_behind_it_are_asked_for_aga
 
 #[tokio::test]
 async fn a_large_document_that_breaks_off_for_good_never_looks_whole() {
-    let neighbour =
-        Neighbour::start(2, Way::Breaks { size: 8_000_000, after: 7_000_000, times: 100 }).await;
+    let neighbour = Neighbour::start(2, Way::Breaks { size: 8_000_000, after: 7_000_000, times: 100 }).await;
     let first = ours(vec![community(2, neighbour.address)]).await;
     let action = Transaction::Iti43.row().request_action;
     let (content_type, body) =

@@ -50,7 +50,8 @@ async fn the_answer_of_fifty_does_not_wait_for_three() {
     let bad = [home(9), home(25), home(43)];
     let ask = async || {
         let action = Transaction::Iti18.row().request_action;
-        let request = post("/xca/iti18", SIMPLE, envelope(action, &adhoc_query(&find_documents(PATIENT))).as_bytes());
+        let request =
+            post("/xca/iti18", SIMPLE, envelope(action, &adhoc_query(&find_documents(PATIENT))).as_bytes());
         let mut connection = connect(first.address).await;
         let begun = Instant::now();
         let answer = connection.exchange(&request).await.expect("an answer");

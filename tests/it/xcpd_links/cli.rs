@@ -17,9 +17,7 @@ async fn told(config: &Path, arguments: &[&str]) -> (i32, String) {
     let mut all: Vec<String> = vec!["--lang".into(), "en".into(), "community".into()];
     all.extend(arguments.iter().map(|a| (*a).to_owned()));
     all.extend(["--config".into(), config.display().to_string()]);
-    let ran = tokio::task::spawn_blocking(move || {
-        run(&all.iter().map(String::as_str).collect::<Vec<_>>())
-    });
+    let ran = tokio::task::spawn_blocking(move || run(&all.iter().map(String::as_str).collect::<Vec<_>>()));
     let output = ran.await.expect("it runs");
     let said = if output.status.success() { output.stdout.clone() } else { output.stderr.clone() };
     let said = if said.is_empty() { output.stdout } else { said };

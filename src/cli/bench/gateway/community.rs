@@ -22,9 +22,9 @@ use uuid::Uuid;
 use crate::model::metadata::{DocumentEntry, MetadataObject};
 use crate::model::query::QueryResult;
 use crate::model::transaction::Transaction;
+use crate::wire::ebxml::query;
 use crate::wire::ebxml::response::ResponseStatus;
 use crate::wire::ebxml::retrieve::{self, Content, DocumentResponse};
-use crate::wire::ebxml::query;
 use crate::wire::mtom::write::{Multipart, SOAP_TYPE};
 use crate::wire::soap::write_answer;
 
