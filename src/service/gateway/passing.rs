@@ -122,8 +122,40 @@ pub struct Incoming {
 /// As much of a document as was read.
 struct Read {
     number: usize,
+    beginning: Beginning,
+}
+
+/// How a document begins: how long that is, and a hash of some of it. A document of one uniqueId is the same each time
+/// (ITI TF-3 4.2.3.2.26), so this is to catch who gives another all the same, and all of it would cost more than it is
+/// worth.
+#[derive(Clone, Default)]
+struct Beginning {
     octets: u64,
     hash: Sha256,
+}
+
+/// Of every so many octets, so many are hashed.
+const STRIDE: u64 = 64 << 10;
+const SAMPLE: u64 = 4 << 10;
+
+impl Beginning {
+    fn add(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let within = self.octets % STRIDE;
+            let until = if within < SAMPLE { SAMPLE } else { STRIDE };
+            let count = usize::try_from(until - within).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, rest) = bytes.split_at(count);
+            if within < SAMPLE {
+                self.hash.update(now);
+            }
+            self.octets += now.len() as u64;
+            bytes = rest;
+        }
+    }
+
+    fn is(&self, other: &Beginning) -> bool {
+        self.octets == other.octets && self.hash.clone().finalize() == other.hash.clone().finalize()
+    }
 }
 
 impl Incoming {
@@ -240,13 +272,12 @@ impl Incoming {
             return Ok(Some(match piece {
                 Piece::Start(n) => {
                     let number = self.numbers.get(n).copied().unwrap_or_default();
-                    self.current = Some(Read { number, octets: 0, hash: Sha256::new() });
+                    self.current = Some(Read { number, beginning: Beginning::default() });
                     Piece::Start(number)
                 }
                 Piece::Data(bytes) => {
                     if let Some(read) = &mut self.current {
-                        read.octets += bytes.len() as u64;
-                        read.hash.update(&bytes);
+                        read.beginning.add(&bytes);
                     }
                     Piece::Data(bytes)
                 }
@@ -271,9 +302,8 @@ impl Incoming {
             return true;
         };
         let Ok(Fetched { mut flow, .. }) = self.ask_same(vec![read.number]).await else { return false };
-        let mut left = read.octets;
-        let mut hash = Sha256::new();
-        let wanted = read.hash.clone().finalize();
+        let mut left = read.beginning.octets;
+        let mut again = Beginning::default();
         loop {
             match flow.next().await {
                 Ok(Some(Piece::Start(0))) => {
@@ -283,18 +313,17 @@ impl Incoming {
                 }
                 Ok(Some(Piece::Data(mut bytes))) => {
                     let known = bytes.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len()));
-                    hash.update(&known);
+                    again.add(&known);
                     left -= known.len() as u64;
                     if left == 0 {
-                        if hash.finalize() != wanted {
+                        if !again.is(&read.beginning) {
                             return false;
                         }
                         if !bytes.is_empty() {
                             self.held.push_back(Piece::Data(bytes.clone()));
                         }
                         let mut read = read;
-                        read.octets += bytes.len() as u64;
-                        read.hash.update(&bytes);
+                        read.beginning.add(&bytes);
                         self.numbers = vec![read.number];
                         (self.current, self.flow) = (Some(read), Some(flow));
                         return true;
@@ -376,5 +405,33 @@ impl Incoming {
             }
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beginning(pieces: &[&[u8]]) -> Beginning {
+        let mut beginning = Beginning::default();
+        pieces.iter().for_each(|piece| beginning.add(piece));
+        beginning
+    }
+
+    #[test]
+    fn beginnings_are_told_apart_however_they_were_cut() {
+        let document: Vec<u8> = (0..300_000_u32).map(|n| u8::try_from(n * 31 % 251).unwrap()).collect();
+        let whole = beginning(&[&document]);
+        for size in [1_000, 4_096, 65_536, 65_537] {
+            let pieces: Vec<&[u8]> = document.chunks(size).collect();
+            assert!(beginning(&pieces).is(&whole), "{size}");
+        }
+        assert!(!beginning(&[&document[1..]]).is(&whole), "shorter");
+        let mut shifted = document.clone();
+        shifted.rotate_left(1);
+        assert!(!beginning(&[&shifted]).is(&whole), "another");
+        let mut changed = document;
+        changed[65_536] ^= 1;
+        assert!(!beginning(&[&changed]).is(&whole), "an octet that is looked at");
     }
 }
