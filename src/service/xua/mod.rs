@@ -40,6 +40,8 @@ pub struct Node<'n> {
     /// Address, and certificate if it showed one (DER).
     pub address: &'n str,
     pub certificate: Option<&'n [u8]>,
+    /// The node as the directory of nodes has it, where one is kept.
+    pub listed: Option<&'n crate::model::node::Node>,
 }
 
 /// The examiner of assertions.
@@ -289,6 +291,9 @@ impl Xua {
                 clip(home)
             )));
         }
+        if let Some(listed) = node.listed {
+            return self.of_node(user, listed);
+        }
         if let (true, Some(said), Some(certificate)) =
             (self.0.config.bind_organization, &user.organization_id, node.certificate)
         {
@@ -299,6 +304,20 @@ impl Xua {
                     clip(said)
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// The directory says whose users a node may bring: of its organizations, and of its network or ours.
+    fn of_node(&self, user: &User, listed: &crate::model::node::Node) -> Result<(), Trouble> {
+        let home = listed.home_community_id.as_deref().unwrap_or(&self.0.home);
+        if let Some(said) = user.home_community_id.as_deref().filter(|said| *said != home) {
+            return Err(refused(format!("homeCommunityId '{}' is not that of the node", clip(said))));
+        }
+        if let (true, Some(said)) = (self.0.config.bind_organization, &user.organization_id)
+            && !listed.organizations.contains(said)
+        {
+            return Err(refused(format!("organization-id '{}' is no organization of the node", clip(said))));
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ struct Idp {
     xua: Xua,
 }
 
-const NODE: Node<'static> = Node { address: "10.0.0.1", certificate: None };
+const NODE: Node<'static> = Node { address: "10.0.0.1", certificate: None, listed: None };
 
 fn idp(change: impl FnOnce(&mut XuaConfig)) -> Idp {
     crate::config::tls::install_provider();
@@ -196,7 +196,7 @@ fn another_key_is_no_key() {
 fn an_assertion_is_one_nodes() {
     let idp = idp(|_| {});
     let brought = |address: &'static str| {
-        let node = Node { address, certificate: None };
+        let node = Node { address, certificate: None, listed: None };
         idp.xua.examine(&good(), &idp.signed(), node, now()).map(|_| ()).map_err(|t| t.kind)
     };
     assert_eq!(brought("10.0.0.1"), Ok(()));
