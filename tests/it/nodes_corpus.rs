@@ -77,11 +77,7 @@ fn configure(config: &mut Config, nodes: &DirectoryFile, lists: &Lists) {
     config.hl7v2.message_seconds = 1;
     config.mpi.enabled = true;
     config.mpi.domain = ["2.999.392.10.1.9", "2.999.392.10.2.9"]
-        .map(|oid| MpiDomainConfig {
-            name: oid.into(),
-            oid: Some(oid.into()),
-            ..MpiDomainConfig::default()
-        })
+        .map(|oid| MpiDomainConfig { name: oid.into(), oid: Some(oid.into()), ..MpiDomainConfig::default() })
         .into();
 }
 
@@ -119,8 +115,7 @@ async fn asked(gateway: &Gateway, client: &Client) -> Result<(), String> {
             _ => format!("{e}"),
         }
     };
-    let mut connection =
-        client.connect(address(gateway, "soap-tls")).await.map_err(|e| alert_in(&e))?;
+    let mut connection = client.connect(address(gateway, "soap-tls")).await.map_err(|e| alert_in(&e))?;
     connection.send(&question()).await;
     let mut byte = [0; 1];
     match connection.stream.read(&mut byte).await {
@@ -137,7 +132,7 @@ fn refusal_of(id: &str) -> (&'static [&'static str], &'static str) {
         "tls-revoked" | "tls-resume-after-revoke" => (&["CertificateRevoked"], "revoked"),
         "tls-expired" => (&["CertificateExpired"], "expired"),
         "tls-not-yet-valid" => (&["CertificateExpired", "BadCertificate"], "not-yet-valid"),
-        "tls-rogue-ca" => (&["DecryptError", "UnknownCA", "BadCertificate"], "unknown-authority"),
+        "tls-rogue-ca" => (&["DecryptError", "UnknownCA", "BadCertificate"], "bad-signature"),
         "tls-wrong-eku" => (&["UnsupportedCertificate", "BadCertificate"], "not-a-client-certificate"),
         "tls-unmapped" => (&["AccessDenied"], "unknown-node"),
         "tls-stale-crl" => (&["UnknownCA"], "stale-revocation-list"),
@@ -164,7 +159,9 @@ async fn certificates_end_as_the_index_says_with_their_alert_and_record() {
         let gateway = gateway(&nodes, &lists).await;
         if id == "tls-resume-after-revoke" {
             // It is not in the directory, so it is put there to be revoked.
-            nodes.rewrite(&format!("{NODES}[[node]]\nid='c'\nuris=['urn:oid:2.999.392.10.3']\ntransactions=['*']\n"));
+            nodes.rewrite(&format!(
+                "{NODES}[[node]]\nid='c'\nuris=['urn:oid:2.999.392.10.3']\ntransactions=['*']\n"
+            ));
             gateway.running.as_ref().unwrap().trust().look().await;
             assert_eq!(asked(&gateway, &client(name)).await, Ok(()), "{id}: before");
             lists.put("node-ca.crl");

@@ -95,7 +95,8 @@ fn old_hello(version: u8) -> Vec<u8> {
 async fn versions_before_1_2_are_ended_by_an_alert() {
     let pki = Pki::new();
     let gateway =
-        Gateway::start_with(|c| pki.secure(&mut c.listener[0], TlsMode::Mutual, TlsProfile::AtnaBcp195)).await;
+        Gateway::start_with(|c| pki.secure(&mut c.listener[0], TlsMode::Mutual, TlsProfile::AtnaBcp195))
+            .await;
     for version in [1, 2] {
         let mut stream = tokio::net::TcpStream::connect(gateway.address).await.unwrap();
         stream.write_all(&old_hello(version)).await.unwrap();
