@@ -1,6 +1,8 @@
 //! Builds stores, services and listeners from the configuration; sweeps while running; drains on
 //! stop. `chiren serve`, `chiren demo` and the tests all start the same way.
 
+pub mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
 use crate::server::fhir::FhirFace;
+use crate::server::gate::Gate;
 use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
@@ -29,6 +32,7 @@ use crate::service::answers::Answers;
 use crate::service::audit::Audit;
 use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
+use crate::service::nodes::Nodes;
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -38,6 +42,7 @@ use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbError, DbStatus};
 use crate::store::documents;
 use crate::store::migrate;
+use trust::Trust;
 
 /// Everything below the listeners.
 #[derive(Clone)]
@@ -336,9 +341,19 @@ pub struct Running {
     fault_records: JoinHandle<()>,
     directory: Option<JoinHandle<()>>,
     reloads: Vec<Reload>,
+    trust: Trust,
+    trusting: JoinHandle<()>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
+}
+
+/// Who may connect.
+fn directory_of_nodes(config: &Config) -> anyhow::Result<Nodes> {
+    Nodes::open(&config.nodes, jiff::Timestamp::now()).map_err(|faults| {
+        let said: Vec<String> = faults.iter().filter(|f| f.refuses()).map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })
 }
 
 /// Who examines users, where they are looked at; and what they bring is remembered.
@@ -420,6 +435,7 @@ impl Running {
     /// Opens everything and begins to serve.
     pub async fn start(config: &Config, clock: Clock, metrics: Option<Metrics>) -> anyhow::Result<Self> {
         crate::config::tls::install_provider();
+        let nodes = directory_of_nodes(config)?;
         let rooms = Rooms::open(config, &clock).await?;
         let examiners = Examiners::new(config, &rooms.db)?;
         let face = SoapFace {
@@ -462,7 +478,17 @@ impl Running {
         };
         let faces =
             Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, communities };
-        let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
+        let gate =
+            Gate::new(nodes, Some(rooms.audit.clone()), Arc::new(config.limits.clone()), clock.clone());
+        let listening =
+            listen(config, faces, readiness, metrics, gate.clone(), clock.clone(), stop.clone()).await?;
+        let trust = Trust {
+            gate,
+            acceptors: listening.acceptors(),
+            outbound: trust::outbound(config),
+            clock: clock.clone(),
+        };
+        let trusting = tokio::spawn(trust.clone().watch(stop.clone()));
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
@@ -488,15 +514,18 @@ impl Running {
             fault_records,
             directory,
             reloads,
+            trust,
+            trusting,
             clock,
             stop,
             drain,
         })
     }
 
-    /// Reads certificates and the directory of communities anew; what is faulty stays as it was.
-    pub fn reload(&self) {
-        self.listening.reload_certificates();
+    /// Reads certificates, revocation lists and the directories of nodes and of communities anew; what is faulty
+    /// stays as it was.
+    pub async fn reload(&self) {
+        self.trust.reload().await;
         if let Some(gateway) = &self.rooms.gateway {
             told(gateway.directory().reload(true));
         }
@@ -506,6 +535,11 @@ impl Running {
     /// Something more that is read anew when the gateway is told to.
     pub fn on_reload(&mut self, reload: Reload) {
         self.reloads.push(reload);
+    }
+
+    /// What is looked at again and again; tests do not wait for it.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many
@@ -533,6 +567,7 @@ impl Running {
             let _ = sweeper.await;
         }
         let _ = self.fault_records.await;
+        let _ = self.trusting.await;
         if let Some(directory) = self.directory {
             let _ = directory.await;
         }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ConfigFile, EX_CONFIG, runtime, sentence};
-use crate::config::{self, Config, Fault, Language};
+use super::{ConfigFile, EX_CONFIG, node, runtime, sentence};
+use crate::config::{self, Config, Fault, Language, NodeFile};
 use crate::store::blob::{BlobError, Blobs};
 
 pub const EXAMPLES: &str = "Every fault is one sentence that names its key; the exit code is then 78.
@@ -42,6 +42,10 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
             if let Some(fault) = arguments.connect.then(|| tried(&config)).flatten() {
                 eprintln!("{}", sentence(&fault, language));
                 return ExitCode::from(EX_CONFIG);
+            }
+            let nodes = config.nodes.directory.as_deref().map(NodeFile::load);
+            if let Some(Ok((entries, _))) = nodes {
+                print!("{}", node::counted(&entries, language));
             }
             let file = arguments.file.config.display();
             match language {

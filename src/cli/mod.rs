@@ -16,9 +16,11 @@ mod keep;
 mod log;
 mod migrate;
 mod mpi;
+mod node;
 mod operator;
 mod outbox;
 mod patient;
+pub mod pki;
 mod query;
 mod restore;
 mod send;
@@ -81,7 +83,7 @@ impl From<Lang> for Language {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates and communities anew
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates, nodes and communities anew
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Arguments),
 
@@ -143,6 +145,14 @@ enum Command {
     /// See and correct the index of patients; review, import
     #[command(after_help = mpi::EXAMPLES)]
     Mpi(mpi::Arguments),
+
+    /// See the directory of nodes, and whose a certificate is
+    #[command(after_help = node::EXAMPLES)]
+    Node(node::Arguments),
+
+    /// Make a private authority, certificates, requests and revocation lists
+    #[command(after_help = pki::EXAMPLES)]
+    Pki(pki::Arguments),
 
     /// See how other networks do, and try the way to one
     #[command(after_help = community::EXAMPLES)]
@@ -242,6 +252,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Import(arguments) => import::run(&arguments, lang),
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
+        Command::Node(arguments) => node::run(arguments, lang),
+        Command::Pki(arguments) => pki::run(&arguments, lang.unwrap_or_default()),
         Command::Community(arguments) => community::run(arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),

@@ -6,6 +6,7 @@
 pub mod asynchronous;
 pub mod audit;
 pub mod community;
+pub mod crl;
 pub mod database;
 pub mod discovery;
 pub mod encryption;
@@ -19,6 +20,7 @@ pub mod listener;
 pub mod log;
 pub mod mpi;
 pub mod network;
+pub mod nodes;
 pub mod outbox;
 pub mod peer;
 pub mod registry;
@@ -53,6 +55,7 @@ pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
 pub use mpi::{DomainKind, MpiConfig, MpiConsumerConfig, MpiDomainConfig};
 pub use network::NetworkConfig;
+pub use nodes::{NodeFile, NodesConfig};
 pub use outbox::OutboxConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
@@ -68,6 +71,7 @@ pub use xua::{MessageIds, XuaConfig, XuaIssuerConfig, XuaMode, XuaOwnConfig};
 pub struct Config {
     pub network: NetworkConfig,
     pub listener: Vec<ListenerConfig>,
+    pub nodes: NodesConfig,
     pub repository: RepositoryConfig,
     pub registry: RegistryConfig,
     pub mpi: MpiConfig,
@@ -156,6 +160,10 @@ impl Config {
         let mut list = vec![];
         self.network.check(&mut list);
         listener::check_all(&self.listener, &mut list);
+        self.nodes.check(&mut list);
+        if self.nodes.directory.is_some() {
+            listener::check_nodes(&self.listener, &mut list);
+        }
         self.repository.check(self.network.allow_example_oids, &mut list);
         self.registry.check(&mut list);
         if self.registry.enabled && self.registry.as_of {
@@ -250,6 +258,7 @@ pub fn example() -> String {
     out.push_str(
         "[[listener]]\nname = \"ops\"\naddress = \"127.0.0.1:9090\"\nrole = \"ops\"\ntls = \"none\"\n\n",
     );
+    section::print::<NodesConfig>(&mut out, "[nodes]");
     section::print::<RepositoryConfig>(&mut out, "[repository]");
     section::print::<OnDemandConfig>(&mut out, "[repository.on_demand]");
     section::print_commented::<PeerConfig>(&mut out, "[repository.remote_registry]");

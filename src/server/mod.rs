@@ -4,6 +4,7 @@ pub mod accept;
 pub mod as_of;
 pub mod clock;
 pub mod fhir;
+pub mod gate;
 pub mod http;
 pub mod metrics;
 pub mod mllp;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -27,6 +27,7 @@ use crate::config::{Config, ListenerConfig, Role};
 use crate::service::gateway::Directory;
 use as_of::AsOfFace;
 use clock::Clock;
+use gate::Gate;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
 use reviews::ReviewFace;
@@ -74,16 +75,20 @@ pub async fn listen<H: http::Handler>(
     faces: Faces<H>,
     readiness: Readiness,
     metrics: Option<Metrics>,
+    gate: Gate,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
     let Faces { soap, index, fhir, as_of, reviews, communities } = faces;
     let limits = Arc::new(config.limits.clone());
-    let turns = Arc::new(Semaphore::new(limits.concurrency()));
+    let turns = http::Queues {
+        long: http::Turns::new(limits.concurrency(), &limits),
+        short: http::Turns::new(limits.short_concurrency(), &limits),
+    };
     let mut bound = vec![];
     for listener in &config.listener {
         let (socket, address) = bind(listener).await?;
-        let tls = tls::Acceptor::new(listener)
+        let tls = tls::Acceptor::guarded(listener, gate.nodes.clone())
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
@@ -106,6 +111,7 @@ pub async fn listen<H: http::Handler>(
             max_connections_per_address: listener.max_connections_per_address,
             limits: limits.clone(),
             turns: matches!(listener.role, Role::Soap | Role::Fhir).then(|| turns.clone()),
+            gate: gate.clone(),
             clock: clock.clone(),
         };
         listening.tasks.push(match listener.role {
@@ -123,7 +129,8 @@ pub async fn listen<H: http::Handler>(
                     max_connections: settings.max_connections,
                     max_connections_per_address: settings.max_connections_per_address,
                     limits: settings.limits,
-                    turns: turns.clone(),
+                    turns: turns.short.clone(),
+                    gate: settings.gate,
                     clock: settings.clock,
                 };
                 tokio::spawn(mllp::serve(socket, settings, face, stop.clone()))
@@ -155,16 +162,14 @@ impl Listening {
         self.listeners.iter().find(|(_, r, _)| *r == role).map(|(.., address)| *address)
     }
 
-    /// Reads every listener's certificates anew; one that fails keeps what it has.
-    pub fn reload_certificates(&self) {
-        for acceptor in &self.acceptors {
-            match acceptor.reload() {
-                Ok(()) => info!(listener = acceptor.name(), "certificates reloaded"),
-                Err(cause) => {
-                    warn!(listener = acceptor.name(), %cause, "certificates not reloaded; the old ones stay in force");
-                }
-            }
-        }
+    /// Reads every listener's certificates anew; one that fails keeps what it has. Gives what came of each.
+    pub fn reload_certificates(&self) -> Vec<(String, Result<usize, tls::TlsError>)> {
+        self.acceptors.iter().map(|acceptor| told(acceptor, acceptor.reload())).collect()
+    }
+
+    /// What accepts TLS, by listener.
+    pub fn acceptors(&self) -> Vec<tls::Acceptor> {
+        self.acceptors.clone()
     }
 
     /// Stops accepting, waits for requests under way, and returns how many connections had to be
@@ -177,4 +182,18 @@ impl Listening {
         }
         cut
     }
+}
+
+/// Says what came of reading a listener's certificates anew.
+pub fn told(
+    acceptor: &tls::Acceptor,
+    read: Result<usize, tls::TlsError>,
+) -> (String, Result<usize, tls::TlsError>) {
+    match &read {
+        Ok(closed) => info!(listener = acceptor.name(), closed, "certificates reloaded"),
+        Err(cause) => {
+            warn!(listener = acceptor.name(), %cause, "certificates not reloaded; the old ones stay in force");
+        }
+    }
+    (acceptor.name().to_owned(), read)
 }

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod context;
 pub mod gateway;
 pub mod mpi;
+pub mod nodes;
 pub mod outbox;
 pub mod patients;
 pub mod registry;

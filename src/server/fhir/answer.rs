@@ -9,6 +9,7 @@ use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::caller::Caller;
 use crate::model::error::Error;
 use crate::model::identity::{Field, IdentityError, Trouble};
+use crate::model::node::{Trespass, alert};
 use crate::model::transaction::Transaction;
 use crate::server::http::{RespBody, Transacted, full};
 use crate::server::metrics::Outcome;
@@ -120,6 +121,33 @@ impl FhirFace {
             challenge: denied.challenge,
             ..Answer::new(named, denied.status, resource, outcome)
         }
+    }
+}
+
+impl FhirFace {
+    /// Answers what a node is not granted, leaving the record that names it.
+    pub(super) async fn trespassed(
+        &self,
+        trespass: &Trespass,
+        transaction: Option<Transaction>,
+        caller: Caller,
+        request_id: &str,
+        at: Timestamp,
+    ) -> Answer {
+        let own = matches!(trespass, Trespass::Transaction(_));
+        self.audit
+            .fault(Faulted {
+                transaction: transaction.filter(|_| own),
+                labels: [alert::RESTRICTED_FUNCTION, trespass.label()],
+                outcome: AuditOutcome::SeriousFailure,
+                caller,
+                request_id: request_id.to_owned(),
+                at,
+            })
+            .await;
+        let issue = Issue::error(IssueCode::Forbidden, trespass.sentence());
+        let named = transaction.map_or("fhir", Transaction::code);
+        Answer::new(named, StatusCode::FORBIDDEN, operation_outcome(&[issue]), Outcome::Refused)
     }
 }
 

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use http::{Method, Response, StatusCode};
 
 use crate::model::transaction::Transaction;
-use crate::server::http::{Handler, Refused, Request, RespBody};
+use crate::server::http::{Handler, Refusal, Refused, Request, RespBody};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audit;
 use crate::service::context::Context;
@@ -145,6 +145,11 @@ impl FhirFace {
             Err(denied) => return self.denied(denied, None, caller, &id, at).await,
         };
         let transaction = route.transaction();
+        if let (Some(entry), Some(transaction)) = (request.conn.entry(), transaction)
+            && let Err(trespass) = entry.grants.transaction(transaction)
+        {
+            return self.trespassed(&trespass, Some(transaction), caller, &id, at).await;
+        }
         match self.routed(route, request).await {
             Ok(answer) => answer,
             Err(denied) => self.denied(denied, transaction, caller, &id, at).await,
@@ -159,6 +164,7 @@ impl FhirFace {
             let statement = fhir::statement(&date, &base, env!("CARGO_PKG_VERSION"));
             return Ok(Answer::new("metadata", StatusCode::OK, statement, Outcome::Success));
         };
+        let entry = request.conn.entry();
         let presented = self.presented(transaction, &request);
         let caller = self.who(presented).await?;
         let context = Context {
@@ -189,7 +195,8 @@ impl FhirFace {
             }
             Route::Update => {
                 let (resource, raw) = negotiate::resource(request).await?;
-                feed::answer(self, &context, &base, &query, &resource, raw).await
+                let grants = entry.as_ref().map(|entry| &entry.grants);
+                feed::answer(self, &context, grants, &base, &query, &resource, raw).await
             }
         }
     }
@@ -216,11 +223,12 @@ impl Handler for FhirFace {
 
     async fn refuse(&self, refused: Refused<'_>) -> Response<RespBody> {
         let Refused { refusal, request_id, received_at, conn, .. } = refused;
-        let code = match refusal.status().as_u16() {
-            500.. => IssueCode::Transient,
-            _ => IssueCode::Structure,
+        let (status, code) = match refusal {
+            Refusal::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, IssueCode::Throttled),
+            refusal if refusal.status().is_server_error() => (refusal.status(), IssueCode::Transient),
+            refusal => (refusal.status(), IssueCode::Structure),
         };
-        let denied = Denied::new(refusal.status(), code, refusal.reason());
+        let denied = Denied::new(status, code, refusal.reason());
         self.denied(denied, None, conn.caller(), request_id, received_at).await.respond(Format::default())
     }
 

@@ -11,12 +11,14 @@ use super::{MllpFace, rehearse};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::Error;
 use crate::model::identity::{DomainId, Feed, FeedMessage, Source, Warning};
+use crate::model::node::{Trespass, alert};
 use crate::model::transaction::Transaction;
 use crate::server::http::ConnInfo;
 use crate::server::metrics::Outcome;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
 use crate::service::mpi::{Page, Refusal};
+use crate::service::nodes::check;
 use crate::wire::hl7v2::charset::Encoded;
 use crate::wire::hl7v2::reply::{self, Answering, Hit, Totals};
 use crate::wire::hl7v2::{
@@ -121,6 +123,9 @@ impl<'a> Asking<'a> {
             elsewhere: None,
         };
         let known = Known { header: &header, transaction: Some(transaction), echo: None };
+        if let Err(trespass) = self.granted(&header, transaction, &body) {
+            return self.trespassed(known, &trespass, &body).await;
+        }
         match body {
             Body::Feed(message) if !ours => self.rehearsed(known, &message).await,
             Body::Feed(message) => self.feed(&context, known, *message).await,
@@ -196,6 +201,49 @@ impl<'a> Asking<'a> {
                 Err(refusal) => self.refusal(known, refusal, Exchange::Demographics),
             },
         }
+    }
+
+    /// Whether the node is granted this, and says what is its own to say (ITI-19): the transaction, MSH-3 and MSH-4,
+    /// the authorities of the patients it feeds.
+    fn granted(&self, header: &Header, transaction: Transaction, body: &Body) -> Result<(), Trespass> {
+        let Some(entry) = self.conn.entry() else { return Ok(()) };
+        let source = &header.source;
+        entry.grants.sender(&source.facility, source.facility_oid.as_deref(), &source.application)?;
+        entry.grants.transaction(transaction)?;
+        match body {
+            Body::Feed(message) => check::feed(&entry.grants, self.face.mpi.domains(), message),
+            _ => Ok(()),
+        }
+    }
+
+    /// `AR`: sending it again will not help. The record names the node and what it tried.
+    async fn trespassed(&self, known: Known<'_>, trespass: &Trespass, body: &Body) -> Done {
+        let own = matches!(trespass, Trespass::Transaction(_));
+        self.face
+            .audit
+            .fault(Faulted {
+                transaction: known.transaction.filter(|_| own),
+                labels: [alert::RESTRICTED_FUNCTION, trespass.label()],
+                outcome: AuditOutcome::SeriousFailure,
+                caller: self.conn.caller(),
+                request_id: self.request_id.to_owned(),
+                at: self.received_at,
+            })
+            .await;
+        let field = match trespass {
+            Trespass::Sender(_) => 4,
+            _ => 9,
+        };
+        let location = match trespass {
+            Trespass::Authority(_) => Location::field("PID", 1, 3),
+            _ => Location::field("MSH", 1, field),
+        };
+        let errors = vec![ErrorSegment::new(location, Condition::Internal, trespass.sentence())];
+        let echo = match body {
+            Body::Pix(echo, _) | Body::Demographics(echo, ..) => Some(echo),
+            _ => None,
+        };
+        self.answer_refused(Known { echo, ..known }, Ack::Reject, Outcome::Refused, &errors)
     }
 
     fn kind(&self) -> &'static str {

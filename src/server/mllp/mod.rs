@@ -13,15 +13,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
 use crate::config::{Hl7v2Config, LimitsConfig};
-use crate::server::accept::{Doorway, accept, handshake};
+use crate::server::accept::{Doorway, accept};
 use crate::server::clock::Clock;
-use crate::server::http::ConnInfo;
+use crate::server::gate::{Admitted, Gate};
+use crate::server::http::{ConnInfo, Turn, Turns};
 use crate::server::metrics::{self, InFlight};
 use crate::server::tls::Acceptor;
 use crate::service::audit::Audit;
@@ -67,7 +67,8 @@ pub struct Settings {
     pub max_connections_per_address: usize,
     pub limits: Arc<LimitsConfig>,
     /// Turns of all listeners that share them.
-    pub turns: Arc<Semaphore>,
+    pub turns: Turns,
+    pub gate: Gate,
     pub clock: Clock,
 }
 
@@ -108,18 +109,26 @@ async fn connection(
         local_addr,
         encrypted: settings.tls.is_some(),
         tls: None,
+        seat: None,
     };
     let Some(acceptor) = settings.tls.clone() else {
         return Conversation { settings, face, conn }.hold(socket, stop).await;
     };
-    match handshake(&acceptor, socket, &settings.limits).await {
-        Ok((stream, tls)) => {
-            conn.tls = tls;
-            Conversation { settings, face, conn }.hold(stream, stop).await;
-        }
-        Err(cause) => {
-            metrics::handshake_failed(&settings.name);
-            info!(listener = %settings.name, peer = %peer_addr, %cause, "TLS handshake failed");
+    let gate = settings.gate.clone();
+    if let Some(Admitted { stream, tls, seat }) =
+        gate.enter(&settings.name, &acceptor, socket, peer_addr).await
+    {
+        (conn.tls, conn.seat) = (tls, seat.clone());
+        let conversation = Conversation { settings, face, conn }.hold(stream, stop);
+        match seat {
+            None => conversation.await,
+            Some(seat) => tokio::select! {
+                () = conversation => {}
+                // Whose certificate was revoked is not heard to the end.
+                () = seat.closed() => {
+                    info!(peer = %peer_addr, "connection closed: its node is no longer let in");
+                }
+            },
         }
     }
 }
@@ -319,9 +328,19 @@ impl Conversation {
         bytes
     }
 
-    /// Waits for a turn, but not for long.
-    async fn turn(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let patience = Duration::from_millis(self.settings.limits.queue_milliseconds);
-        timeout(patience, self.settings.turns.clone().acquire_owned()).await.ok()?.ok()
+    /// Waits for a turn, but not for long; and before it, what the node's rate class leaves it. Meanwhile nothing
+    /// more is read.
+    async fn turn(&self) -> Option<Turn> {
+        if let Some(seat) = &self.conn.seat {
+            let begun = Instant::now();
+            let patience = Duration::from_millis(self.settings.limits.queue_milliseconds);
+            while let Err(wait) = seat.request() {
+                if begun.elapsed() + wait > patience {
+                    return None;
+                }
+                tokio::time::sleep(wait).await;
+            }
+        }
+        self.settings.turns.take().await
     }
 }

@@ -9,7 +9,7 @@ use roxmltree::Document;
 use super::dispatch;
 use super::intake::{self, Intake};
 use super::reply::{self, Reply};
-use super::{Endpoint, SoapFace, fault};
+use super::{Endpoint, SoapFace, fault, granted};
 use crate::config::{SecurityHeader, XuaMode};
 use crate::model::addressing::Elsewhere;
 use crate::model::audit::Outcome;
@@ -206,10 +206,12 @@ impl SoapFace {
         let refused = |fault, transaction| Refused { fault, relates_to: relates_to.clone(), transaction };
         let elsewhere = self.destination(&envelope).map_err(|f| refused(f, None))?;
         let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
+        granted::transaction(conn, transaction).map_err(|f| refused(f, Some(transaction)))?;
         // A security alert rather than a failed transaction.
         let (user, brings) = self
             .user(&doc, transaction, path, relates_to.as_deref(), conn, now)
             .map_err(|f| refused(f, None))?;
+        granted::person(conn, user.as_ref()).map_err(|f| refused(f, Some(transaction)))?;
         let row = transaction.row();
         let mut elements = row.elements(&envelope.action);
         let (ns, name) = row.elements(&envelope.action).next().unwrap_or(row.request_element);
@@ -233,6 +235,8 @@ impl SoapFace {
         }
         let asked = dispatch::read(self, endpoint, transaction, &envelope, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
+        // As above: who speaks in another's name is no failed transaction.
+        granted::message(self, conn, &asked, elsewhere.as_ref()).map_err(|f| refused(f, None))?;
         Ok(Read { transaction, message_id: relates_to, elsewhere, user, brings, asked })
     }
 

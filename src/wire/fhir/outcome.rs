@@ -25,6 +25,10 @@ pub enum IssueCode {
     TooLong,
     NotSupported,
     NotFound,
+    /// Not granted to who asks.
+    Forbidden,
+    /// More than may be asked in a time.
+    Throttled,
     BusinessRule,
     Duplicate,
     Expired,
@@ -45,6 +49,8 @@ impl IssueCode {
             IssueCode::TooLong => "too-long",
             IssueCode::NotSupported => "not-supported",
             IssueCode::NotFound => "not-found",
+            IssueCode::Forbidden => "forbidden",
+            IssueCode::Throttled => "throttled",
             IssueCode::BusinessRule => "business-rule",
             IssueCode::Duplicate => "duplicate",
             IssueCode::Expired => "expired",
