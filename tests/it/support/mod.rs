@@ -4,6 +4,7 @@ pub mod community;
 pub mod consumer;
 pub mod gateway;
 pub mod mllp;
+pub mod national;
 pub mod port;
 pub mod postgres;
 pub mod process;

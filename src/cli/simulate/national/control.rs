@@ -24,10 +24,10 @@ use super::directory::Entry;
 use super::door::said;
 use super::engine::Engine;
 use super::fault::Fault;
+use super::page;
 use super::show::{self, Query};
 use super::validate::Mode;
 use super::world::RuleSet;
-use super::{envelope, page};
 
 type Said = Response<Full<Bytes>>;
 
@@ -188,9 +188,4 @@ pub fn prefers_japanese(headers: &HeaderMap, query: &str) -> bool {
             said.is_some_and(|s| s.trim_start().starts_with("ja"))
         }
     }
-}
-
-/// The number of a receipt, for links.
-pub fn link(receipt: u64) -> String {
-    format!("/_unit/{}", envelope::receipt_number(receipt))
 }

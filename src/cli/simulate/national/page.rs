@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::control::link;
 use super::engine::Engine;
 use super::envelope::receipt_number;
 use super::unit::{State, Unit, japan};
@@ -106,7 +105,7 @@ fn units(html: &mut String, world: &World, now: Timestamp, japanese: bool) {
         (Both("Time of the service", "サービス時刻"), time(now)),
         (
             Both("Rules", "ルール"),
-            format!("{} / {:?}", world.settings.rule_set.as_str(), world.settings.validation),
+            format!("{} / {}", world.settings.rule_set.as_str(), world.settings.validation.as_str()),
         ),
         (Both("Held", "保存中"), live.to_string()),
         (Both("Past", "取消・変更・終了"), (all.len() - live).to_string()),
@@ -168,12 +167,11 @@ fn row(html: &mut String, world: &World, unit: &Unit, state: State, now: Timesta
     if let Some(at) = unit.received {
         holds.push(format!("{} {}", Both("fetched", "取得").say(japanese), time(at)));
     }
+    let number = receipt_number(unit.receipt);
     let _ = write!(
         html,
-        "<tr><td><a href=\"{}\">{}</a></td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td><td class=\"n\">{}</td>\
+        "<tr><td><a href=\"/_unit/{number}\">{number}</a></td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td><td class=\"n\">{}</td>\
          <td><span class=\"s {class}\">{}</span></td><td>{}</td><td>{}</td><td>{}</td></tr>",
-        link(unit.receipt),
-        receipt_number(unit.receipt),
         if japanese { unit.kind.japanese() } else { unit.kind.as_str() },
         escaped(&unit.institution),
         escaped(&unit.triple.insured),

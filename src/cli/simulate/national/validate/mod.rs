@@ -90,6 +90,15 @@ pub enum Mode {
     Intended,
 }
 
+impl Mode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Published => "published",
+            Mode::Intended => "intended",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
@@ -232,7 +241,10 @@ mod tests {
         let report = validate(&bundle, Kind::Info, Mode::Intended);
         let mut rules: Vec<&str> = report.errors.iter().map(|p| &*p.rule).collect();
         rules.sort_unstable();
-        assert_eq!(rules, ["display-characters", "dom-3", "observation-needs-performer", "type", "unknown-element"]);
+        assert_eq!(
+            rules,
+            ["display-characters", "dom-3", "observation-needs-performer", "type", "unknown-element"]
+        );
     }
 
     #[test]

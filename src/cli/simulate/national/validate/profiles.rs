@@ -638,6 +638,7 @@ method 0..0
 specimen 0..0
 referenceRange 0..0
 hasMember.extension 1..*
+hasMember.extension[url=http://jpfhir.jp/fhir/Common/Extension/StructureDefinition/observatioGroupRelationship] 1..1
 hasMember.reference 1..1
 component 0..0
 ";

@@ -17,6 +17,7 @@ pub fn check(bundle: &At, kind: Kind, report: &mut Report) {
         if resource.resource_type() == "Observation" && kind == Kind::Info {
             characters(&resource, report);
             listed(&resource, report);
+            valued(&resource, report);
         }
     }
 }
@@ -84,5 +85,17 @@ fn listed(observation: &At, report: &mut Report) {
             let location = format!("{}.display", coding.path);
             report.warnings.push(Problem::new("unlisted-display", location, message, Level::Text));
         }
+    }
+}
+
+/// A result has a value, or says why there is none. FHIR leaves it open; whoever reads would miss it.
+fn valued(observation: &At, report: &mut Report) {
+    let said = observation.value.as_object().is_some_and(|members| {
+        let telling = ["dataAbsentReason", "component", "hasMember"];
+        members.keys().any(|name| name.starts_with("value") || telling.contains(&name.as_str()))
+    });
+    if !said {
+        let message = "結果値も dataAbsentReason もありません。";
+        report.warnings.push(Problem::new("no-value", observation.path.clone(), message, Level::Text));
     }
 }
