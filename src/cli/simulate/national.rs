@@ -55,7 +55,7 @@ Examples:
   chiren simulate national --pki ./national --institution 1319900018 --institution 2719900026
   chiren simulate national --pki ./national --store ./national/journal --rule-set 2.0.0
   curl --cacert national/authority.pem --cert national/1319900018.pem --key national/1319900018.key \\
-       -d @request.json https://localhost:8443/v1/info/register
+       --data-binary @request.json https://localhost:8443/v1/info/register
   curl http://127.0.0.1:9191/_state
   curl -d '{\"mode\": \"http-503\", \"times\": 3}' http://127.0.0.1:9191/_fault";
 
@@ -320,7 +320,7 @@ fn guide(running: &Running, pki: &Pki, institutions: &[String], language: Langua
     let (port, at) = (running.address.port(), running.control.map(|a| a.to_string()).unwrap_or_default());
     let pair = pki.pair(institutions.first().map(String::as_str).unwrap_or_default());
     let curl = format!(
-        "  curl --cacert {} --cert {} --key {} -d @request.json https://localhost:{port}/v1/info/register",
+        "  curl --cacert {} --cert {} --key {} --data-binary @request.json https://localhost:{port}/v1/info/register",
         pki.authority().display(),
         pair.certificate.display(),
         pair.key.display()

@@ -31,23 +31,6 @@ use super::world::RuleSet;
 
 type Said = Response<Full<Bytes>>;
 
-/// One, or a list.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany<T> {
-    One(T),
-    Many(Vec<T>),
-}
-
-impl<T> OneOrMany<T> {
-    fn all(self) -> Vec<T> {
-        match self {
-            OneOrMany::One(one) => vec![one],
-            OneOrMany::Many(all) => all,
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advance {
@@ -90,8 +73,8 @@ pub fn answer(
         "/_state" if get => Ok(show::state(engine, &Query::read(query))),
         "/_calls" if get => Ok(json!({ "Calls": engine.calls() })),
         "/_fault" if get => Ok(json!({ "faults": engine.faults.all() })),
-        "/_fault" if post => read::<OneOrMany<Fault>>(body).map(|faults| {
-            faults.all().into_iter().for_each(|fault| engine.faults.add(fault, engine.now()));
+        "/_fault" if post => several::<Fault>(body).map(|faults| {
+            faults.into_iter().for_each(|fault| engine.faults.add(fault, engine.now()));
             json!({ "faults": engine.faults.all() })
         }),
         "/_fault" if *method == Method::DELETE => {
@@ -99,8 +82,8 @@ pub fn answer(
             Ok(json!({ "faults": [] }))
         }
         "/_directory" if get => Ok(directory(engine)),
-        "/_directory" if post => read::<OneOrMany<Entry>>(body)
-            .and_then(|entries| engine.enter(entries.all()).map_err(|e| e.to_string()))
+        "/_directory" if post => several::<Entry>(body)
+            .and_then(|entries| engine.enter(entries).map_err(|e| e.to_string()))
             .map(|()| directory(engine)),
         "/_clock" if get => Ok(clock(engine)),
         "/_clock" if post => {
@@ -131,6 +114,16 @@ pub fn answer(
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|e| e.to_string())
+}
+
+/// One, or a list of them.
+fn several<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, String> {
+    match read(body)? {
+        Value::Array(all) => {
+            all.into_iter().map(|one| serde_json::from_value(one).map_err(|e| e.to_string())).collect()
+        }
+        one => serde_json::from_value(one).map(|one| vec![one]).map_err(|e| e.to_string()),
+    }
 }
 
 fn advance(engine: &Engine, by: &Advance) -> Result<(), String> {

@@ -68,15 +68,13 @@ pub fn decide(world: &World, checked: &Checked, institution: &str, now: Timestam
 fn keyed(world: &World, checked: &Checked, now: Timestamp) -> Decision {
     let request = &checked.request;
     let digest = request.digest();
-    if let Some(known) = world.known(&request.institution, &request.key) {
-        if let Known::Answered { digest: before, answer } = known
-            && answer.code == Code::Ok
-        {
-            if *before != digest {
-                return refuse(Code::KeyReused, format!("key {}", request.key));
-            }
-            return (Answer { replayed: true, ..answer.clone() }, vec![]);
+    if let Some(Known::Answered { digest: before, answer }) = world.known(&request.institution, &request.key)
+        && answer.code == Code::Ok
+    {
+        if *before != digest {
+            return refuse(Code::KeyReused, format!("key {}", request.key));
         }
+        return (Answer { replayed: true, ..answer.clone() }, vec![]);
     }
     let (answer, mut effects) = change(world, checked, now);
     effects.push(Effect::Answered {

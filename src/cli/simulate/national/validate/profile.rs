@@ -12,6 +12,8 @@
 //! | `section[…].entry to Organization 1..1` | how many references lead to a resource of this type |
 //! | `subject leads Patient` | where every reference leads that leads into the Bundle |
 
+use serde_json::Value;
+
 use super::at::At;
 use super::names;
 use super::{Level, Report};
@@ -189,7 +191,14 @@ fn hold(resource: &At, line: &Line, leads: &Leads<'_>, report: &mut Report) {
 }
 
 fn same(at: &At, value: &str) -> bool {
-    at.str() == Some(value) || (!at.value.is_string() && at.value.to_string() == value)
+    match at.value {
+        Value::String(text) => text == value,
+        // As JSON spells numbers and truth.
+        other => {
+            let spelled = other.to_string();
+            spelled == value
+        }
+    }
 }
 
 /// Tags of a closed slicing.
@@ -213,7 +222,7 @@ fn tags(found: &[At], codes: &[&str], here: &str, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

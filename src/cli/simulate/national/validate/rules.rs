@@ -854,7 +854,7 @@ mod tests {
         for one in &published {
             let (key, label) = (one["key"].as_str().unwrap(), one["label"].as_str());
             let rows: Vec<&Rule> = RULES.iter().filter(|r| r.key == key && r.label == label).collect();
-            assert!(!rows.is_empty() != PARTS.contains(&key), "RULES needs a row for {key}");
+            assert!(rows.is_empty() == PARTS.contains(&key), "RULES needs a row for {key}");
             assert!(rows.iter().all(|r| (r.when == When::Always) == (one["attached"] == true)), "{key}");
         }
         for rule in &RULES {
