@@ -84,7 +84,7 @@ impl Signals {
     }
 
     /// Waits for the signal to stop; says which it was.
-    async fn end(&mut self) -> &'static str {
+    pub async fn end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -41,6 +41,22 @@ pub fn subject(der: &[u8]) -> Option<String> {
     Some(common.or(organization).unwrap_or_default())
 }
 
+/// The serialNumber of the subject (X.520 6.2.9), which is not the certificate's own.
+pub fn subject_serial_number(der: &[u8]) -> Option<String> {
+    const SERIAL_NUMBER: &[u8] = &[0x55, 0x04, 0x05];
+    let mut tbs = to_validity(der)?;
+    tbs.expect(SEQUENCE)?;
+    let mut name = tbs.expect(SEQUENCE)?;
+    while let Some((_, mut set)) = name.next() {
+        while let Some((_, mut attribute)) = set.next() {
+            if attribute.expect(OBJECT_IDENTIFIER)?.0 == SERIAL_NUMBER {
+                return attribute.next().map(|(_, v)| String::from_utf8_lossy(v.0).into_owned());
+            }
+        }
+    }
+    None
+}
+
 /// The subject's public key: the inside of its AlgorithmIdentifier, and the bits of the key.
 pub fn public_key(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     key_of(to_key(der)?.expect(SEQUENCE)?)

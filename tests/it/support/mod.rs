@@ -5,6 +5,7 @@ pub mod consumer;
 pub mod gateway;
 pub mod idp;
 pub mod mllp;
+pub mod national;
 pub mod nodes;
 pub mod port;
 pub mod postgres;
