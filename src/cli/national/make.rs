@@ -101,7 +101,11 @@ fn made(arguments: &Arguments) -> anyhow::Result<Result<Made, Box<NotMade>>> {
     let options = match &arguments.options {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            toml::from_str(&text).with_context(|| path.display().to_string())?
+            let options: Options = toml::from_str(&text).with_context(|| path.display().to_string())?;
+            if let Some(fault) = options.faults().first() {
+                anyhow::bail!("{}: {fault}", path.display());
+            }
+            options
         }
         None => Options::default(),
     };

@@ -287,6 +287,36 @@ impl Default for Cda {
     }
 }
 
+impl Options {
+    /// What no source could be converted with, a sentence each.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = vec![];
+        for rule in &self.cda.sections {
+            if rule.code.is_none() && rule.title.is_none() {
+                faults.push(format!(
+                    "cda.sections: the rule for {} names neither code nor title",
+                    rule.section
+                ));
+            }
+            if !super::cda::sections::is_known(&rule.section) {
+                faults.push(format!("cda.sections: {} is no section of a letter or summary", rule.section));
+            }
+        }
+        if let Some(category) = &self.cda.default_category
+            && super::cda::sections::category(category).is_none()
+        {
+            faults.push(format!("cda.default_category: {category} is not in doc-subtypecodes"));
+        }
+        let code = self.default_department.as_ref().map(|d| d.code.as_str());
+        if let Some(code) =
+            code.filter(|c| !matches!(c.len(), 2 | 3) || !c.bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
+            faults.push(format!("default_department: {code:?} is no code of two or three characters"));
+        }
+        faults
+    }
+}
+
 /// Whether `name` is one of `names`.
 pub fn named(names: &[String], name: &str) -> bool {
     let fold = |text: &str| -> String {
@@ -323,6 +353,19 @@ mod tests {
         assert!(toml::from_str::<Options>("defualt_class = \"outpatient\"").is_err());
         let written = toml::to_string(&options).unwrap();
         assert_eq!(toml::from_str::<Options>(&written).unwrap(), options);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said() {
+        assert!(Options::default().faults().is_empty());
+        let text = r#"
+            default_department = { code = "内科", name = "内科" }
+            [cda]
+            default_category = "X"
+            sections = [{ code = "A", section = "999" }, { section = "360" }]
+        "#;
+        let options: Options = toml::from_str(text).unwrap();
+        assert_eq!(options.faults().len(), 4);
     }
 
     #[test]

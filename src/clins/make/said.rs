@@ -181,10 +181,16 @@ pub struct Notes {
     pub warnings: Vec<Warning>,
 }
 
+/// What is looked through for the same once more: fields of the visit are read for each result. All of it would
+/// cost the square of a hostile message.
+fn recent<T>(list: &[T]) -> &[T] {
+    list.get(list.len().saturating_sub(128)..).unwrap_or_default()
+}
+
 impl Notes {
     pub fn unmapped(&mut self, key: UnmappedKey, source: impl Into<String>, value: impl Into<String>) {
         let unmapped = Unmapped { key, source: source.into(), value: Value(value.into()) };
-        if !self.unmapped.contains(&unmapped) {
+        if !recent(&self.unmapped).contains(&unmapped) {
             self.unmapped.push(unmapped);
         }
     }
@@ -195,7 +201,7 @@ impl Notes {
 
     pub fn warn(&mut self, key: WarningKey, source: impl Into<String>, value: impl Into<String>) {
         let warning = Warning { key, source: source.into(), value: Value(value.into()) };
-        if !self.warnings.contains(&warning) {
+        if !recent(&self.warnings).contains(&warning) {
             self.warnings.push(warning);
         }
     }

@@ -1,5 +1,7 @@
 //! 傷病名 from PPR^ZD1.
 
+use chiren::model::identity::{Address, Demographics, NameScript, PersonName};
+
 use super::sources::{self, PID, PV1, message};
 use super::{Site, codes, left_out, resources, unmapped, warned};
 
@@ -188,4 +190,61 @@ fn the_same_lineage_keeps_its_id() {
     let anew = chiren::clins::make::Context { bundle_id: None, ..next_year };
     let anew = chiren::clins::make::from_v2(text.as_bytes(), &anew).unwrap();
     assert_eq!(anew.bundle_id, first.bundle_id.replace("^2025^", "^2026^"));
+}
+
+#[test]
+fn the_patient_is_completed_from_what_is_known_and_never_corrected() {
+    let mut known = Demographics::default();
+    let name = |family: &str, given: &str, script| PersonName {
+        family: family.into(),
+        given: given.into(),
+        script: Some(script),
+        ..PersonName::default()
+    };
+    known.names = Some(vec![
+        name("別人", "太郎", NameScript::Ideographic),
+        name("アオイ", "ミナト", NameScript::Phonetic),
+    ]);
+    known.birth_date = Some("19000101".into());
+    known.addresses = Some(vec![Address {
+        text: "大阪府仮市緑町2番2号".into(),
+        postal_code: "530-9999".into(),
+        ..Address::default()
+    }]);
+    let site = Site::new();
+    let context = chiren::clins::make::Context { patient: Some(&known), ..site.context(&[]) };
+    let text = message(
+        "PPR^ZD1",
+        &["PID|1||1||青井　みなと||19581103", PV1, "PRB|AD||^高血圧症|P1|||20190501", "ZPR||20061593"],
+    );
+    let made = chiren::clins::make::from_v2(text.as_bytes(), &context).unwrap();
+    super::holds::check(&made);
+    let bundle = super::json(&made);
+    let patient = resources(&bundle, "Patient")[0];
+    let names: Vec<&str> =
+        patient["name"].as_array().unwrap().iter().map(|n| n["text"].as_str().unwrap()).collect();
+    assert_eq!(names, ["青井 みなと", "アオイ ミナト"]);
+    assert_eq!(
+        (&patient["birthDate"], &patient["address"][0]["text"], &patient["gender"]),
+        (&"1958-11-03".into(), &"大阪府仮市緑町2番2号".into(), &"unknown".into())
+    );
+    assert!(warned(&made).contains(&"gender-unknown"));
+}
+
+#[test]
+fn a_hostile_list_costs_no_more_than_its_length() {
+    let filled: String = (1..60).map(|i| format!("|x{i}")).collect();
+    let mut segments = vec![
+        PID.to_owned(),
+        PV1.to_owned(),
+        "PRB|AD||^高血圧症|P1|||20190501".to_owned(),
+        "ZPR||20061593".to_owned(),
+    ];
+    segments.extend((0..1900).map(|_| format!("ZPR{filled}")));
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let begun = std::time::Instant::now();
+    let made = Site::new().make(message("PPR^ZD1", &segments).as_bytes()).unwrap();
+    assert!(made.unmapped.len() > 90_000 && begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+    let more: Vec<&str> = segments.iter().copied().chain((0..200).map(|_| "NTE|1")).collect();
+    assert_eq!(Site::new().refused(&message("PPR^ZD1", &more)).0, "unreadable");
 }

@@ -235,3 +235,22 @@ fn a_message_wrapped_in_a_document_is_what_it_is() {
     let broken = wrapped.replace(&data[..8], "!");
     assert_eq!(site.refused(&broken).0, "unreadable");
 }
+
+#[test]
+fn depth_is_bounded() {
+    let site = Site::new();
+    let deep = |n: usize| format!("{}x{}", "<content>".repeat(n), "</content>".repeat(n));
+    let body = |text: &str| [section("紹介目的", text, ""), section("傷病名", "感冒", "")].concat();
+    let (bundle, made) = site.bundle(&sources::letter_of(&body(&deep(500))));
+    assert!(div(&bundle, "950").contains('x') && warned(&made).contains(&"narrative-reduced"));
+    let nested = |n: usize| {
+        format!(
+            "{}{}",
+            "<component><section><title>付記</title><text>y</text>".repeat(n),
+            "</section></component>".repeat(n)
+        )
+    };
+    site.bundle(&sources::letter_of(&format!("{}{}", body("x"), nested(200))));
+    // Far beyond what any document has.
+    let _ = site.make(sources::letter_of(&body(&deep(100_000))).as_bytes());
+}

@@ -115,16 +115,7 @@ pub fn composition(
             return Err(NotMade::new(NotMadeKey::NoEncounterClass, at, ""));
         }
     };
-    let category_name = match category {
-        "OUTPATIENT" => Some("外来文書"),
-        "INPATIENT" => Some("入院中文書"),
-        "DISCHARGE" => Some("退院時文書"),
-        "ADMISSION" => Some("入院時文書"),
-        "CONSULT" => Some("他科コンサルト"),
-        "EXAMIN" => Some("要精査依頼文書"),
-        "SECONDOP" => Some("セカンドオピニオン文書"),
-        _ => None,
-    };
+    let category_name = super::sections::category(category);
     let (start, end) = head.stay.clone();
     let period = match letter {
         true => Object::new().set("start", making.written.date()),

@@ -151,6 +151,26 @@ pub const DISCHARGE: &[Section] = &[
 /// Outside 300: titles of the remarks of a letter.
 pub const REMARKS: &[&str] = &["備考", "備考連絡情報", "連絡事項", "その他"];
 
+/// doc-subtypecodes: Composition.category of a letter.
+const CATEGORIES: &[(&str, &str)] = &[
+    ("ADMISSION", "入院時文書"),
+    ("INPATIENT", "入院中文書"),
+    ("OUTPATIENT", "外来文書"),
+    ("DISCHARGE", "退院時文書"),
+    ("CONSULT", "他科コンサルト"),
+    ("EXAMIN", "要精査依頼文書"),
+    ("SECONDOP", "セカンドオピニオン文書"),
+];
+
+pub fn category(code: &str) -> Option<&'static str> {
+    CATEGORIES.iter().find(|(c, _)| *c == code).map(|(_, display)| *display)
+}
+
+/// Whether a site may send a section of its documents there.
+pub fn is_known(code: &str) -> bool {
+    code == "220" || REFERRAL.iter().chain(DISCHARGE).any(|s| s.code == code)
+}
+
 const LOINC: &str = "2.16.840.1.113883.6.1";
 
 pub fn table(kind: Kind) -> &'static [Section] {
