@@ -4,6 +4,7 @@ mod bound;
 mod cells;
 mod directory;
 mod documents;
+mod processes;
 mod queries;
 mod responding;
 
