@@ -130,7 +130,7 @@ fn made(arguments: &Arguments) -> anyhow::Result<Result<Made, Box<NotMade>>> {
         enclosed: &enclosed,
     };
     // A superseded or deleted file of a storage is not what the patient has now.
-    let name = arguments.file.to_string_lossy();
+    let name = arguments.file.file_name().unwrap_or_default().to_string_lossy();
     if let Some(file) = ssmix2::read(&name).filter(|f| f.flag != ssmix2::Flag::Current) {
         let place = format!("{} {:?}", file.data_kind, file.flag);
         return Ok(Err(NotMade::new(NotMadeKey::NothingToSend, place, "")));

@@ -254,3 +254,30 @@ fn depth_is_bounded() {
     // Far beyond what any document has.
     let _ = site.make(sources::letter_of(&body(&deep(100_000))).as_bytes());
 }
+
+#[test]
+fn what_of_the_header_goes_nowhere_is_said() {
+    let more = "<confidentialityCode code=\"R\"/><legalAuthenticator><time value=\"20250930\"/><assignedEntity><assignedPerson><name>署名者</name></assignedPerson></assignedEntity></legalAuthenticator>";
+    let text = sources::letter().replace("<recordTarget>", &format!("{more}<recordTarget>"));
+    let (recipient, _) = text
+        .split_once("<informationRecipient><intendedRecipient>")
+        .unwrap()
+        .1
+        .split_once("<componentOf>")
+        .unwrap();
+    let text = text.replace(
+        "<componentOf>",
+        &format!("<informationRecipient><intendedRecipient>{recipient}<componentOf>"),
+    );
+    let (_, made) = Site::new().bundle(&text);
+    for name in ["confidentialityCode", "legalAuthenticator", "informationRecipient"] {
+        assert!(
+            unmapped(&made).contains(&("not-carried", format!("/ClinicalDocument/{name}").as_str())),
+            "{name}"
+        );
+    }
+    let usual = text.replace("code=\"R\"", "code=\"N\"");
+    assert!(
+        !unmapped(&Site::new().bundle(&usual).1).iter().any(|(_, at)| at.ends_with("confidentialityCode"))
+    );
+}

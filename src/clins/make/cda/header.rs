@@ -15,6 +15,27 @@ use crate::wire::xml::tree;
 /// 保険医療機関番号 as a root with the number behind it, or as the end of an OID.
 const INSTITUTION_ARCS: &[&str] = &["1.2.392.100495.20.3.51.1", "1.2.392.200119.6.102.1"];
 
+/// Elements of a header that are read, or say nothing of the patient. The rest has no place in a Composition of ours.
+const READ: &[&str] = &[
+    "realmCode",
+    "typeId",
+    "templateId",
+    "id",
+    "code",
+    "title",
+    "effectiveTime",
+    "languageCode",
+    "setId",
+    "versionNumber",
+    "recordTarget",
+    "author",
+    "custodian",
+    "informationRecipient",
+    "relatedDocument",
+    "componentOf",
+    "component",
+];
+
 #[derive(Clone, Default)]
 pub struct Organization {
     pub number: Option<String>,
@@ -40,6 +61,7 @@ pub struct Header {
 }
 
 pub fn read(root: Node<'_, '_>, notes: &mut Notes) -> Header {
+    unread(root, notes);
     let author = find(root, &["author", "assignedAuthor"]);
     let recipient = tree::children(root, HL7, "informationRecipient")
         .find_map(|r| tree::child(r, HL7, "intendedRecipient"))
@@ -82,6 +104,22 @@ pub fn read(root: Node<'_, '_>, notes: &mut Notes) -> Header {
         class,
         stay,
         encounter_id: encounter.and_then(|e| attr(e, &["id"], "extension")),
+    }
+}
+
+/// Says what of the header goes nowhere: other authors and recipients than the first, and what is not read.
+fn unread(root: Node<'_, '_>, notes: &mut Notes) {
+    let mut seen: Vec<&str> = vec![];
+    for element in tree::elements(root) {
+        let name = element.tag_name().name();
+        let again = matches!(name, "author" | "informationRecipient") && seen.contains(&name);
+        let normal = name == "confidentialityCode" && tree::attr(element, "code").is_none_or(|c| c == "N");
+        if again || !(READ.contains(&name) || normal) {
+            let code = tree::attr(element, "code").map(str::to_owned);
+            let at = format!("/ClinicalDocument/{name}");
+            notes.unmapped(UnmappedKey::NotCarried, at, code.unwrap_or_else(|| flat(element)));
+        }
+        seen.push(name);
     }
 }
 
