@@ -96,7 +96,7 @@ pub fn resources<'v>(bundle: &'v Value, kind: &str) -> Vec<&'v Value> {
     entries.filter(|r| r["resourceType"] == kind).collect()
 }
 
-pub fn codes<'v>(concept: &'v Value) -> Vec<(&'v str, &'v str)> {
+pub fn codes(concept: &Value) -> Vec<(&str, &str)> {
     let codings = concept["coding"].as_array().map(Vec::as_slice).unwrap_or_default();
     codings
         .iter()

@@ -60,8 +60,8 @@ pub fn local_part(kind: Kind, institution: &str, lineage: &str) -> String {
         while held >= 5 && out.len() <= LETTERS {
             held -= 5;
             let index = (bits >> held) & 31;
-            let letter =
-                BASE32.iter().nth(usize::try_from(index).unwrap_or_default()).copied().unwrap_or(b'A');
+            let at = usize::try_from(index).unwrap_or_default();
+            let letter = BASE32.get(at).copied().unwrap_or(b'A');
             out.push(char::from(letter));
         }
         bits &= (1 << held) - 1;

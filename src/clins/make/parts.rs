@@ -1,6 +1,6 @@
 //! Pieces that every resource has.
 
-use super::json::{Json, Object};
+use super::json::Object;
 use super::options::{Class, Flag};
 use super::systems::{code, extension, id, profile};
 use super::text::line;
@@ -151,6 +151,6 @@ pub fn human_name(family: &str, given: &str, script: Option<&str>, official: boo
     (!text.is_empty()).then(|| {
         let name = Object::new().list("extension", representation);
         let name = if official { name.set("use", "official") } else { name };
-        name.set("text", text).set("family", family).list("given", Some(given).map(Json::from))
+        name.set("text", text).set("family", family).list("given", [given])
     })
 }
