@@ -147,6 +147,8 @@ impl From<Field> for String {
 #[serde(default, deny_unknown_fields)]
 pub struct Systems {
     pub jlac10: Vec<String>,
+    /// Never an institution's own code; `lab-local.csv` may give the JLAC10 code of one.
+    pub jlac11: Vec<String>,
     pub yj: Vec<String>,
     pub hot9: Vec<String>,
     pub general_name: Vec<String>,
@@ -246,6 +248,7 @@ impl Default for Systems {
     fn default() -> Self {
         Self {
             jlac10: list(&["JC10", "JLAC10", "1.2.392.200119.4.504", super::systems::code::LAB_JLAC10]),
+            jlac11: list(&["JC11", "JLAC11"]),
             yj: list(&["YJ", "YJCODE", "1.2.392.100495.20.2.73", super::systems::code::YJ]),
             hot9: list(&[
                 "HOT9",

@@ -150,6 +150,13 @@ fn hospitals_write_differently() {
         resources(&bundle, "Observation")[1]["identifier"][0]["value"],
         "1319900018-LAB-0000123-ORD001-0101_023-2"
     );
+    // A JLAC11 code is no code of the institution's own, and has no system to be sent in.
+    let eleven =
+        OBX.replace("0101^K^99L^3H015000002326101^カリウム^JC10", "C1002000025000155^K^JC11^0101^K^99L");
+    let both = message("OUL^R22", &[PID, PV1, SPM, OBR, ORC, OBX, &eleven]);
+    let (bundle, made) = site.bundle(&both);
+    assert_eq!(resources(&bundle, "Observation")[1]["code"]["coding"][0]["code"], "0101_023");
+    assert!(unmapped(&made).contains(&("unknown-system", "OBX[2]-3[1].1")));
     // A doctor without id is named.
     let named = site.bundle(&one(SPM, &OBR.replace("D1001", ""), ORC, OBX));
     assert!(warned(&named.1).contains(&"doctor-without-id"));

@@ -246,7 +246,13 @@ fn item(source: &Source<'_, '_>, obx: &Segment<'_>, specimen: Option<&str>, note
     let [first, second] = coded(obx.field(3));
     let is_jlac = |t: &Triplet| named(&options.systems.jlac10, &t.system);
     let jlac = jlac10_of(source, obx, specimen);
-    let own = [&first, &second].into_iter().find(|t| !t.code.is_empty() && !is_jlac(t)).cloned();
+    let is_jlac11 = |t: &Triplet| named(&options.systems.jlac11, &t.system);
+    let both = [&first, &second];
+    let own = both.into_iter().find(|t| !t.code.is_empty() && !is_jlac(t) && !is_jlac11(t)).cloned();
+    for (i, t) in both.into_iter().enumerate().filter(|(_, t)| is_jlac11(t)) {
+        // The published JLAC11 code systems hold JLAC10 codes: there is none to send a JLAC11 code in.
+        notes.unmapped(UnmappedKey::UnknownSystem, component(obx, 3, 1, 1 + 3 * i), t.code.as_str());
+    }
     let own = match own {
         Some(own) => own,
         None => {
