@@ -147,7 +147,7 @@ impl From<Field> for String {
 #[serde(default, deny_unknown_fields)]
 pub struct Systems {
     pub jlac10: Vec<String>,
-    /// Never an institution's own code; `lab-local.csv` may give the JLAC10 code of one.
+    /// An institution's own code only where there is no other; `lab-local.csv` may give the JLAC10 code of one.
     pub jlac11: Vec<String>,
     pub yj: Vec<String>,
     pub hot9: Vec<String>,
