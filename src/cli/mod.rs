@@ -16,6 +16,7 @@ mod keep;
 mod log;
 mod migrate;
 mod mpi;
+mod national;
 mod node;
 mod operator;
 mod outbox;
@@ -158,6 +159,10 @@ enum Command {
     #[command(after_help = community::EXAMPLES)]
     Community(community::Arguments),
 
+    /// Make what the national service takes
+    #[command(after_help = national::EXAMPLES)]
+    National(national::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -255,6 +260,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Node(arguments) => node::run(arguments, lang),
         Command::Pki(arguments) => pki::run(&arguments, lang.unwrap_or_default()),
         Command::Community(arguments) => community::run(arguments, lang),
+        Command::National(arguments) => national::run(&arguments, lang.unwrap_or_default()),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
