@@ -7,6 +7,7 @@ mod backup;
 mod bench;
 mod check;
 mod community;
+mod consent;
 mod demo;
 mod documents;
 mod export;
@@ -148,6 +149,10 @@ enum Command {
     #[command(after_help = community::EXAMPLES)]
     Community(community::Arguments),
 
+    /// What patients allow: grant, withdraw, attest, explain; import and export
+    #[command(after_help = consent::EXAMPLES)]
+    Consent(Box<consent::Arguments>),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -243,6 +248,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
         Command::Community(arguments) => community::run(arguments, lang),
+        Command::Consent(arguments) => consent::run(*arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),

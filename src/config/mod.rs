@@ -6,6 +6,7 @@
 pub mod asynchronous;
 pub mod audit;
 pub mod community;
+pub mod consent;
 pub mod database;
 pub mod discovery;
 pub mod encryption;
@@ -38,6 +39,7 @@ use crate::model::transaction::Transaction;
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
+pub use consent::ConsentConfig;
 pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
 pub use database::DatabaseConfig;
 pub use discovery::DiscoveryConfig;
@@ -76,6 +78,7 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub xua: XuaConfig,
+    pub consent: ConsentConfig,
     pub asynchronous: AsynchronousConfig,
     pub outbox: OutboxConfig,
     pub limits: LimitsConfig,
@@ -191,6 +194,11 @@ impl Config {
             &|code| Transaction::ALL.iter().any(|t| t.code() == code && !t.row().path.is_empty()),
             &mut list,
         );
+        let discovery = |code: &str| Transaction::ALL.iter().any(|t| t.code() == code);
+        self.consent.check(&self.network.home_community_id, &discovery, self.registry.enabled, &mut list);
+        if self.consent.face {
+            listener::check_private(&self.listener, "consent.face", &mut list);
+        }
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
         self.limits.check(&mut list);
@@ -243,6 +251,7 @@ pub fn example() -> String {
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<XuaConfig>(&mut out, "[xua]");
     section::print_commented::<XuaIssuerConfig>(&mut out, "[[xua.issuer]]");
+    section::print::<ConsentConfig>(&mut out, "[consent]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
     section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
     section::print::<OutboxConfig>(&mut out, "[outbox]");

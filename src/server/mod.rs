@@ -8,6 +8,7 @@ pub mod http;
 pub mod metrics;
 pub mod mllp;
 pub mod ops;
+pub mod consents;
 pub mod reviews;
 pub mod soap;
 pub mod tls;
@@ -29,6 +30,7 @@ use as_of::AsOfFace;
 use clock::Clock;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
+use consents::ConsentFace;
 use reviews::ReviewFace;
 
 /// Why a listener could not be opened.
@@ -62,6 +64,8 @@ pub struct Faces<H> {
     pub as_of: Option<AsOfFace>,
     /// The reviewers' worklist, there too.
     pub reviews: Option<ReviewFace>,
+    /// What is said at visits and in emergencies, there too.
+    pub consents: Option<ConsentFace>,
     /// The scoreboard of communities, there too.
     pub communities: Option<Directory>,
 }
@@ -77,7 +81,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, fhir, as_of, reviews, communities } = faces;
+    let Faces { soap, index, fhir, as_of, reviews, consents, communities } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = Arc::new(Semaphore::new(limits.concurrency()));
     let mut bound = vec![];
@@ -90,6 +94,7 @@ pub async fn listen<H: http::Handler>(
     let ops = Ops::new(readiness, stop.clone(), metrics.clone())
         .with_as_of(as_of)
         .with_reviews(reviews)
+        .with_consents(consents)
         .with_communities(communities);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let fhir = fhir.map(|inner| Arc::new(WithHealth { inner, ops: ops.health_only() }));
