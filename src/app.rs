@@ -399,8 +399,7 @@ impl Running {
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
         let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
-        let consents =
-            config.consent.face.then(|| ConsentFace { consents: rooms.consents.clone() });
+        let consents = config.consent.face.then(|| ConsentFace { consents: rooms.consents.clone() });
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
         let metrics = match (metrics, communities.clone()) {
@@ -409,8 +408,15 @@ impl Running {
             }
             (metrics, _) => metrics,
         };
-        let faces =
-            Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, consents, communities };
+        let faces = Faces {
+            soap: Arc::new(face),
+            index: messages.map(Arc::new),
+            fhir,
+            as_of,
+            reviews,
+            consents,
+            communities,
+        };
         let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);

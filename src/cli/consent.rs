@@ -429,8 +429,9 @@ fn coded(texts: &[String]) -> anyhow::Result<Vec<Coded>> {
 fn rule(effect: Effect, text: &str) -> anyhow::Result<Rule> {
     let mut rule = Rule::new(effect);
     for part in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
-        let (name, value) =
-            part.split_once('=').ok_or_else(|| anyhow!("'{part}' of a rule is not of the form NAME=VALUE"))?;
+        let (name, value) = part
+            .split_once('=')
+            .ok_or_else(|| anyhow!("'{part}' of a rule is not of the form NAME=VALUE"))?;
         match name.trim() {
             "source" => rule.source = value.parse()?,
             "viewer" => rule.viewer = value.parse()?,
@@ -515,9 +516,7 @@ async fn work(opened: &Opened<'_>, what: What) -> anyhow::Result<String> {
             let rule = rule(Effect::Deny, &part)?;
             opened.change(&patient, Change::Restrict(id, rule), said).await
         }
-        What::Withdraw { patient, id, said, .. } => {
-            opened.change(&patient, Change::Withdraw(id), said).await
-        }
+        What::Withdraw { patient, id, said, .. } => opened.change(&patient, Change::Withdraw(id), said).await,
         What::Reserve { patient, source, data, viewer, valid_from, valid_to, said } => {
             let id = String::new();
             let reservation = Reservation { id, source, data, viewer, valid_from, valid_to };

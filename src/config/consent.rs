@@ -34,8 +34,8 @@ impl ConsentConfig {
         match &self.rules {
             None => ready(Network::default(), self.mode, home, "", Path::new("")),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| vec![unreadable("consent.rules", path, e)])?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|e| vec![unreadable("consent.rules", path, e)])?;
                 let network: Network = toml::from_str(&text).map_err(|e| {
                     vec![Fault::new(
                         "consent.rules",
@@ -99,13 +99,12 @@ mod tests {
     fn rules_are_read_from_their_file_and_every_fault_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("consent.toml");
-        let config =
-            |text: &str| {
-                std::fs::write(&path, text).unwrap();
-                let config =
-                    ConsentConfig { mode: Mode::OptIn, rules: Some(path.clone()), ..ConsentConfig::default() };
-                config.network("urn:oid:2.999.1")
-            };
+        let config = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let config =
+                ConsentConfig { mode: Mode::OptIn, rules: Some(path.clone()), ..ConsentConfig::default() };
+            config.network("urn:oid:2.999.1")
+        };
         let network = config(
             "version = '3'\n[[facility]]\noid = 'urn:oid:1.2.3'\naliases = ['1312345670']\ngroups = ['薬局']\n\
              [[kind]]\nname = '精神科'\ncodes = ['typeCode=1|1.2']\nlevel = 'R'\n\

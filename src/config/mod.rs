@@ -39,8 +39,8 @@ use crate::model::transaction::Transaction;
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
-pub use consent::ConsentConfig;
 pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
+pub use consent::ConsentConfig;
 pub use database::DatabaseConfig;
 pub use discovery::DiscoveryConfig;
 pub use encryption::EncryptionConfig;

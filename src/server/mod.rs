@@ -3,12 +3,12 @@
 pub mod accept;
 pub mod as_of;
 pub mod clock;
+pub mod consents;
 pub mod fhir;
 pub mod http;
 pub mod metrics;
 pub mod mllp;
 pub mod ops;
-pub mod consents;
 pub mod reviews;
 pub mod soap;
 pub mod tls;
@@ -28,9 +28,9 @@ use crate::config::{Config, ListenerConfig, Role};
 use crate::service::gateway::Directory;
 use as_of::AsOfFace;
 use clock::Clock;
+use consents::ConsentFace;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
-use consents::ConsentFace;
 use reviews::ReviewFace;
 
 /// Why a listener could not be opened.

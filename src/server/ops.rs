@@ -10,9 +10,9 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
 use super::as_of::{self, AsOfFace};
+use super::consents::ConsentFace;
 use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
-use super::consents::ConsentFace;
 use super::reviews::ReviewFace;
 use crate::service::gateway::Directory;
 

@@ -3,7 +3,9 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::model::caller::Caller;
-use crate::model::consent::{Action, Decision, Facts, Mode, Network, Permit, Viewer, admit, network::Function};
+use crate::model::consent::{
+    Action, Decision, Facts, Mode, Network, Permit, Viewer, admit, network::Function,
+};
 use crate::model::error::{ErrorCode, RegistryError};
 use crate::model::hl7types::Cx;
 use crate::model::metadata::DocumentEntry;
@@ -96,8 +98,7 @@ pub async fn decide_for_export(
     patient: &str,
     entry: &DocumentEntry,
 ) -> Result<Decision, DbError> {
-    let permit =
-        admit(&access.network(), &Caller::default(), Action::Export(service.to_owned()), now);
+    let permit = admit(&access.network(), &Caller::default(), Action::Export(service.to_owned()), now);
     if !permit.is_narrow() {
         return Ok(permit.judge(patient, &Default::default(), &Facts::of(entry)));
     }

@@ -182,7 +182,9 @@ fn from_appc(opened: &Opened<'_>, text: &str, patient: Option<&str>) -> anyhow::
         (Some(named), Some(said)) if named != said => {
             bail!("the document is about {named}")
         }
-        (named, said) => named.or(said).ok_or_else(|| anyhow!("the document names no patient: say --patient"))?,
+        (named, said) => {
+            named.or(said).ok_or_else(|| anyhow!("the document names no patient: say --patient"))?
+        }
     };
     let network = opened.consents.access().network();
     let consent = read.consent(&network, crate::model::consent::facts::today(opened.context.micros()));

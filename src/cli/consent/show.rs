@@ -66,10 +66,16 @@ pub(super) fn explained(found: &Explained, as_json: bool, language: Language) ->
     let (rules, records) = (&found.rules, found.records);
     let _ = match language {
         Language::En => {
-            writeln!(out, "{seen} document(s) permitted; about the patient: {patient} (rules {rules}, change {records})")
+            writeln!(
+                out,
+                "{seen} document(s) permitted; about the patient: {patient} (rules {rules}, change {records})"
+            )
         }
         Language::Ja => {
-            writeln!(out, "閲覧可能な文書 {seen} 件、患者として: {patient}（規則 {rules}、変更 {records} 回）")
+            writeln!(
+                out,
+                "閲覧可能な文書 {seen} 件、患者として: {patient}（規則 {rules}、変更 {records} 回）"
+            )
         }
     };
     Ok(out)
@@ -116,7 +122,11 @@ fn lines(kept: &Kept, language: Language) -> String {
             let _ = write!(out, "  {status} {pattern} {}  {signed} ({from} … {to})", c.policy);
             for rule in &c.rules {
                 let effect = if rule.effect == Effect::Deny { "deny" } else { "permit" };
-                let _ = write!(out, "\n    {effect} source={} viewer={} data={}", rule.source, rule.viewer, rule.data);
+                let _ = write!(
+                    out,
+                    "\n    {effect} source={} viewer={} data={}",
+                    rule.source, rule.viewer, rule.data
+                );
                 for (name, day) in [
                     ("from", rule.documents_from),
                     ("to", rule.documents_to),
@@ -189,10 +199,20 @@ pub(super) fn shown(shown: &Shown, as_json_wanted: bool, language: Language) -> 
     let mut out: String = shown.records.iter().map(|kept| lines(kept, language)).collect();
     for (patient, joined) in &shown.ties {
         let _ = match (joined, language) {
-            (true, Language::En) => writeln!(out, "joined with {patient}, not confirmed: nothing is permitted that either does not permit"),
-            (false, Language::En) => writeln!(out, "parted from {patient}, not confirmed: nothing is permitted that either does not permit"),
-            (true, Language::Ja) => writeln!(out, "{patient} と統合済み・未確認（双方が許可した範囲のみ閲覧可）"),
-            (false, Language::Ja) => writeln!(out, "{patient} から分離済み・未確認（双方が許可した範囲のみ閲覧可）"),
+            (true, Language::En) => writeln!(
+                out,
+                "joined with {patient}, not confirmed: nothing is permitted that either does not permit"
+            ),
+            (false, Language::En) => writeln!(
+                out,
+                "parted from {patient}, not confirmed: nothing is permitted that either does not permit"
+            ),
+            (true, Language::Ja) => {
+                writeln!(out, "{patient} と統合済み・未確認（双方が許可した範囲のみ閲覧可）")
+            }
+            (false, Language::Ja) => {
+                writeln!(out, "{patient} から分離済み・未確認（双方が許可した範囲のみ閲覧可）")
+            }
         };
     }
     for c in &shown.history {

@@ -86,7 +86,9 @@ struct Target {
 pub fn read(text: &str) -> Result<Appc, Trouble> {
     let doc = match tree::parse(text) {
         Ok(doc) => doc,
-        Err(fault) => return trouble("PolicySet", format!("is no XML: line {}, column {}", fault.line, fault.column)),
+        Err(fault) => {
+            return trouble("PolicySet", format!("is no XML: line {}, column {}", fault.line, fault.column));
+        }
     };
     let root = doc.root_element();
     if !tree::is(root, XACML, "PolicySet") {
@@ -110,10 +112,16 @@ fn set(node: Node<'_, '_>, around: &[Target], appc: &mut Appc) -> Result<(), Tro
             "PolicySetIdReference" | "PolicyIdReference" => {
                 let oid = plain_oid(&tree::text_of(child)).to_owned();
                 if appc.policy.replace(oid).is_some() {
-                    return trouble(child.tag_name().name(), "stands twice; a consent acknowledges one policy");
+                    return trouble(
+                        child.tag_name().name(),
+                        "stands twice; a consent acknowledges one policy",
+                    );
                 }
                 if targets.iter().any(|t| *t != Target { patient: t.patient.clone(), ..Target::default() }) {
-                    return trouble(child.tag_name().name(), "is confined by a Target, which is not supported");
+                    return trouble(
+                        child.tag_name().name(),
+                        "is confined by a Target, which is not supported",
+                    );
                 }
             }
             name => return trouble(name, "is not supported"),
@@ -177,7 +185,10 @@ fn combined(node: Node<'_, '_>, attribute: &str) -> Result<(), Trouble> {
         Some(algorithm) if DENY_OVERRIDES.contains(&algorithm) => Ok(()),
         algorithm => {
             let named = algorithm.unwrap_or_default();
-            trouble(node.tag_name().name(), format!("{attribute} '{named}' is not supported; deny-overrides is"))
+            trouble(
+                node.tag_name().name(),
+                format!("{attribute} '{named}' is not supported; deny-overrides is"),
+            )
         }
     }
 }
@@ -221,8 +232,7 @@ fn matches(node: Node<'_, '_>, target: &mut Target) -> Result<(), Trouble> {
         return trouble(name, format!("MatchId '{function}' is not supported; equality is"));
     }
     let value = tree::child(node, XACML, "AttributeValue");
-    let designator =
-        tree::elements(node).find(|n| n.tag_name().name().ends_with("AttributeDesignator"));
+    let designator = tree::elements(node).find(|n| n.tag_name().name().ends_with("AttributeDesignator"));
     let (Some(value), Some(designator)) = (value, designator) else {
         return trouble(name, "needs an AttributeValue and an AttributeDesignator");
     };
@@ -371,7 +381,9 @@ fn one(w: &mut Writer, consent: &str, n: usize, rule: &Rule) -> Result<(), Troub
         match &rule.source {
             Audience::All => {}
             Audience::Facility(oid) => instance_match(w, "Resource", INSTITUTION, (oid, None)),
-            other => return trouble("Resource", format!("rule {n} speaks of {other}, which APPC cannot say")),
+            other => {
+                return trouble("Resource", format!("rule {n} speaks of {other}, which APPC cannot say"));
+            }
         }
         match &rule.data {
             Data::All => {}

@@ -99,7 +99,8 @@ fn bound(w: &mut Writer, name: &'static str, day: Option<Date>) {
 
 /// What people read.
 fn lines(consent: &Consent) -> Vec<String> {
-    let mut lines = vec![format!("同意方針: {}", consent.policy), format!("状態: {}", consent.status.japanese())];
+    let mut lines =
+        vec![format!("同意方針: {}", consent.policy), format!("状態: {}", consent.status.japanese())];
     if let Some(signer) = &consent.signer {
         let relation = match consent.relation {
             Relation::Oneself => "本人",

@@ -239,9 +239,10 @@ impl Question<'_> {
             return None;
         }
         let mine = |b: &&super::record::BreakGlass| {
-            let there = b.facility.as_ref().is_none_or(|f| {
-                self.network.is_among(self.viewer, &Audience::Facility(f.clone()))
-            });
+            let there = b
+                .facility
+                .as_ref()
+                .is_none_or(|f| self.network.is_among(self.viewer, &Audience::Facility(f.clone())));
             self.viewer.is_person(&b.user) && there && b.from <= self.now && self.now < b.until
         };
         standing.own.break_glass.iter().find(mine).map(|b| b.id.clone())
@@ -398,8 +399,7 @@ impl Question<'_> {
             return None;
         }
         let holds = |a: &&super::record::Attestation| {
-            let purpose =
-                a.purpose.as_ref().is_none_or(|p| self.viewer.has_purpose(std::slice::from_ref(p)));
+            let purpose = a.purpose.as_ref().is_none_or(|p| self.viewer.has_purpose(std::slice::from_ref(p)));
             a.viewer != Audience::All
                 && self.network.is_among(self.viewer, &a.viewer)
                 && purpose
@@ -411,7 +411,8 @@ impl Question<'_> {
 
     /// ⑨: each of its facilities released it to this viewer. What another community holds, it released itself.
     fn released(&self) -> bool {
-        if self.facts.home.as_ref().is_some_and(|home| *home != self.network.home) || self.viewer.patient_self {
+        if self.facts.home.as_ref().is_some_and(|home| *home != self.network.home) || self.viewer.patient_self
+        {
             return true;
         }
         self.network.release.iter().any(|r| {
@@ -454,9 +455,7 @@ impl Question<'_> {
         let dated = match rule.effect {
             Effect::Permit => self.dated(rule.documents_from, rule.documents_to),
             // Deny wins: one without a day may be of those days.
-            Effect::Deny => {
-                self.facts.day.is_none() || self.dated(rule.documents_from, rule.documents_to)
-            }
+            Effect::Deny => self.facts.day.is_none() || self.dated(rule.documents_from, rule.documents_to),
         };
         dated && self.network.is_of(self.facts, &rule.data)
     }

@@ -24,17 +24,21 @@ impl Ground {
             Self::Held => ("the document is on hold", "事務局により文書が保留されています"),
             Self::BreakGlass => ("emergency access is open", "緊急閲覧が有効です"),
             Self::Own => ("it is the facility's own document", "自施設が登録した文書です"),
-            Self::Vip => {
-                ("only the patient's care team may see it", "要配慮患者のため、担当チーム以外は閲覧できません")
-            }
+            Self::Vip => (
+                "only the patient's care team may see it",
+                "要配慮患者のため、担当チーム以外は閲覧できません",
+            ),
             Self::Denied => (
                 "the patient keeps it back: a rule, a reservation, or what patients are not shown",
                 "患者の拒否または留保（もしくは患者閲覧の対象外）に該当します",
             ),
-            Self::NoConsent => ("there is no consent that permits it", "閲覧を許可する有効な同意がありません"),
-            Self::NotReleased => {
-                ("the facility has not released it to this viewer", "提供元施設がこの閲覧者に公開していません")
+            Self::NoConsent => {
+                ("there is no consent that permits it", "閲覧を許可する有効な同意がありません")
             }
+            Self::NotReleased => (
+                "the facility has not released it to this viewer",
+                "提供元施設がこの閲覧者に公開していません",
+            ),
             Self::Confidential => (
                 "it is more confidential than the viewer's role may see",
                 "機密度区分が閲覧者の職種の閲覧範囲を超えています",

@@ -79,7 +79,9 @@ impl Institution {
                 };
                 Self { id, code, name: xon.name.into_owned() }
             }
-            Err(_) => Self { id: None, code: None, name: text.split('^').next().unwrap_or_default().to_owned() },
+            Err(_) => {
+                Self { id: None, code: None, name: text.split('^').next().unwrap_or_default().to_owned() }
+            }
         }
     }
 }

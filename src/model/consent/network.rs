@@ -200,7 +200,7 @@ pub struct Network {
     pub policy: Vec<ConsentPolicy>,
     /// Every id, code and name of a facility, to its place.
     #[serde(skip)]
-    index: BTreeMap<String, usize>,
+    pub(super) index: BTreeMap<String, usize>,
 }
 
 /// HPKI's hcRole (security.md §3.4).
@@ -288,7 +288,10 @@ impl Network {
         let kinds = |data: &[Data], place: String, faults: &mut Vec<PolicyFault>| {
             for name in data.iter().filter_map(|d| if let Data::Kind(name) = d { Some(name) } else { None }) {
                 if !self.kind.iter().any(|k| k.name == *name) {
-                    faults.push(PolicyFault { place: place.clone(), what: format!("there is no kind '{name}'") });
+                    faults.push(PolicyFault {
+                        place: place.clone(),
+                        what: format!("there is no kind '{name}'"),
+                    });
                 }
             }
         };
@@ -384,7 +387,9 @@ impl Network {
     pub fn is_among(&self, viewer: &Viewer, audience: &Audience) -> bool {
         match audience {
             Audience::All => true,
-            Audience::Members => viewer.community.is_none() && viewer.service.is_none() && self.is_member(viewer),
+            Audience::Members => {
+                viewer.community.is_none() && viewer.service.is_none() && self.is_member(viewer)
+            }
             Audience::Facility(oid) => {
                 let oid = self.facility_named(oid);
                 viewer.facilities.iter().any(|f| f == oid)
@@ -394,11 +399,10 @@ impl Network {
             }
             Audience::Community(home) => viewer.community.as_ref() == Some(home),
             Audience::Person(id) => viewer.is_person(id),
-            Audience::Role { system, code } => {
-                viewer.roles.iter().any(|r| {
-                    plain_oid(&r.system) == plain_oid(system) && (code == "*" || r.code == *code)
-                })
-            }
+            Audience::Role { system, code } => viewer
+                .roles
+                .iter()
+                .any(|r| plain_oid(&r.system) == plain_oid(system) && (code == "*" || r.code == *code)),
             Audience::Patient => viewer.patient_self,
             Audience::Service(name) => viewer.service.as_ref() == Some(name),
         }

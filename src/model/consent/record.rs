@@ -196,7 +196,10 @@ pub enum Known {
     Attestation(Attestation),
     BreakGlass(BreakGlass),
     /// Whose documents only a care team sees.
-    Vip { id: String, team: Vec<Audience> },
+    Vip {
+        id: String,
+        team: Vec<Audience>,
+    },
 }
 
 impl Known {

@@ -57,13 +57,17 @@ impl Viewer {
 
     pub fn is_person(&self, id: &str) -> bool {
         self.user.as_ref().is_some_and(|(name, issuer)| {
-            name == id || id.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('@')) == Some(issuer)
+            name == id
+                || id.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('@')) == Some(issuer)
         })
     }
 
     /// Whether anything is known of them by which a rule could name them.
     pub fn is_known(&self) -> bool {
-        !self.facilities.is_empty() || self.community.is_some() || self.user.is_some() || self.service.is_some()
+        !self.facilities.is_empty()
+            || self.community.is_some()
+            || self.user.is_some()
+            || self.service.is_some()
     }
 
     /// Whether one of their purposes is among `SYSTEM|CODE`s.
@@ -71,8 +75,9 @@ impl Viewer {
         self.purposes.iter().any(|p| {
             let system = super::terms::plain_oid(&p.system);
             among.iter().any(|text| {
-                text.split_once('|')
-                    .is_some_and(|(s, code)| super::terms::plain_oid(s) == system && (code == "*" || code == p.code))
+                text.split_once('|').is_some_and(|(s, code)| {
+                    super::terms::plain_oid(s) == system && (code == "*" || code == p.code)
+                })
             })
         })
     }

@@ -73,7 +73,9 @@ pub(super) fn checked(change: &Change, word: &Word, network: &Network) -> Result
             _ => invalid("an attestation is a person's or a facility's"),
         },
         Change::BreakGlass(b) if b.user.trim().is_empty() => invalid("emergency access is a person's"),
-        Change::BreakGlass(b) if b.until <= b.from => invalid("the emergency access would end before it begins"),
+        Change::BreakGlass(b) if b.until <= b.from => {
+            invalid("the emergency access would end before it begins")
+        }
         Change::Vip(team) => team.iter().try_for_each(group),
         _ => Ok(()),
     }
@@ -184,12 +186,7 @@ pub(super) async fn apply(tx: &mut Tx<'_>, work: &Work) -> Result<Vec<String>, S
     Ok(ids)
 }
 
-async fn put(
-    tx: &mut Tx<'_>,
-    key: i64,
-    known: Known,
-    at: i64,
-) -> Result<(String, Option<Known>), DbError> {
+async fn put(tx: &mut Tx<'_>, key: i64, known: Known, at: i64) -> Result<(String, Option<Known>), DbError> {
     record::put(tx, key, &known, None, at).await?;
     Ok((known.id().to_owned(), Some(known)))
 }

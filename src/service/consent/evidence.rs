@@ -39,7 +39,8 @@ pub(crate) async fn of_submission<'e>(
         for consent in consents {
             let known = Known::Consent(consent);
             record::put(tx, patient_key, &known, Some(&entry.unique_id), context.micros()).await?;
-            record::note(tx, &line(context, patient_key, known.id(), "document", &word, Some(&known))?).await?;
+            record::note(tx, &line(context, patient_key, known.id(), "document", &word, Some(&known))?)
+                .await?;
             ids.push(known.id().to_owned());
         }
         let event = alert(context, ATTRIBUTES_CHANGED, patient, &ids, "document", &word);
@@ -81,7 +82,12 @@ fn read(network: &Network, entry: &DocumentEntry, context: &Context) -> Vec<Cons
         let fresh = || context.uuid().to_string();
         if !policy.refuses {
             let id = fresh();
-            consents.push(Consent { id, policy: policy.oid.clone(), pattern: policy.pattern, ..base.clone() });
+            consents.push(Consent {
+                id,
+                policy: policy.oid.clone(),
+                pattern: policy.pattern,
+                ..base.clone()
+            });
             continue;
         }
         let all = network.policy.iter().filter(|p| !p.refuses);

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::admit;
-use super::seen::seen;
 use super::search::{candidates, load, near, percent, persons_of, stored};
+use super::seen::seen;
 use super::{FoundPatient, Mpi, Refusal, number};
 use crate::matching::levels::is_same;
 use crate::matching::{Candidate, Features, Field, Judgement, Level, Model, Outcome, Ranked, Subject};

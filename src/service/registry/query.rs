@@ -74,7 +74,8 @@ impl Registry {
             refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
             query: request.query,
         });
-        let one_statement = !find::needs_snapshot(&question.query, &permit) && !question.refuse_unknown_patients;
+        let one_statement =
+            !find::needs_snapshot(&question.query, &permit) && !question.refuse_unknown_patients;
         // Several statements must see one state of the registry.
         let outcome = if one_statement {
             self.db

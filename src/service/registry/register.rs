@@ -166,7 +166,8 @@ pub(super) async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> 
     apply(tx, plan, &mut change, &verdict.effects).await?;
     change.finish(tx, &plan.cause).await?;
     let entries = plan.entries.iter().map(|row| &row.entry);
-    consent::of_submission(tx, &settings.access, &plan.context, held.key(), &plan.patient_id, entries).await?;
+    consent::of_submission(tx, &settings.access, &plan.context, held.key(), &plan.patient_id, entries)
+        .await?;
     plan.traces.leave(tx).await?;
     Ok(())
 }

@@ -258,9 +258,8 @@ fn spread(
     for link in links.iter().filter(|l| l.member) {
         members.entry(&link.source).or_default().push(&link.target);
     }
-    let visible = |shown: &HashSet<String>, id: &str| {
-        documents.get(id).copied().unwrap_or(false) || shown.contains(id)
-    };
+    let visible =
+        |shown: &HashSet<String>, id: &str| documents.get(id).copied().unwrap_or(false) || shown.contains(id);
     let mut shown: HashSet<String> = HashSet::new();
     for id in containers {
         if !members.contains_key(id.as_str()) && bare {
@@ -313,7 +312,8 @@ mod tests {
             link("b1", "folder1", "hidden", true),
             link("b2", "set5", "b1", true),
         ];
-        let containers = ["set1", "set2", "set3", "set4", "set5", "folder1", "folder2", "folder3"].map(String::from);
+        let containers =
+            ["set1", "set2", "set3", "set4", "set5", "folder1", "folder2", "folder3"].map(String::from);
         let shown = |bare| {
             let mut shown: Vec<String> = spread(&documents, &links, &containers, bare).into_iter().collect();
             shown.sort();

@@ -56,7 +56,8 @@ pub async fn load(tx: &mut Tx<'_>, whose: Whose<'_>) -> Result<HashMap<i64, Load
         Whose::Ids(ids) => {
             for some in ids.chunks(TOGETHER) {
                 let args: Vec<Val<'_>> = some.iter().map(Val::from).collect();
-                let keys = format!("(SELECT y.patient_key FROM patient y WHERE y.pid IN {})", list(args.len()));
+                let keys =
+                    format!("(SELECT y.patient_key FROM patient y WHERE y.pid IN {})", list(args.len()));
                 ask(tx, &keys, &args, &mut told).await?;
             }
         }
@@ -73,7 +74,9 @@ pub async fn load(tx: &mut Tx<'_>, whose: Whose<'_>) -> Result<HashMap<i64, Load
             let args: Vec<Val<'_>> = some.iter().map(|k| Val::I64(*k)).collect();
             ask(tx, &list(args.len()), &args, &mut told).await?;
         }
-        more.iter().for_each(|key| drop(told.entry(*key).or_default()));
+        for key in more {
+            told.entry(key).or_default();
+        }
     }
     let mut loaded = HashMap::new();
     for key in wanted {

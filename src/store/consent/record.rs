@@ -77,14 +77,14 @@ pub async fn put(
 
 /// Takes a record out of force; false if it was already.
 pub async fn end(tx: &mut Tx<'_>, patient_key: i64, id: &str, at: i64) -> Result<bool, DbError> {
-    let sql = "UPDATE consent_record SET ended_at = $3 WHERE patient_key = $1 AND id = $2 AND ended_at IS NULL";
+    let sql =
+        "UPDATE consent_record SET ended_at = $3 WHERE patient_key = $1 AND id = $2 AND ended_at IS NULL";
     Ok(tx.exec(sql, &[Val::I64(patient_key), id.into(), Val::I64(at)]).await? == 1)
 }
 
 /// Notes that an emergency access was looked into; false if it was before.
 pub async fn reviewed(tx: &mut Tx<'_>, patient_key: i64, id: &str, at: i64) -> Result<bool, DbError> {
-    let sql =
-        "UPDATE consent_record SET reviewed_at = $3 WHERE patient_key = $1 AND id = $2 AND reviewed_at IS NULL";
+    let sql = "UPDATE consent_record SET reviewed_at = $3 WHERE patient_key = $1 AND id = $2 AND reviewed_at IS NULL";
     Ok(tx.exec(sql, &[Val::I64(patient_key), id.into(), Val::I64(at)]).await? == 1)
 }
 
@@ -112,8 +112,10 @@ pub async fn of_kind(
          WHERE r.kind = $1 AND r.id > $2 AND r.ended_at IS NULL ORDER BY r.id LIMIT $3",
         columns.join(", ")
     );
-    tx.fetch(sql, &[Val::I64(kind as i64), after.into(), Val::I64(limit)], |row| Ok((row.get(7)?, kept(row)?)))
-        .await
+    tx.fetch(sql, &[Val::I64(kind as i64), after.into(), Val::I64(limit)], |row| {
+        Ok((row.get(7)?, kept(row)?))
+    })
+    .await
 }
 
 /// A line of the history.

@@ -61,7 +61,9 @@ async fn the_command_line_grants_explains_exports_and_withdraws() {
     // Signed on the day of the one withdrawn, and written down later.
     assert_eq!(world.sees(&world.doctor()).await.len(), 1);
     let csv = world.gateway.dir.path().join("consents.csv");
-    let text = format!("patient,policy,signed_on,effect,viewer\n{PATIENT},{POLICY},2026-05-01,deny,facility:{CLINIC}\n");
+    let text = format!(
+        "patient,policy,signed_on,effect,viewer\n{PATIENT},{POLICY},2026-05-01,deny,facility:{CLINIC}\n"
+    );
     std::fs::write(&csv, text).unwrap();
     done(&world, &["import", &csv.display().to_string()]);
     assert!(world.sees(&world.doctor()).await.is_empty());
@@ -85,7 +87,10 @@ fn consents_are_written_as_valid_documents() {
         obtained_at: Some(HERE.into()),
         signed_on: Some(jiff::civil::date(2026, 4, 1)),
         valid_to: Some(jiff::civil::date(2027, 3, 31)),
-        rules: vec![Rule { viewer: format!("facility:{CLINIC}").parse().unwrap(), ..Rule::new(Effect::Deny) }],
+        rules: vec![Rule {
+            viewer: format!("facility:{CLINIC}").parse().unwrap(),
+            ..Rule::new(Effect::Deny)
+        }],
         ..Consent::default()
     };
     let custodian = Custodian { name: "試験ネットワーク", oid: "2.999.392.1" };
@@ -99,9 +104,9 @@ fn consents_are_written_as_valid_documents() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_reached_by_a_consent_is_nobody_to_the_index() {
+    use crate::support::mllp::{HOSPA, Mllp, gateway_with};
     use chiren::model::identity::{DemographicsQuery, PixQuery};
     use chiren::service::mpi::Page;
-    use crate::support::mllp::{HOSPA, Mllp, gateway_with};
     let idp = Idp::new();
     let rules = idp.dir.path().join("consent.toml");
     // HOSPA's patients are 登呂病院's own.
@@ -138,9 +143,8 @@ async fn who_is_not_reached_by_a_consent_is_nobody_to_the_index() {
         }],
         ..DemographicsQuery::default()
     };
-    let finds = async |facility: &str| {
-        mpi.find(&context(facility), question(), Page::default()).await.unwrap().total
-    };
+    let finds =
+        async |facility: &str| mpi.find(&context(facility), question(), Page::default()).await.unwrap().total;
     assert_eq!((finds(HERE).await, finds(CLINIC).await), (1, 0), "a facility's own patients are always told");
     let found = mpi.find(&context(HERE), question(), Page::default()).await.unwrap();
     let patient = chiren::service::mpi::cx(&found.patients[0].person);

@@ -56,10 +56,10 @@ impl Idp {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-        let certificate = rcgen::CertificateParams::new(vec!["idp".into()]).unwrap().self_signed(&pair).unwrap();
+        let certificate =
+            rcgen::CertificateParams::new(vec!["idp".into()]).unwrap().self_signed(&pair).unwrap();
         std::fs::write(dir.path().join("idp.pem"), certificate.pem()).unwrap();
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pair.serialize_der()).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pair.serialize_der()).unwrap();
         Self { dir, key }
     }
 
@@ -96,7 +96,9 @@ impl Idp {
             );
         };
         let coded = |element: &str, code: &str, system: &str| {
-            format!("<{element} xmlns=\"urn:hl7-org:v3\" code=\"{code}\" codeSystem=\"{system}\"></{element}>")
+            format!(
+                "<{element} xmlns=\"urn:hl7-org:v3\" code=\"{code}\" codeSystem=\"{system}\"></{element}>"
+            )
         };
         attribute(
             "urn:oasis:names:tc:xspa:1.0:subject:organization-id",

@@ -88,10 +88,7 @@ fn queries(patient: &str, entry: &str, unique_id: &str, folder: &str, set: &str)
         find(patient),
         query(
             FIND_SETS,
-            vec![
-                single("$XDSSubmissionSetPatientId", patient),
-                approved("$XDSSubmissionSetStatus"),
-            ],
+            vec![single("$XDSSubmissionSetPatientId", patient), approved("$XDSSubmissionSetStatus")],
         ),
         query(FIND_FOLDERS, vec![single("$XDSFolderPatientId", patient), approved("$XDSFolderStatus")]),
         query(
@@ -134,7 +131,8 @@ async fn without_a_consent_every_stored_query_answers_as_if_there_were_nothing()
     for (mut one, mut other) in hidden.into_iter().zip(nothing) {
         for form in [ReturnType::LeafClass, ReturnType::ObjectRef] {
             (one.return_type, other.return_type) = (form, form);
-            let (there, not_there) = (world.query(&world.doctor(), &one).await, world.query(&world.doctor(), &other).await);
+            let (there, not_there) =
+                (world.query(&world.doctor(), &one).await, world.query(&world.doctor(), &other).await);
             there.assert_success();
             assert_eq!(bare(&there), bare(&not_there), "{} {form:?}", one.id);
             // It is there for who may see it.
@@ -159,7 +157,12 @@ async fn what_is_kept_back_among_others_is_named_by_no_answer() {
             let answer = world.query(&world.doctor(), &request).await;
             answer.assert_success();
             for trace in [&o.closed, &o.closed_id] {
-                assert!(!answer.envelope.contains(trace.as_str()), "{} {form:?}: {}", request.id, answer.envelope);
+                assert!(
+                    !answer.envelope.contains(trace.as_str()),
+                    "{} {form:?}: {}",
+                    request.id,
+                    answer.envelope
+                );
             }
             shown += usize::from(answer.envelope.contains(&o.open));
         }
@@ -313,9 +316,9 @@ async fn a_document_leaves_for_a_service_by_the_same_decision() {
             .db
             .read::<_, DbError, _>(move |tx| {
                 let (access, entry) = (access.clone(), entry.clone());
-                Box::pin(async move {
-                    decide_for_export(tx, &access, now, "national", PATIENT, &entry).await
-                })
+                Box::pin(
+                    async move { decide_for_export(tx, &access, now, "national", PATIENT, &entry).await },
+                )
             })
             .await
             .unwrap();

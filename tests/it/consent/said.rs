@@ -54,7 +54,8 @@ async fn facilities_are_told_apart_by_lists_exclusions_and_reservations() {
     let not = Rule { viewer: Audience::Group("pharmacy".into()), ..Rule::new(Effect::Deny) };
     world.said(Change::Restrict(id, not)).await;
     assert_eq!(sees().await, (1, 0), "withdrawn in part");
-    let reserved = Reservation { source: format!("facility:{HERE}").parse().unwrap(), ..Reservation::default() };
+    let reserved =
+        Reservation { source: format!("facility:{HERE}").parse().unwrap(), ..Reservation::default() };
     let reserved = world.said(Change::Reserve(reserved)).await;
     assert_eq!(sees().await, (0, 0));
     world.said(Change::End(reserved)).await;

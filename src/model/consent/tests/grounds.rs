@@ -5,7 +5,9 @@ use crate::model::consent::facts::Institution;
 use crate::model::consent::network::{
     CONFIDENTIALITY, Facility, Function, HPKI_ROLES, Level, Network, Release, Role,
 };
-use crate::model::consent::record::{BreakGlass, Consent, Effect, Policy, Reservation, Rule, Standing, Status};
+use crate::model::consent::record::{
+    BreakGlass, Consent, Effect, Policy, Reservation, Rule, Standing, Status,
+};
 use crate::model::consent::{Attribute, Audience, Data, Facts, Ground, Mode, Tongue, Viewer, decide};
 use crate::model::user::Coded;
 

@@ -202,7 +202,13 @@ fn source(c: &mut Choices<'_>) -> Who {
         0..=2 => Who::All,
         3 | 4 => Who::Facility(c.below(5)),
         5 => Who::Group,
-        _ => if c.maybe() { Who::Members } else { Who::Them },
+        _ => {
+            if c.maybe() {
+                Who::Members
+            } else {
+                Who::Them
+            }
+        }
     }
 }
 
@@ -272,7 +278,12 @@ fn world(c: &mut Choices<'_>) -> World {
         covers: if c.maybe() { vec![Who::Members] } else { c.some(2, who) },
         other_covers: c.some(1, who),
         published: if c.maybe() {
-            vec![Published { source: Who::All, what: vec![What::All], days: (None, None), to: vec![Who::All] }]
+            vec![Published {
+                source: Who::All,
+                what: vec![What::All],
+                days: (None, None),
+                to: vec![Who::All],
+            }]
         } else {
             c.some(3, |c| Published {
                 source: source(c),
@@ -327,7 +338,9 @@ impl World {
     fn asks(&self, who: &Who) -> bool {
         match who {
             Who::All => true,
-            Who::Members => !self.from_them && !self.service && self.facilities.iter().any(|f| self.is_member(*f)),
+            Who::Members => {
+                !self.from_them && !self.service && self.facilities.iter().any(|f| self.is_member(*f))
+            }
             Who::Facility(f) => self.facilities.contains(f),
             Who::Group => self.members_listed && self.facilities.iter().any(|f| *f < 2),
             Who::Them => self.from_them,
@@ -443,9 +456,7 @@ impl World {
         // 4
         let excluded = all.iter().any(|s| self.counts(s).iter().any(|f| f.no_emergency));
         let open = self.said.emergencies.iter().any(|e| {
-            e.running
-                && self.user == Some(e.user)
-                && e.facility.is_none_or(|f| self.facilities.contains(&f))
+            e.running && self.user == Some(e.user) && e.facility.is_none_or(|f| self.facilities.contains(&f))
         });
         let emergency = open && !excluded && self.roles.contains(&0) && self.purposes.contains(&1);
         if emergency && self.level().is_some_and(|l| l < 5) {
