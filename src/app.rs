@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
-use crate::config::{Config, Fault, RegistryConfig};
+use crate::config::{Config, ConsentConfig, Fault, RegistryConfig};
 use crate::model::codes::Vocabulary;
 use crate::model::community::CorrelateBy;
 use crate::model::identity::TimeToLive;
@@ -20,6 +20,7 @@ use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
+use crate::server::consents::ConsentFace;
 use crate::server::fhir::FhirFace;
 use crate::server::gate::Gate;
 use crate::server::metrics::{self, Metrics};
@@ -28,8 +29,10 @@ use crate::server::ops::Readiness;
 use crate::server::reviews::ReviewFace;
 use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::{Faces, Listening, listen};
+use crate::service::access::Access;
 use crate::service::answers::Answers;
 use crate::service::audit::Audit;
+use crate::service::consent::Consents;
 use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::nodes::Nodes;
@@ -58,6 +61,9 @@ pub struct Rooms {
     pub gateway: Option<Gateway>,
     /// Who patients are in other communities.
     pub correlations: Option<Correlations>,
+    /// Who may see what.
+    pub access: Access,
+    pub consents: Consents,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -73,14 +79,15 @@ impl Rooms {
             info!(migrations = report.applied_now, "database migrated");
         }
         let db = Db::open(&config.database).await.context("the database cannot be opened")?;
+        let access = access(config)?;
         let registry = match config.registry.enabled {
-            true => Some(registry(config, &db, clock)?),
+            true => Some(registry(config, &db, &access, clock)?),
             false => None,
         };
         let repository = match config.repository.enabled {
             true => {
                 documents_are_there(config, &db).await?;
-                Some(repository(config, &db, registry.clone(), clock)?)
+                Some(repository(config, &db, registry.clone(), &access, clock)?)
             }
             false => None,
         };
@@ -95,7 +102,7 @@ impl Rooms {
                 let listed = directory.clone();
                 let neighbours: Neighbours =
                     Arc::new(move || listed.as_ref().map(told_of_patients).unwrap_or_default());
-                Some(index_telling(config, &db, &audit, clock, neighbours).await?)
+                Some(index_telling(config, &db, &audit, &access, clock, neighbours).await?)
             }
             false => None,
         };
@@ -128,6 +135,8 @@ impl Rooms {
             mpi,
             gateway,
             correlations,
+            consents: Consents::new(db.clone(), audit.clone(), access.clone()),
+            access,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -239,8 +248,17 @@ pub async fn documents_are_there(config: &Config, db: &Db) -> anyhow::Result<()>
     ))
 }
 
+/// Who may see what, by the rules of a configuration.
+pub fn access(config: &Config) -> anyhow::Result<Access> {
+    let network = config.consent.network(&config.network.home_community_id).map_err(|faults| {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })?;
+    Ok(Access::new(network, config.consent.patients.clone()))
+}
+
 /// The registry over an open database.
-pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Registry> {
+pub fn registry(config: &Config, db: &Db, access: &Access, clock: &Clock) -> anyhow::Result<Registry> {
     let clock = clock.clone();
     let settings = Settings {
         vocabulary: vocabulary(&config.registry)?,
@@ -248,6 +266,7 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
         patient_id_authority: config.network.patient_id_authority.clone(),
         home_community_id: config.network.home_community_id.clone(),
         query_results: config.limits.query_results,
+        access: access.clone(),
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Ok(Registry::new(db.clone(), settings))
@@ -265,14 +284,16 @@ fn told_of_patients(directory: &Directory) -> Vec<String> {
 
 /// The index of patients over an open database. It tells the neighbours that the directory lists now.
 pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
+    let access = access(config)?;
     let neighbours = if config.gateway.enabled { told_of_patients(&directory(config)?) } else { vec![] };
-    index_telling(config, db, audit, clock, Arc::new(move || neighbours.clone())).await
+    index_telling(config, db, audit, &access, clock, Arc::new(move || neighbours.clone())).await
 }
 
 async fn index_telling(
     config: &Config,
     db: &Db,
     audit: &Audit,
+    access: &Access,
     clock: &Clock,
     neighbours: Neighbours,
 ) -> anyhow::Result<Mpi> {
@@ -281,6 +302,7 @@ async fn index_telling(
         config: config.mpi.clone(),
         domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
         neighbours,
+        access: access.clone(),
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Mpi::open(db.clone(), audit.clone(), settings).await
@@ -305,6 +327,7 @@ fn repository(
     config: &Config,
     db: &Db,
     registry: Option<Registry>,
+    access: &Access,
     clock: &Clock,
 ) -> anyhow::Result<Repository> {
     let settings = &config.repository;
@@ -325,6 +348,7 @@ fn repository(
         network: config.network.name.clone(),
         on_demand: settings.on_demand.clone(),
         remove_registered: settings.remove_registered,
+        access: access.clone(),
     };
     let clock = clock.clone();
     let now = Arc::new(move || clock.now().as_microsecond());
@@ -346,6 +370,8 @@ pub struct Running {
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
+    consent: ConsentConfig,
+    home: String,
 }
 
 /// Who may connect.
@@ -468,6 +494,7 @@ impl Running {
             .mpi
             .clone()
             .map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone(), iua: examiners.iua.clone() }));
+        let consents = config.consent.face.then(|| ConsentFace { consents: rooms.consents.clone() });
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
         let metrics = match (metrics, communities.clone()) {
@@ -476,8 +503,15 @@ impl Running {
             }
             (metrics, _) => metrics,
         };
-        let faces =
-            Faces { soap: Arc::new(face), index: messages.map(Arc::new), fhir, as_of, reviews, communities };
+        let faces = Faces {
+            soap: Arc::new(face),
+            index: messages.map(Arc::new),
+            fhir,
+            as_of,
+            reviews,
+            consents,
+            communities,
+        };
         let gate =
             Gate::new(nodes, Some(rooms.audit.clone()), Arc::new(config.limits.clone()), clock.clone());
         let listening =
@@ -519,6 +553,8 @@ impl Running {
             clock,
             stop,
             drain,
+            consent: config.consent.clone(),
+            home: config.network.home_community_id.clone(),
         })
     }
 
@@ -526,6 +562,7 @@ impl Running {
     /// stays as it was.
     pub async fn reload(&self) {
         self.trust.reload().await;
+        self.reload_rules();
         if let Some(gateway) = &self.rooms.gateway {
             told(gateway.directory().reload(true));
         }
@@ -540,6 +577,21 @@ impl Running {
     /// What is looked at again and again; tests do not wait for it.
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// Reads the rules of consent anew; with a fault in them those before stay in force.
+    fn reload_rules(&self) {
+        match self.consent.network(&self.home) {
+            Ok(network) => {
+                info!(version = network.version, "rules of consent read");
+                self.rooms.access.use_rules(network);
+            }
+            Err(faults) => {
+                for fault in faults {
+                    warn!(%fault, "rules of consent not read; those before stay in force");
+                }
+            }
+        }
     }
 
     /// Stops accepting, lets requests under way finish, closes the stores. Returns how many

@@ -7,6 +7,7 @@ mod backup;
 mod bench;
 mod check;
 mod community;
+mod consent;
 mod demo;
 mod documents;
 mod export;
@@ -162,6 +163,9 @@ enum Command {
     /// Make what the national service takes
     #[command(after_help = national::EXAMPLES)]
     National(national::Arguments),
+    /// What patients allow: grant, withdraw, attest, explain; import and export
+    #[command(after_help = consent::EXAMPLES)]
+    Consent(Box<consent::Arguments>),
 
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
@@ -261,6 +265,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Pki(arguments) => pki::run(&arguments, lang.unwrap_or_default()),
         Command::Community(arguments) => community::run(arguments, lang),
         Command::National(arguments) => national::run(&arguments, lang.unwrap_or_default()),
+        Command::Consent(arguments) => consent::run(*arguments, lang),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),

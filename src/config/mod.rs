@@ -6,6 +6,7 @@
 pub mod asynchronous;
 pub mod audit;
 pub mod community;
+pub mod consent;
 pub mod crl;
 pub mod database;
 pub mod discovery;
@@ -43,6 +44,7 @@ use crate::model::transaction::{Transaction, Wire};
 pub use asynchronous::AsynchronousConfig;
 pub use audit::AuditConfig;
 pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig, plain_fingerprint};
+pub use consent::ConsentConfig;
 pub use database::DatabaseConfig;
 pub use discovery::DiscoveryConfig;
 pub use encryption::EncryptionConfig;
@@ -84,6 +86,7 @@ pub struct Config {
     pub soap: SoapConfig,
     pub xua: XuaConfig,
     pub iua: IuaConfig,
+    pub consent: ConsentConfig,
     pub asynchronous: AsynchronousConfig,
     pub outbox: OutboxConfig,
     pub limits: LimitsConfig,
@@ -226,6 +229,11 @@ impl Config {
             &|code| Transaction::ALL.iter().any(|t| t.code() == code && t.row().wire == Wire::Fhir),
             &mut list,
         );
+        let discovery = |code: &str| Transaction::ALL.iter().any(|t| t.code() == code);
+        self.consent.check(&self.network.home_community_id, &discovery, self.registry.enabled, &mut list);
+        if self.consent.face {
+            listener::check_private(&self.listener, "consent.face", &mut list);
+        }
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
         self.limits.check(&mut list);
@@ -282,6 +290,7 @@ pub fn example() -> String {
     section::print_commented::<XuaIssuerConfig>(&mut out, "[[xua.issuer]]");
     section::print::<IuaConfig>(&mut out, "[iua]");
     section::print_commented::<IuaIssuerConfig>(&mut out, "[[iua.issuer]]");
+    section::print::<ConsentConfig>(&mut out, "[consent]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
     section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
     section::print::<OutboxConfig>(&mut out, "[outbox]");

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod as_of;
 pub mod clock;
+pub mod consents;
 pub mod fhir;
 pub mod gate;
 pub mod http;
@@ -27,6 +28,7 @@ use crate::config::{Config, ListenerConfig, Role};
 use crate::service::gateway::Directory;
 use as_of::AsOfFace;
 use clock::Clock;
+use consents::ConsentFace;
 use gate::Gate;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
@@ -63,6 +65,8 @@ pub struct Faces<H> {
     pub as_of: Option<AsOfFace>,
     /// The reviewers' worklist, there too.
     pub reviews: Option<ReviewFace>,
+    /// What is said at visits and in emergencies, there too.
+    pub consents: Option<ConsentFace>,
     /// The scoreboard of communities, there too.
     pub communities: Option<Directory>,
 }
@@ -79,7 +83,7 @@ pub async fn listen<H: http::Handler>(
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, fhir, as_of, reviews, communities } = faces;
+    let Faces { soap, index, fhir, as_of, reviews, consents, communities } = faces;
     let limits = Arc::new(config.limits.clone());
     let turns = http::Queues {
         long: http::Turns::new(limits.concurrency(), &limits),
@@ -95,6 +99,7 @@ pub async fn listen<H: http::Handler>(
     let ops = Ops::new(readiness, stop.clone(), metrics.clone())
         .with_as_of(as_of)
         .with_reviews(reviews)
+        .with_consents(consents)
         .with_communities(communities);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
     let fhir = fhir.map(|inner| Arc::new(WithHealth { inner, ops: ops.health_only() }));

@@ -7,6 +7,7 @@ pub mod access;
 pub mod answers;
 pub mod audit;
 pub mod backup;
+pub mod consent;
 pub mod context;
 pub mod gateway;
 pub mod mpi;

@@ -35,6 +35,7 @@ const STEPS: &[Step] = steps! {
     6 "0006_subsumed",
     7 "0007_domains",
     8 "0008_correlation",
+    9 "0009_consent",
     12 "0012_xua",
 };
 

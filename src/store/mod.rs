@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod blob;
+pub mod consent;
 pub mod db;
 pub mod documents;
 mod in_place;

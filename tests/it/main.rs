@@ -11,6 +11,7 @@ mod chaos;
 mod cli;
 mod cluster;
 mod config;
+mod consent;
 mod corpus_identity;
 mod corpus_xds;
 mod database_faults;

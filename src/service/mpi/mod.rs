@@ -23,6 +23,7 @@ mod ownership;
 mod pix;
 mod review;
 mod search;
+mod seen;
 mod settle;
 mod terms;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use crate::model::error::Error;
 use crate::model::identity::{
     Demographics, DemographicsQuery, DomainId, FeedMessage, IdentityError, PixQuery, SentId, Trouble, Warning,
 };
+use crate::service::access::Access;
 use crate::service::audit::Audit;
 use crate::service::context::{Context, Subject};
 use crate::service::patients::random;
@@ -90,6 +92,8 @@ pub struct Settings {
     pub neighbours: Neighbours,
     /// The present in microseconds since 1970, asked inside a transaction that changes something.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Who may know of whom.
+    pub access: Access,
 }
 
 /// Why nothing was done.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::registry::UnknownPatientQuery;
-use crate::model::consent::{Permit, Purpose};
+use crate::model::consent::{Action, Permit};
 use crate::model::error::{Error, ErrorCode, RegistryError};
 use crate::model::query::{Found, QueryRequest, ReturnType, StoredQuery};
 use crate::service::context::Context;
@@ -57,6 +57,9 @@ impl Registry {
         moment: Option<i64>,
     ) -> Result<Answer, Error> {
         access::bound(&context.caller, request.query.patient_ids(), ErrorCode::XDSRegistryError)?;
+        // As of a moment is what operators ask.
+        let action = if moment.is_some() { Action::Operator } else { Action::Query };
+        let permit = self.settings.access.permit(context, action);
         let question = Arc::new(Question {
             options: FindOptions {
                 as_of: moment,
@@ -67,11 +70,12 @@ impl Registry {
                 },
                 view: request.view,
             },
-            permit: access::permit(&context.caller, Purpose::Query),
+            permit: permit.clone(),
             refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
             query: request.query,
         });
-        let one_statement = !find::needs_snapshot(&question.query) && !question.refuse_unknown_patients;
+        let one_statement =
+            !find::needs_snapshot(&question.query, &permit) && !question.refuse_unknown_patients;
         // Several statements must see one state of the registry.
         let outcome = if one_statement {
             self.db
@@ -88,6 +92,7 @@ impl Registry {
                 })
                 .await
         };
+        access::note(context, &permit);
         match outcome {
             Ok(FindOutcome { found, patients }) => {
                 // What was asked for by ids is whose it turns out to be.
