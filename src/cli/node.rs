@@ -97,7 +97,8 @@ fn read(
             match config.nodes.directory.clone() {
                 Some(path) => (path, Some(config)),
                 None => {
-                    let none = anyhow!("nodes.directory is not set: no directory is kept; name one by --directory");
+                    let none =
+                        anyhow!("nodes.directory is not set: no directory is kept; name one by --directory");
                     return Err(super::failed(&none));
                 }
             }
@@ -300,7 +301,9 @@ fn judged(listed: &Listed, path: &Path, language: Language) -> anyhow::Result<(S
     let entry = listed.find(&shown(leaf));
     let (verdict, good) = match (&entry, language) {
         (None, Language::En) => ("no node of the directory: refused in the handshake".to_owned(), false),
-        (None, Language::Ja) => ("該当するノードがありません。ハンドシェイクで拒否されます".to_owned(), false),
+        (None, Language::Ja) => {
+            ("該当するノードがありません。ハンドシェイクで拒否されます".to_owned(), false)
+        }
         (Some(e), _) => (format!("{}: {}", e.node.id, state(e, language)), e.admitted(now).is_ok()),
     };
     out.push_str(&format!("  node     {verdict}\n"));

@@ -15,7 +15,8 @@ use super::{failed, print};
 use crate::config::nodes::day_of;
 use crate::config::{Language, tls, x509};
 
-pub const EXAMPLES: &str = "Keys are EC, written for their owner alone (0600); files that are there are never overwritten.
+pub const EXAMPLES: &str =
+    "Keys are EC, written for their owner alone (0600); files that are there are never overwritten.
 Keep the authority's folder on a machine of its own, and bring certificates and the list from there.
 
 Examples:
@@ -175,10 +176,12 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
 fn done(what: &What, language: Language, now: Timestamp) -> anyhow::Result<String> {
     match what {
         What::Authority { folder, name, organization, curve, years } => {
-            let authority =
-                Authority::make(&folder.dir, name, organization.as_deref(), *curve, *years, now)?;
+            let authority = Authority::make(&folder.dir, name, organization.as_deref(), *curve, *years, now)?;
             let (list, _) = authority.list(7, now)?;
-            Ok(wrote(language, &[&folder.dir.join("authority.pem"), &folder.dir.join("authority.key"), &list]))
+            Ok(wrote(
+                language,
+                &[&folder.dir.join("authority.pem"), &folder.dir.join("authority.key"), &list],
+            ))
         }
         What::Issue { name, folder, names, curve, days, out } => {
             let authority = Authority::open(&folder.dir)?;
@@ -224,7 +227,9 @@ fn done(what: &What, language: Language, now: Timestamp) -> anyhow::Result<Strin
             let (list, count) = authority.list(*days, now)?;
             let list = list.display();
             Ok(match language {
-                Language::En => format!("{} ({}) is revoked; {list}: {count}\n", revoked.name, revoked.serial),
+                Language::En => {
+                    format!("{} ({}) is revoked; {list}: {count}\n", revoked.name, revoked.serial)
+                }
                 Language::Ja => {
                     format!("{}（{}）を失効しました。{list}: {count} 件\n", revoked.name, revoked.serial)
                 }
@@ -244,7 +249,13 @@ fn done(what: &What, language: Language, now: Timestamp) -> anyhow::Result<Strin
                 .into_iter()
                 .map(|i| {
                     let revoked = i.revoked.map(|(at, reason)| format!("{} {reason:?}", day_of(at)));
-                    vec![i.serial, i.name, i.names.join(" "), day_of(i.not_after), revoked.unwrap_or_default()]
+                    vec![
+                        i.serial,
+                        i.name,
+                        i.names.join(" "),
+                        day_of(i.not_after),
+                        revoked.unwrap_or_default(),
+                    ]
                 })
                 .collect();
             Ok(table::render(&headings, &rows))

@@ -114,11 +114,12 @@ pub(super) fn check(paths: &[PathBuf], grace_hours: u64, anchors: &[PathBuf], fa
                 format!("{path} should have been replaced by {next}; it is used for crl_grace_hours"),
                 format!("{path} は {next} までに更新されるべきでした。crl_grace_hours の間だけ使用します"),
             ),
-            Some(next) if now.duration_since(list.facts.this_update) > next.duration_since(now) => faults.warn(
-                "crl",
-                format!("more than half of the time of {path} is over; the next is due by {next}"),
-                format!("{path} の有効期間の半分を過ぎました。次は {next} までに必要です"),
-            ),
+            Some(next) if now.duration_since(list.facts.this_update) > next.duration_since(now) => faults
+                .warn(
+                    "crl",
+                    format!("more than half of the time of {path} is over; the next is due by {next}"),
+                    format!("{path} の有効期間の半分を過ぎました。次は {next} までに必要です"),
+                ),
             _ => {}
         }
     }

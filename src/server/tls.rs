@@ -189,8 +189,7 @@ fn read(listener: &ListenerConfig, nodes: &Nodes) -> Result<Current, TlsError> {
         return Err(TlsError::Chain { path: certificate.clone() });
     }
     if let Some(path) = &listener.ocsp_staple {
-        let staple =
-            std::fs::read(path).map_err(|cause| TlsError::Staple { path: path.clone(), cause })?;
+        let staple = std::fs::read(path).map_err(|cause| TlsError::Staple { path: path.clone(), cause })?;
         identity.ocsp = Some(staple);
     }
     let provider = listener.tls_profile.provider();

@@ -251,7 +251,10 @@ pub async fn run<S: Scenario>(
     }
     let label = label.map(|l| format!(" ({l})")).unwrap_or_default();
     println!("overload by {name}{label}");
-    println!("  saturated by {clients} clients; then {} at {wanted:.0}/s, {asked:.0}/s reached", clients * shape.times);
+    println!(
+        "  saturated by {clients} clients; then {} at {wanted:.0}/s, {asked:.0}/s reached",
+        clients * shape.times
+    );
     for (what, phase) in [("before", &before), ("during", &during), ("after", &after)] {
         let all = phase.all();
         println!(

@@ -337,7 +337,8 @@ impl Authority {
         let serial = serial.trim_start_matches('0');
         let all = self.issued()?;
         let found = all.into_iter().find(|i| i.serial == serial);
-        let found = found.ok_or_else(|| anyhow!("no certificate of serial number {serial} was issued here"))?;
+        let found =
+            found.ok_or_else(|| anyhow!("no certificate of serial number {serial} was issued here"))?;
         if found.revoked.is_some() {
             bail!("{} ({serial}) is revoked already", found.name);
         }

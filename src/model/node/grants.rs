@@ -17,13 +17,7 @@ pub const GROUPS: &[(&str, &[Transaction])] = &[
     ),
     (
         "patient-identity-source",
-        &[
-            Transaction::Iti8,
-            Transaction::Iti30,
-            Transaction::Iti31,
-            Transaction::Iti44,
-            Transaction::Iti104,
-        ],
+        &[Transaction::Iti8, Transaction::Iti30, Transaction::Iti31, Transaction::Iti44, Transaction::Iti104],
     ),
     (
         "patient-identity-consumer",

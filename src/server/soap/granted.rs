@@ -27,7 +27,9 @@ pub fn transaction(conn: &ConnInfo, transaction: Transaction) -> Result<(), Faul
 pub fn person(conn: &ConnInfo, user: Option<&User>) -> Result<(), Fault> {
     let (Some(seat), Some(user)) = (&conn.seat, user) else { return Ok(()) };
     seat.person(&format!("{}\n{}", user.issuer, user.name_id)).map_err(|_| {
-        Fault::busy("this person asks more than the rate class of the node allows; send the request again later")
+        Fault::busy(
+            "this person asks more than the rate class of the node allows; send the request again later",
+        )
     })
 }
 

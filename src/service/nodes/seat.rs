@@ -108,9 +108,8 @@ impl Nodes {
 
     /// Closes the connections of a listener whose chains are not `good` any more. How many.
     pub fn close_unless(&self, listener: &str, good: impl Fn(&[Vec<u8>]) -> bool) -> usize {
-        let bad = |seat: &Arc<Seat>| {
-            seat.listener.as_ref() == listener && !seat.is_closed() && !good(&seat.chain)
-        };
+        let bad =
+            |seat: &Arc<Seat>| seat.listener.as_ref() == listener && !seat.is_closed() && !good(&seat.chain);
         self.seats().iter().filter(|seat| bad(seat)).map(|seat| seat.close()).count()
     }
 
