@@ -29,6 +29,7 @@ use crate::service::answers::Answers;
 use crate::service::audit::Audit;
 use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
+use crate::service::national::{self, National};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -53,6 +54,8 @@ pub struct Rooms {
     pub gateway: Option<Gateway>,
     /// Who patients are in other communities.
     pub correlations: Option<Correlations>,
+    /// Towards the national record-sharing service.
+    pub national: Option<National>,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -118,11 +121,18 @@ impl Rooms {
             }
             _ => None,
         };
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices, feeds };
+        let national = national(config, &db, repository.clone(), clock).await?;
+        let couriers = Couriers {
+            answers: answers.context("asynchronous.reply_to")?,
+            notices,
+            feeds,
+            national: national.clone(),
+        };
         Ok(Self {
             mpi,
             gateway,
             correlations,
+            national,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -132,6 +142,38 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// The adapter to the national service; says in the database whether changes are looked at.
+async fn national(
+    config: &Config,
+    db: &Db,
+    repository: Option<Repository>,
+    clock: &Clock,
+) -> anyhow::Result<Option<National>> {
+    let on = config.national.enabled;
+    let switched = National::switch(db, on, clock.now().as_microsecond()).await;
+    switched.map_err(|e| anyhow!("the national adapter cannot be switched: {e:?}"))?;
+    match on {
+        true => national_service(config, db, repository, clock).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// The adapter over an open database.
+pub fn national_service(
+    config: &Config,
+    db: &Db,
+    repository: Option<Repository>,
+    clock: &Clock,
+) -> anyhow::Result<National> {
+    let clock = clock.clone();
+    let settings = national::Settings {
+        config: config.national.clone(),
+        home: config.network.home_community_id.clone(),
+        now: Arc::new(move || clock.now().as_microsecond()),
+    };
+    National::open(db.clone(), repository, settings)
 }
 
 /// The directory of a configuration.
@@ -233,6 +275,7 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
         patient_id_authority: config.network.patient_id_authority.clone(),
         home_community_id: config.network.home_community_id.clone(),
         query_results: config.limits.query_results,
+        coverage_slot: config.national.enabled && config.national.coverage_slot,
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Ok(Registry::new(db.clone(), settings))
@@ -286,7 +329,7 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
     Vocabulary::parse(config.codes, named).context("registry.vocabularies")
 }
 
-fn repository(
+pub fn repository(
     config: &Config,
     db: &Db,
     registry: Option<Registry>,
@@ -325,6 +368,7 @@ pub struct Running {
     postman: JoinHandle<()>,
     fault_records: JoinHandle<()>,
     directory: Option<JoinHandle<()>>,
+    national: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
@@ -393,6 +437,7 @@ impl Running {
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
         let directory =
             rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
+        let national = rooms.national.clone().map(|n| tokio::spawn(n.serve(stop.clone())));
         let drain = config.limits.drain();
         Ok(Self {
             rooms,
@@ -402,6 +447,7 @@ impl Running {
             postman,
             fault_records,
             directory,
+            national,
             clock,
             stop,
             drain,
@@ -443,6 +489,13 @@ impl Running {
         let _ = self.fault_records.await;
         if let Some(directory) = self.directory {
             let _ = directory.await;
+        }
+        if let Some(national) = self.national {
+            // A call cut off here is asked for by its key after its lease.
+            let lanes = national.abort_handle();
+            if tokio::time::timeout(self.drain, national).await.is_err() {
+                lanes.abort();
+            }
         }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;

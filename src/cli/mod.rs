@@ -16,10 +16,12 @@ mod keep;
 mod log;
 mod migrate;
 mod mpi;
+mod national;
 mod operator;
 mod outbox;
 mod patient;
 mod query;
+pub mod relay;
 mod restore;
 mod send;
 mod serve;
@@ -148,6 +150,14 @@ enum Command {
     #[command(after_help = community::EXAMPLES)]
     Community(community::Arguments),
 
+    /// See what goes to the national record-sharing service, why, and what came of it
+    #[command(after_help = national::EXAMPLES)]
+    National(national::Arguments),
+
+    /// Run the gateway's hand inside a facility, where its certificate for the national service is
+    #[command(after_help = relay::EXAMPLES)]
+    Relay(relay::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -243,6 +253,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
         Command::Community(arguments) => community::run(arguments, lang),
+        Command::National(arguments) => national::run(arguments, lang),
+        Command::Relay(arguments) => relay::run(&arguments, lang.unwrap_or_default()),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),

@@ -1,6 +1,6 @@
 //! Decisions; the only room that opens transactions.
 //!
-//! Services call each other downward only: outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
+//! Services call each other downward only: outbox → national → mpi, repository; outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
 //! audit.
 
 pub mod access;
@@ -10,6 +10,7 @@ pub mod backup;
 pub mod context;
 pub mod gateway;
 pub mod mpi;
+pub mod national;
 pub mod outbox;
 pub mod patients;
 pub mod registry;

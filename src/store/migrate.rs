@@ -35,6 +35,7 @@ const STEPS: &[Step] = steps! {
     6 "0006_subsumed",
     7 "0007_domains",
     8 "0008_correlation",
+    11 "0011_national",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

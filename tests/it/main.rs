@@ -33,6 +33,7 @@ mod mpi_tls;
 mod mpi_v2;
 mod mpi_v3;
 mod multi_patient;
+mod national;
 mod no_room;
 mod on_demand;
 mod operation;
