@@ -27,6 +27,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod clins;
 pub mod config;
 pub mod content;
 pub mod matching;

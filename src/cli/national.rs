@@ -2,6 +2,7 @@
 //! gateway.
 
 mod ledger;
+mod make;
 mod show;
 mod words;
 
@@ -125,6 +126,9 @@ pub(super) enum What {
         #[arg(long)]
         json: bool,
     },
+    /// Make a Bundle of an HL7 v2 message or a CDA document, and say what could not be mapped
+    #[command(after_help = make::EXAMPLES)]
+    Make(make::Arguments),
     /// Say what the decisions need to know: objections, agreements, qualifications, participation
     Fact {
         #[command(subcommand)]
@@ -171,6 +175,9 @@ pub(super) enum FactWhat {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
+    if let What::Make(arguments) = &arguments.what {
+        return make::run(arguments, lang.unwrap_or_default());
+    }
     let done = arguments
         .file
         .work(lang, async |config: &_, language| ledger::work(config, &arguments.what, language).await);

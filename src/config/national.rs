@@ -69,6 +69,8 @@ section! {
         validation: Validation = Validation::Intended,
         /// FHIR packages as published (files .tgz, or folders) that the checks are read from.
         packages: Vec<PathBuf> = vec![],
+        /// Folder of code tables (CSV) by which Bundles are made of HL7 v2 and CDA; see docs/national-making.md.
+        masters: Option<PathBuf> = None; commented "\"/etc/chiren/masters\"",
         /// The largest Bundle sent, in bytes. What is larger waits and is never split.
         size_limit_bytes: u64 = 10_485_760,
         /// Versions in the profiles of entries: `none` takes them off (unsigned Bundles only), `keep` leaves them.
@@ -147,6 +149,10 @@ section! {
         via: Via = Via::Relay,
         /// The mapping by name: how operations look on the wire.
         mapping: String = "simulator-json".into(),
+        /// The institution's name, where a document of it does not say it.
+        name: Option<String> = None; commented "\"登呂病院\"",
+        /// File of what this institution's HL7 v2 and CDA do differently; see docs/national-making.md.
+        site: Option<PathBuf> = None; commented "\"/etc/chiren/site-1319900018.toml\"",
         /// Relay: file of the key that jobs are sealed with (64 hexadecimal digits), the same as the relay has.
         seal_key: Option<PathBuf> = None; commented "\"/etc/chiren/relay-1319900018.key\"",
         /// Folder: where request files are put.

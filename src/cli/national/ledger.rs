@@ -92,6 +92,8 @@ async fn asked(desk: &Desk, national: &National, what: &What, language: Language
             let tally = national.views(parsed).await.map_err(failure)?;
             Ok(if *json { pretty(&json!(tally))? } else { words::coverage(month, &tally, language) })
         }
+        // Done before, without a configuration.
+        What::Make(_) => Ok(String::new()),
         What::Fact { what } => fact(&context, national, what, &by, language).await,
     }
 }

@@ -150,7 +150,7 @@ fn told(kept: &KeptDecision, language: Language) -> String {
         line("warning", "注意", &format!("{warning}: {}", sentence(warning, language)));
         line("what to do", "対応", &cure(warning, language));
     }
-    for finding in &body.findings {
+    for finding in body.findings.iter().chain(&body.made) {
         let ja = language == Language::Ja && !finding.message_ja.is_empty();
         let message = if ja { &finding.message_ja } else { &finding.message };
         line("rule", "規則", &finding.rule);

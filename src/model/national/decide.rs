@@ -89,6 +89,8 @@ pub struct BundleFacts {
     pub bytes: u64,
     /// formatCode of what it was made from.
     pub converted_from: Option<String>,
+    /// Of a Bundle made here: what names the 5情報 unit through its versions.
+    pub unit: Option<String>,
 }
 
 /// Everything the gates ask for.

@@ -8,7 +8,8 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::gather::{self, Seen, slots};
+use super::gather::{self, Seen};
+use super::making::{self, Order};
 use super::preflight::Finding;
 use super::{National, store};
 use crate::config::national::InsuredSource;
@@ -37,6 +38,9 @@ pub struct Body {
     pub decision: Decision,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// Of a Bundle made here: what was not taken over, left out, or odd.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<Finding>,
 }
 
 /// Why a decision is made.
@@ -56,6 +60,7 @@ struct Plan {
     facts: Facts,
     decision: Decision,
     findings: Vec<Finding>,
+    made: Vec<Finding>,
     digest: String,
     lineage_id: Option<String>,
     /// Deliveries that nobody has begun and that go no more.
@@ -181,6 +186,7 @@ impl National {
             lineage_id: seen.lineage_id.clone(),
             withdraw: vec![],
             findings: vec![],
+            made: vec![],
             bundle: None,
             digest: String::new(),
             decision: decide(&facts, &self.0.policy),
@@ -234,9 +240,13 @@ impl National {
             plan.decision = hold("document-not-here", 16, self.0.policy.rule_set);
             return Ok(());
         };
-        let made = self.bundle_of(facts, bytes);
+        let made = self.bundle_of(plan, facts, bytes);
         let (bytes, read) = match made {
             Ok(made) => made,
+            Err(findings) if findings.iter().any(|f| f.rule == "nothing-to-send") => {
+                plan.decision = skip("nothing-to-send", 16, self.0.policy.rule_set);
+                return Ok(());
+            }
             Err(findings) => {
                 facts.findings = findings.iter().map(|f| f.rule.clone()).collect();
                 plan.findings = findings;
@@ -288,14 +298,35 @@ impl National {
     }
 
     /// The Bundle that goes for a document: itself, or one made of it.
-    fn bundle_of(&self, facts: &Facts, bytes: Bytes) -> Result<(Bytes, BundleFacts), Vec<Finding>> {
+    fn bundle_of(
+        &self,
+        plan: &mut Plan,
+        facts: &Facts,
+        bytes: Bytes,
+    ) -> Result<(Bytes, BundleFacts), Vec<Finding>> {
+        if let Some(read) = bundle::read(&bytes) {
+            return Ok((bytes, read));
+        }
+        if facts.mime_type.contains("json") || facts.format_code.starts_with("jp:fhir:") {
+            return Err(vec![Finding { rule: "bundle-unreadable".into(), path: "Bundle".into(), ..Finding::default() }]);
+        }
+        let lineage = plan.lineage_id.as_deref().filter(|_| facts.kind != Some(Kind::Info));
+        let order = Order {
+            institution: facts.institution.as_deref().unwrap_or_default(),
+            insured_id: facts.insured_id.as_deref(),
+            lineage,
+            bundle_id: plan.seen.lineage.as_ref().and_then(|l| l.bundle_value.as_deref()),
+            now: plan.now,
+        };
+        let made = self.0.making.make(&bytes, &order).map_err(|refused| vec![making::refused(&refused)])?;
+        plan.made = making::told(&made);
+        let bytes = Bytes::from(made.bundle);
         match bundle::read(&bytes) {
-            Some(read) => Ok((bytes, read)),
-            None => {
-                let prepared = facts.mime_type.contains("json") || facts.format_code.starts_with("jp:fhir:");
-                let rule = if prepared { "bundle-unreadable" } else { "not-convertible" };
-                Err(vec![Finding { rule: rule.into(), path: "Bundle".into(), ..Finding::default() }])
+            Some(read) => {
+                let converted_from = Some(facts.format_code.clone());
+                Ok((bytes, BundleFacts { converted_from, unit: Some(made.lineage), ..read }))
             }
+            None => Err(vec![Finding { rule: "not-convertible".into(), path: "Bundle".into(), ..Finding::default() }]),
         }
     }
 
@@ -377,6 +408,7 @@ impl National {
             facts: plan.facts.clone(),
             decision: plan.decision.clone(),
             findings: plan.findings.clone(),
+            made: plan.made.clone(),
         };
         let reason = plan.decision.reason().map(str::to_owned);
         let days = plan.facts.kind.unwrap_or(Kind::Info).hold_days();
@@ -595,6 +627,9 @@ fn lineage_of(seen: &Seen, kind: Kind, institution: &str, read: &BundleFacts) ->
         (Kind::Info, Some(unit @ ("Condition" | "AllergyIntolerance"))) => {
             format!("unit:{institution}:{}:{unit}", seen.patient_key)
         }
+        (Kind::Info, _) if read.unit.is_some() => {
+            format!("unit:{institution}:{}:{}", seen.patient_key, read.unit.as_deref().unwrap_or_default())
+        }
         (Kind::Info, unit) if read.identifier_value.is_some() => format!(
             "unit:{institution}:{}:{}:{}",
             seen.patient_key,
@@ -630,5 +665,3 @@ fn is_same(current: Option<&Kept>, said: &Kept) -> bool {
     })
 }
 
-/// For documentation: slots that the decision reads.
-pub const SLOTS: [&str; 3] = [slots::SEND_AGREEMENT, slots::VIEW_CONSENT, slots::ORIGIN];

@@ -15,7 +15,7 @@ use super::{National, store};
 use crate::model::audit::Outcome as Audited;
 use crate::model::error::Error;
 use crate::model::national::decide::{Decision, Outcome};
-use crate::model::national::{Class, Kind, Op, Verb, reasons};
+use crate::model::national::{Class, Kind, Op, Verb};
 use crate::peer::national::{Answer, Call, Said};
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
@@ -531,11 +531,6 @@ fn delay(attempts: i64, config: &crate::config::NationalConfig) -> i64 {
     let full = first.saturating_mul(1 << doublings).min(60 * seconds(config.retry_limit_minutes));
     let spread = i64::from(uuid::Uuid::new_v4().as_bytes().first().copied().unwrap_or_default());
     (full / 4 * 3).saturating_add(full / 510 * spread)
-}
-
-/// Whether a reason may be a hold's: for the mapping's check.
-pub fn is_hold(reason: &str) -> bool {
-    reasons::find(reason).is_some_and(|r| r.effect == reasons::Effect::Hold)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod deciding;
 mod follow;
 mod gather;
 mod lanes;
+mod making;
 pub mod operator;
 mod preflight;
 mod reconcile;
@@ -42,6 +43,7 @@ pub use coverage::{Month, Tally};
 pub use gather::{FACTS, slots};
 pub use lanes::LaneReport;
 pub use preflight::{Finding, Preflight};
+use making::Making;
 pub use reconcile::{Difference, Reconciled};
 
 /// `outbox.kind` of a change.
@@ -69,6 +71,7 @@ struct Inner {
     policy: Policy,
     ports: BTreeMap<String, Port>,
     preflight: Preflight,
+    making: Making,
     /// Whom deliveries are leased to: new at each start.
     name: String,
     woken: Notify,
@@ -93,12 +96,14 @@ impl National {
             confidentiality: config.confidentiality.clone(),
         };
         let preflight = Preflight::load(config)?;
+        let making = Making::load(config)?;
         let national = Self(Arc::new(Inner {
             db,
             repository,
             policy,
             ports,
             preflight,
+            making,
             name: uuid::Uuid::new_v4().to_string(),
             woken: Notify::new(),
             facts: RwLock::default(),

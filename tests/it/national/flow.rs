@@ -550,4 +550,16 @@ async fn the_index_of_patients_says_who_is_insured() {
     let body = &story.decisions.last().unwrap().body;
     assert!(body.contains("insured-branch-missing") && body.contains("insured-id-differs"), "{body}");
     assert_eq!(service.running.state()["Counts"]["Units"], 1);
+
+    // What is no FHIR is converted, under the insurance that the index knows.
+    let mut message = document("jp:ssmix2:OML-11", "OML-11", SENDER);
+    message.document_entries[0].mime_type = "application/edi-hl7".into();
+    let report = crate::national_make::sources::report();
+    let entry = publish(&gateway, &of_patient(message, &patient), &report).await;
+    settle(&gateway).await;
+    let story = national.story(&entry).await.unwrap().unwrap();
+    let last = story.decisions.last().unwrap();
+    assert_eq!(word(last), sent("info.register"), "{}", last.body);
+    assert!(last.body.contains("\"convertedFrom\":\"jp:ssmix2:OML-11\""));
+    assert_eq!(service.running.state()["Counts"]["Units"], 2, "{:#?}", story.deliveries.last().unwrap().problems);
 }

@@ -55,8 +55,6 @@ pub fn envelope(institution: &str, key: &str, body: Value, bundle: Option<&str>)
 /// What came back, or that nothing did.
 #[derive(Debug, Clone)]
 pub struct Heard {
-    pub status: u16,
-    pub retry_after: Option<String>,
     pub text: String,
     pub body: Value,
 }
@@ -64,13 +62,6 @@ pub struct Heard {
 impl Heard {
     pub fn code(&self) -> &str {
         self.body["MessageBody"]["ProcessingResultCode"].as_str().unwrap_or_default()
-    }
-
-    pub fn rules(&self) -> Vec<String> {
-        let list = self.body["MessageBody"]["CheckResultList"].as_array().cloned().unwrap_or_default();
-        let of =
-            |p: &Value| ["ResultCode", "Rule"].map(|name| p[name].as_str().unwrap_or_default().to_owned());
-        list.iter().flat_map(of).collect()
     }
 }
 
@@ -152,21 +143,13 @@ impl Caller {
     pub async fn send(&self, op: &str, body: String) -> Result<Heard, reqwest::Error> {
         let url = format!("https://localhost:{}/v1/{}", self.address.port(), op.replace('.', "/"));
         let answer = self.client.post(url).body(body).send().await?;
-        let status = answer.status().as_u16();
-        let retry_after =
-            answer.headers().get("retry-after").and_then(|v| v.to_str().ok()).map(str::to_owned);
         let text = answer.text().await?;
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Ok(Heard { status, retry_after, text, body })
+        Ok(Heard { text, body })
     }
 
     pub async fn call(&self, op: &str, key: &str, body: Value, bundle: Option<&str>) -> Heard {
         self.send(op, envelope(&self.institution, key, body, bundle)).await.expect("an answer")
-    }
-
-    /// Registers or changes with a case of the corpus.
-    pub async fn bring(&self, op: &str, file: &str, key: &str) -> Heard {
-        self.call(op, key, named(&case(file)), Some(&text(file))).await
     }
 }
 
