@@ -13,7 +13,8 @@ use clap::{Args, Subcommand};
 use super::{ConfigFile, print};
 use crate::config::Language;
 
-pub const EXAMPLES: &str = "A document is named by its entryUUID or uniqueId. What is changed leaves an audit record.
+pub const EXAMPLES: &str =
+    "A document is named by its entryUUID or uniqueId. What is changed leaves an audit record.
 
 Examples:
   chiren national status

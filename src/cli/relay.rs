@@ -25,7 +25,8 @@ use crate::server::clock::Clock;
 use crate::server::http::{self as door, Handler, Request, RespBody, full, text};
 use crate::server::tls;
 
-pub const EXAMPLES: &str = "The gateway connects to it; it connects to the national service. Both have the key that jobs are
+pub const EXAMPLES: &str =
+    "The gateway connects to it; it connects to the national service. Both have the key that jobs are
 sealed with: openssl rand -hex 32 > relay.key && chmod 600 relay.key
 
 Examples:
@@ -66,7 +67,8 @@ pub fn run(arguments: &Arguments, language: Language) -> ExitCode {
         return ExitCode::from(EX_CONFIG);
     }
     log::init(&LogConfig::default());
-    let served = runtime().context("the runtime cannot start").and_then(|runtime| runtime.block_on(serve(&config)));
+    let served =
+        runtime().context("the runtime cannot start").and_then(|runtime| runtime.block_on(serve(&config)));
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
@@ -202,7 +204,9 @@ impl Face {
     fn tell(&self, call: &Call, answer: &Answer) {
         let (operation, key) = (call.op.to_string(), &call.key);
         match answer {
-            Answer::Failed { why, .. } => warn!(operation, key, cause = why, "the national service did not answer"),
+            Answer::Failed { why, .. } => {
+                warn!(operation, key, cause = why, "the national service did not answer")
+            }
             Answer::Refused { code, .. } => info!(operation, key, code, "refused by the national service"),
             _ => info!(operation, key, "done"),
         }

@@ -210,7 +210,8 @@ pub fn load(key: &str, files: &[PathBuf]) -> Result<BTreeMap<String, Mapping>, F
     let mut all = read(key, "(built in)", BUILT_IN)?;
     for (n, path) in files.iter().enumerate() {
         let key = format!("{key}[{n}]");
-        let text = std::fs::read_to_string(path).map_err(|cause| super::fault::unreadable(&key, path, cause))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|cause| super::fault::unreadable(&key, path, cause))?;
         all.extend(read(&key, &path.display().to_string(), &text)?);
     }
     Ok(all)
@@ -238,7 +239,10 @@ mod tests {
         let all = load("x", &[]).unwrap();
         let mapping = &all[SIMULATOR];
         for op in Op::all() {
-            assert!(mapping.op.contains_key(&op.to_string()), "config/national/simulator-json.toml lacks {op}");
+            assert!(
+                mapping.op.contains_key(&op.to_string()),
+                "config/national/simulator-json.toml lacks {op}"
+            );
         }
         assert_eq!(mapping.class(Op::parse("info.cancel").unwrap(), "NOT_FOUND"), Class::Done);
         assert_eq!(mapping.class(Op::parse("info.change").unwrap(), "NOT_FOUND"), Class::Permanent);
@@ -256,6 +260,8 @@ mod tests {
         };
         assert!(spoiled("\"info.register\"", "\"info.send\"").contains("info.send"));
         assert!(spoiled("BUSY = \"transient\"", "BUSY = \"later\"").contains("BUSY"));
-        assert!(spoiled("\"/MessageHeader/MedicalInstitutionCode\" =", "\"Institution\" =").contains("pointer"));
+        assert!(
+            spoiled("\"/MessageHeader/MedicalInstitutionCode\" =", "\"Institution\" =").contains("pointer")
+        );
     }
 }

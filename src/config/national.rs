@@ -292,7 +292,12 @@ impl EgressConfig {
     }
 
     /// The way itself, as the gateway and the relay have it.
-    pub(super) fn check_way(&self, section: &str, mappings: &BTreeMap<String, Mapping>, list: &mut Vec<Fault>) {
+    pub(super) fn check_way(
+        &self,
+        section: &str,
+        mappings: &BTreeMap<String, Mapping>,
+        list: &mut Vec<Fault>,
+    ) {
         if !mappings.is_empty() && !mappings.contains_key(&self.mapping) {
             list.push(Fault::new(
                 format!("{section}.mapping"),
@@ -311,7 +316,9 @@ impl EgressConfig {
             faults.missing("seal_key");
         }
         if self.via == Via::Folder {
-            for (key, folder) in [("request_folder", &self.request_folder), ("result_folder", &self.result_folder)] {
+            for (key, folder) in
+                [("request_folder", &self.request_folder), ("result_folder", &self.result_folder)]
+            {
                 if folder.is_none() {
                     faults.missing(key);
                 }
@@ -358,7 +365,10 @@ mod tests {
     fn an_egress_is_whole_or_a_fault() {
         let mut config = NationalConfig { enabled: true, ..NationalConfig::default() };
         config.egress.insert("1319900018".into(), EgressConfig::default());
-        config.egress.insert("x".into(), EgressConfig { via: Via::Folder, mapping: "none".into(), ..EgressConfig::default() });
+        config.egress.insert(
+            "x".into(),
+            EgressConfig { via: Via::Folder, mapping: "none".into(), ..EgressConfig::default() },
+        );
         let mut list = vec![];
         config.check(&mut list);
         let keys: Vec<&str> = list.iter().map(|f| f.key.as_str()).collect();

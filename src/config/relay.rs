@@ -67,7 +67,11 @@ impl RelayConfig {
             BTreeMap::new()
         });
         if self.egress.via == Via::Relay {
-            list.push(Fault::new("egress.via", "must be direct or folder", "direct または folder にしてください"));
+            list.push(Fault::new(
+                "egress.via",
+                "must be direct or folder",
+                "direct または folder にしてください",
+            ));
         } else {
             self.egress.check_way("egress", &mappings, &mut list);
         }

@@ -66,7 +66,9 @@ async fn asked(desk: &Desk, national: &National, what: &What, language: Language
         What::Drop { name } => {
             told(national.drop(&context, name, &by).await.map_err(failure)?, words::DROPPED, language)
         }
-        What::Undo { entry } => told(national.undo(&context, entry).await.map_err(failure)?, words::UNDONE, language),
+        What::Undo { entry } => {
+            told(national.undo(&context, entry).await.map_err(failure)?, words::UNDONE, language)
+        }
         What::Reconcile { institution, mend, json } => {
             let mut reports = vec![];
             for (number, _) in national.institutions() {

@@ -88,8 +88,32 @@ pub fn lanes(all: &[LaneShown], now: i64, language: Language) -> String {
         })
         .collect();
     rows(
-        &["institution", "via", "lane", "waiting", "processing", "parked", "held", "failed", "there", "last done", "why"],
-        &["医療機関", "経路", "状態", "送信待ち", "処理中", "送信断念", "保留", "要修正", "登録済み", "最終成功", "理由"],
+        &[
+            "institution",
+            "via",
+            "lane",
+            "waiting",
+            "processing",
+            "parked",
+            "held",
+            "failed",
+            "there",
+            "last done",
+            "why",
+        ],
+        &[
+            "医療機関",
+            "経路",
+            "状態",
+            "送信待ち",
+            "処理中",
+            "送信断念",
+            "保留",
+            "要修正",
+            "登録済み",
+            "最終成功",
+            "理由",
+        ],
         &lines,
         language,
     )
@@ -178,13 +202,27 @@ pub fn story(story: &Story, language: Language) -> String {
     if let Some(lineage) = &story.lineage {
         let kind = Kind::parse(&lineage.kind).map_or("", Kind::japanese);
         out.push_str(&match language {
-            Language::En => format!("at the service: {} {}\n", lineage.state.as_str(), lineage.bundle_value.clone().unwrap_or_default()),
-            Language::Ja => format!("全国側：{} {} {kind}\n", lineage.state.as_str(), lineage.bundle_value.clone().unwrap_or_default()),
+            Language::En => format!(
+                "at the service: {} {}\n",
+                lineage.state.as_str(),
+                lineage.bundle_value.clone().unwrap_or_default()
+            ),
+            Language::Ja => format!(
+                "全国側：{} {} {kind}\n",
+                lineage.state.as_str(),
+                lineage.bundle_value.clone().unwrap_or_default()
+            ),
         });
     }
     for d in &story.deliveries {
         let end = d.failure.clone().or_else(|| d.code.clone()).unwrap_or_default();
-        out.push_str(&format!("  {} {} {} {} {end}\n", d.id, d.operation, d.state.as_str(), time(d.settled_at.unwrap_or(d.created_at))));
+        out.push_str(&format!(
+            "  {} {} {} {} {end}\n",
+            d.id,
+            d.operation,
+            d.state.as_str(),
+            time(d.settled_at.unwrap_or(d.created_at))
+        ));
     }
     out
 }
@@ -262,7 +300,8 @@ pub fn deliveries(all: &[KeptDelivery], language: Language) -> String {
     let lines: Vec<Vec<String>> = all
         .iter()
         .map(|d| {
-            let problems: Vec<Value> = d.problems.as_deref().and_then(|p| serde_json::from_str(p).ok()).unwrap_or_default();
+            let problems: Vec<Value> =
+                d.problems.as_deref().and_then(|p| serde_json::from_str(p).ok()).unwrap_or_default();
             let first = problems.first().map(|p| {
                 let member = |name: &str| p.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 format!("{} {} {}", member("rule"), member("location"), member("text"))
@@ -356,11 +395,17 @@ pub fn reconciled(reports: &[Reconciled], language: Language) -> String {
         out.push_str(&match language {
             Language::En => format!(
                 "{}: {} believed there, {listed} listed by the service, {} letters asked, {} differences\n",
-                report.institution, report.believed, report.asked, report.differences.len()
+                report.institution,
+                report.believed,
+                report.asked,
+                report.differences.len()
             ),
             Language::Ja => format!(
                 "{}：台帳 {} 件、全国側一覧 {listed} 件、紹介状照会 {} 件、相違 {} 件\n",
-                report.institution, report.believed, report.asked, report.differences.len()
+                report.institution,
+                report.believed,
+                report.asked,
+                report.differences.len()
             ),
         });
         if let Some(trouble) = &report.trouble {
@@ -380,9 +425,7 @@ pub fn reconciled(reports: &[Reconciled], language: Language) -> String {
 }
 
 pub fn facts(all: &[KeptFact], language: Language) -> String {
-    let lines: Vec<Vec<String>> = all
-        .iter()
-        .map(|f| vec![f.name.clone(), f.value.clone(), time(f.at), f.said_by.clone()])
-        .collect();
+    let lines: Vec<Vec<String>> =
+        all.iter().map(|f| vec![f.name.clone(), f.value.clone(), time(f.at), f.said_by.clone()]).collect();
     rows(&["fact", "value", "at", "by"], &["項目", "値", "日時", "記録者"], &lines, language)
 }

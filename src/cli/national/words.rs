@@ -5,7 +5,8 @@ use crate::service::national::Tally;
 
 pub const RETRIED: (&str, &str) =
     ("it is tried at the gateway's next look", "ゲートウェイが次に確認するときに再送・再判定します");
-pub const DROPPED: (&str, &str) = ("it is not sent; give it on paper where it matters", "送信しません。必要な場合は紙で交付してください");
+pub const DROPPED: (&str, &str) =
+    ("it is not sent; give it on paper where it matters", "送信しません。必要な場合は紙で交付してください");
 pub const UNDONE: (&str, &str) = ("the cancellation is being taken back", "取消の取り下げを送信します");
 pub const SAID: (&str, &str) =
     ("noted; what waits for it is decided anew", "記録しました。保留中の文書を再判定します");

@@ -104,9 +104,11 @@ fn destination(composition: &Value, resources: &[(&str, &Value)]) -> Option<Stri
 
 fn section<'v>(parent: &'v Value, code: &str) -> Option<&'v Value> {
     let sections = parent.get("section").and_then(Value::as_array)?;
-    sections.iter().find_map(|s| match s.pointer("/code/coding/0/code").and_then(Value::as_str) == Some(code) {
-        true => Some(s),
-        false => section(s, code),
+    sections.iter().find_map(|s| {
+        match s.pointer("/code/coding/0/code").and_then(Value::as_str) == Some(code) {
+            true => Some(s),
+            false => section(s, code),
+        }
     })
 }
 

@@ -31,12 +31,16 @@ pub fn make(institution: &str, year: i16, kind: Kind, lineage: &str) -> String {
 /// The institution of a well-formed id.
 pub fn institution(value: &str) -> Option<&str> {
     let mut parts = value.split('^');
-    let (Some(institution), Some(year), Some(local), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(institution), Some(year), Some(local), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return None;
     };
-    let year_fits = year.len() == 4 && (year.starts_with("202") || year.starts_with("203")) && year.bytes().all(|b| b.is_ascii_digit());
-    let local_fits = (1..=36).contains(&local.len()) && local.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let year_fits = year.len() == 4
+        && (year.starts_with("202") || year.starts_with("203"))
+        && year.bytes().all(|b| b.is_ascii_digit());
+    let local_fits =
+        (1..=36).contains(&local.len()) && local.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     (is_institution(institution) && year_fits && local_fits).then_some(institution)
 }
 
@@ -56,7 +60,13 @@ mod tests {
     #[test]
     fn ids_of_another_form_are_not_taken() {
         assert_eq!(institution("1319900018^2025^REF-0001"), Some("1319900018"));
-        for bad in ["1319900018^1999^A", "1319900018^2025^", "1319900018^2025^A^B", "131990001^2025^A", "1319900018^2025^あ"] {
+        for bad in [
+            "1319900018^1999^A",
+            "1319900018^2025^",
+            "1319900018^2025^A^B",
+            "131990001^2025^A",
+            "1319900018^2025^あ",
+        ] {
             assert_eq!(institution(bad), None, "{bad}");
         }
     }

@@ -158,9 +158,15 @@ pub enum Outcome {
         /// What waited of the lineage goes no more.
         supersedes_pending: bool,
     },
-    Skip { reason: String },
-    Hold { reason: String },
-    Fail { rules: Vec<String> },
+    Skip {
+        reason: String,
+    },
+    Hold {
+        reason: String,
+    },
+    Fail {
+        rules: Vec<String>,
+    },
 }
 
 /// A decision, and which gate made it.
@@ -209,21 +215,41 @@ pub fn gates(_: RuleSet) -> &'static [Gate] {
 }
 
 const GATES: &[Gate] = &[
-    Gate { number: 1, en: "the author's institution takes part", ja: "作成医療機関の参加", ask: takes_part },
+    Gate {
+        number: 1, en: "the author's institution takes part", ja: "作成医療機関の参加", ask: takes_part
+    },
     Gate { number: 2, en: "the document is our own", ja: "自ネットワークの文書", ask: is_our_own },
-    Gate { number: 3, en: "the event concerns content", ja: "内容に関わる変更", ask: concerns_content },
-    Gate { number: 4, en: "withdrawals and what was fetched", ja: "取下げと取得済み", ask: withdrawals },
+    Gate {
+        number: 3, en: "the event concerns content", ja: "内容に関わる変更", ask: concerns_content
+    },
+    Gate {
+        number: 4, en: "withdrawals and what was fetched", ja: "取下げと取得済み", ask: withdrawals
+    },
     Gate { number: 5, en: "format and type map to a kind", ja: "文書種別の対応", ask: has_a_kind },
     Gate { number: 6, en: "no reply", ja: "返書でない", ask: is_no_reply },
-    Gate { number: 7, en: "the regional policy permits", ja: "地域ポリシーの許可", ask: policy_permits },
+    Gate {
+        number: 7, en: "the regional policy permits", ja: "地域ポリシーの許可", ask: policy_permits
+    },
     Gate { number: 8, en: "no objection", ja: "拒否の申出なし", ask: no_objection },
     Gate { number: 9, en: "confidentiality is normal", ja: "機密コードが通常", ask: is_normal },
     Gate { number: 10, en: "the patient is insured", ja: "被保険者の確認", ask: is_insured },
     Gate { number: 11, en: "electronic sending is agreed", ja: "電子的送信の同意", ask: is_agreed },
-    Gate { number: 12, en: "the destination is another institution", ja: "宛先が他の保険医療機関", ask: has_a_destination },
+    Gate {
+        number: 12,
+        en: "the destination is another institution",
+        ja: "宛先が他の保険医療機関",
+        ask: has_a_destination,
+    },
     Gate { number: 13, en: "the destination takes part", ja: "宛先の参加", ask: destination_takes_part },
-    Gate { number: 14, en: "a discharge summary has its letter", ja: "退院時サマリーの添付先", ask: has_its_letter },
-    Gate { number: 15, en: "what went before has arrived", ja: "先行分の完了", ask: predecessor_arrived },
+    Gate {
+        number: 14,
+        en: "a discharge summary has its letter",
+        ja: "退院時サマリーの添付先",
+        ask: has_its_letter,
+    },
+    Gate {
+        number: 15, en: "what went before has arrived", ja: "先行分の完了", ask: predecessor_arrived
+    },
     Gate { number: 16, en: "the Bundle holds", ja: "Bundle の検証", ask: bundle_holds },
     Gate { number: 17, en: "the size", ja: "サイズ", ask: fits },
 ];
@@ -295,7 +321,9 @@ fn concerns_content(facts: &Facts, _: &Policy, _: &mut Vec<String>) -> Pass {
 fn withdrawals(facts: &Facts, _: &Policy, _: &mut Vec<String>) -> Pass {
     match (facts.event, facts.predecessor) {
         (e, None | Some(Predecessor::Held)) if e.withdraws() => Pass::Stop("withdrawn-before-send"),
-        (e, Some(Predecessor::Received)) if e.withdraws() || e == Event::Replace => Pass::Stop("already-received"),
+        (e, Some(Predecessor::Received)) if e.withdraws() || e == Event::Replace => {
+            Pass::Stop("already-received")
+        }
         // Gate 15 has the reason; a cancellation comes to no gate after this one.
         (e, Some(Predecessor::InFlight)) if e.withdraws() => Pass::Stop("behind-predecessor"),
         (e, Some(Predecessor::Accepted)) if e.withdraws() => Pass::Send(Verb::Cancel),
@@ -493,11 +521,27 @@ mod tests {
             (|f| f.enabled = false, 1, "not-enabled"),
             (|f| f.ours = false, 2, "foreign-origin"),
             (|f| f.event = Event::Append, 3, "addendum-not-supported"),
-            (|f| (f.event, f.predecessor) = (Event::Transform, Some(Predecessor::Accepted)), 3, "transform-of-forwarded"),
-            (|f| (f.event, f.predecessor) = (Event::MetadataUpdate, Some(Predecessor::InFlight)), 3, "no-content-change"),
+            (
+                |f| (f.event, f.predecessor) = (Event::Transform, Some(Predecessor::Accepted)),
+                3,
+                "transform-of-forwarded",
+            ),
+            (
+                |f| (f.event, f.predecessor) = (Event::MetadataUpdate, Some(Predecessor::InFlight)),
+                3,
+                "no-content-change",
+            ),
             (|f| f.event = Event::Remove, 4, "withdrawn-before-send"),
-            (|f| (f.event, f.predecessor) = (Event::Replace, Some(Predecessor::Received)), 4, "already-received"),
-            (|f| (f.event, f.predecessor) = (Event::Deprecate, Some(Predecessor::InFlight)), 4, "behind-predecessor"),
+            (
+                |f| (f.event, f.predecessor) = (Event::Replace, Some(Predecessor::Received)),
+                4,
+                "already-received",
+            ),
+            (
+                |f| (f.event, f.predecessor) = (Event::Deprecate, Some(Predecessor::InFlight)),
+                4,
+                "behind-predecessor",
+            ),
             (|f| f.kind = None, 5, "no-mapping"),
             (|f| (f.kind, f.mime_type) = (None, "image/jpeg".into()), 5, "pdf-only"),
             (|f| f.is_reply = true, 6, "reply-letter"),
@@ -521,7 +565,11 @@ mod tests {
             (|f| f.bundle.as_mut().unwrap().kind = Some(Kind::Info), 16, "kind-mismatch"),
             (|f| f.recipient = Some("0119900034".into()), 16, "destination-mismatch"),
             (|f| f.insured_id = Some("6990011:1:2:01".into()), 16, "R1013"),
-            (|f| f.bundle.as_mut().unwrap().identifier_value = Some("2719900026^2025^A".into()), 16, "institution-mismatch"),
+            (
+                |f| f.bundle.as_mut().unwrap().identifier_value = Some("2719900026^2025^A".into()),
+                16,
+                "institution-mismatch",
+            ),
             (|f| f.bundle.as_mut().unwrap().bytes = 10_485_761, 17, "too-large"),
         ];
         for (spoil, gate, reason) in cases {

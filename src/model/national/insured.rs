@@ -105,7 +105,12 @@ mod tests {
             branch: Some("０１".into()),
         };
         assert_eq!(of(&insurance), "06990011:１２３:４５６７:01");
-        let insurance = Insurance { insurer: "06990011".into(), symbol: "123".into(), number: "4567".into(), branch: None };
+        let insurance = Insurance {
+            insurer: "06990011".into(),
+            symbol: "123".into(),
+            number: "4567".into(),
+            branch: None,
+        };
         assert_eq!(of(&insurance), "06990011:123:4567:");
     }
 }

@@ -216,7 +216,8 @@ impl Serialize for Op {
 impl<'de> Deserialize<'de> for Op {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        Op::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no operation of the port")))
+        Op::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no operation of the port")))
     }
 }
 
@@ -269,7 +270,9 @@ impl Class {
             "throttled" => Self::Throttled,
             "credential" => Self::Credential,
             "permanent" => Self::Permanent,
-            other => Self::Hold(other.strip_prefix("hold:").filter(|r| reasons::find(r).is_some())?.to_owned()),
+            other => {
+                Self::Hold(other.strip_prefix("hold:").filter(|r| reasons::find(r).is_some())?.to_owned())
+            }
         })
     }
 }
@@ -315,14 +318,19 @@ mod tests {
         for good in ["1319900018", "0119900034", "4711234567"] {
             assert!(is_institution(good), "{good}");
         }
-        for bad in ["2770123456A", "2770123456", "5311234567", "131990001", "13199000189", "１３１９９０００１８"] {
+        for bad in
+            ["2770123456A", "2770123456", "5311234567", "131990001", "13199000189", "１３１９９０００１８"]
+        {
             assert!(!is_institution(bad), "{bad}");
         }
     }
 
     #[test]
     fn classes_read_as_a_mapping_writes_them() {
-        assert_eq!(Class::parse("hold:qualification-not-valid"), Some(Class::Hold("qualification-not-valid".into())));
+        assert_eq!(
+            Class::parse("hold:qualification-not-valid"),
+            Some(Class::Hold("qualification-not-valid".into()))
+        );
         assert_eq!(Class::parse("hold:no-such-reason"), None);
         assert_eq!(Class::parse("later"), None);
     }

@@ -256,7 +256,11 @@ mod tests {
     #[test]
     fn every_reason_stands_once_and_says_something_in_both_languages() {
         for (n, reason) in REASONS.iter().enumerate() {
-            assert!(REASONS.iter().skip(n + 1).all(|other| other.key != reason.key), "{} stands twice", reason.key);
+            assert!(
+                REASONS.iter().skip(n + 1).all(|other| other.key != reason.key),
+                "{} stands twice",
+                reason.key
+            );
             for text in [reason.en, reason.ja, reason.cure_en, reason.cure_ja] {
                 assert!(!text.is_empty(), "{}", reason.key);
             }

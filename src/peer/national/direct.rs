@@ -48,12 +48,17 @@ impl Direct {
             .ok_or_else(|| unwritable(format!("{path:?} is no path below the service's address")))?;
         let method = Method::from_bytes(method.as_bytes()).map_err(|e| unwritable(e.to_string()))?;
         let mut map = HeaderMap::new();
-        for (name, value) in headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).chain([("content-type", content_type.as_str())]) {
+        for (name, value) in headers
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .chain([("content-type", content_type.as_str())])
+        {
             let name = HeaderName::try_from(name).map_err(|e| unwritable(e.to_string()))?;
             map.insert(name, HeaderValue::try_from(value).map_err(|e| unwritable(e.to_string()))?);
         }
         let answer = client.send(method, map, body.into()).await.map_err(|e| failed(&e))?;
-        let after = answer.headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let after =
+            answer.headers.get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let status = answer.status.as_u16();
         let body = answer.whole().await.map_err(|e| failed(&e))?;
         Ok((status, after, body))

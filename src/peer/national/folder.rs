@@ -47,7 +47,9 @@ impl Folder {
         match self.asked(call).await {
             Ok(answer) => answer,
             // Nothing was put there, or nobody can look: both pass.
-            Err(e) => Answer::transient(format!("the folder cannot be used: {}", e.kind()), call.op == Op::Result),
+            Err(e) => {
+                Answer::transient(format!("the folder cannot be used: {}", e.kind()), call.op == Op::Result)
+            }
         }
     }
 
@@ -59,7 +61,12 @@ impl Folder {
         let prepared = match shape::request(&self.mapping, call) {
             Ok(prepared) => prepared,
             Err(e) => {
-                return Ok(Answer::Failed { class: Class::Permanent, why: e.to_string(), after: None, unsure: false });
+                return Ok(Answer::Failed {
+                    class: Class::Permanent,
+                    why: e.to_string(),
+                    after: None,
+                    unsure: false,
+                });
             }
         };
         self.put(&name, prepared).await?;
@@ -70,7 +77,10 @@ impl Folder {
             }
             if Instant::now() >= until {
                 // The terminal has it, or will: its result is looked for later.
-                return Ok(Answer::Processing { receipt: None, again_after: Some(self.poll.as_secs().max(2)) });
+                return Ok(Answer::Processing {
+                    receipt: None,
+                    again_after: Some(self.poll.as_secs().max(2)),
+                });
             }
             sleep(self.poll).await;
         }

@@ -111,7 +111,10 @@ pub struct Said {
 pub enum Answer {
     Done(Said),
     /// Taken, and not finished.
-    Processing { receipt: Option<String>, again_after: Option<u64> },
+    Processing {
+        receipt: Option<String>,
+        again_after: Option<u64>,
+    },
     /// Of `result`: nothing is known under that key.
     Unknown,
     /// The service has decided against it.

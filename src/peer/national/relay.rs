@@ -29,9 +29,12 @@ impl Relay {
     pub async fn call(&self, call: &Call, now: i64) -> Answer {
         match self.ask(&Job::Call(call.clone()), now).await {
             Ok(Reply::Answer(answer)) => answer,
-            Ok(Reply::Refused(why)) => {
-                Answer::Failed { class: Class::Permanent, why: format!("the relay refuses: {why}"), after: None, unsure: false }
-            }
+            Ok(Reply::Refused(why)) => Answer::Failed {
+                class: Class::Permanent,
+                why: format!("the relay refuses: {why}"),
+                after: None,
+                unsure: false,
+            },
             Ok(Reply::Holdings(_)) => Answer::transient("the relay answered another question", true),
             Err(answer) => answer,
         }
@@ -55,6 +58,8 @@ impl Relay {
             Answer::transient(e.to_string(), false)
         })?;
         let bytes = answer.whole().await.map_err(|e| failed(&e))?;
-        self.seal.open_reply(bytes.to_vec(), &id).map_err(|e| Answer::transient(format!("the relay's reply: {e}"), true))
+        self.seal
+            .open_reply(bytes.to_vec(), &id)
+            .map_err(|e| Answer::transient(format!("the relay's reply: {e}"), true))
     }
 }

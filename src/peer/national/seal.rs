@@ -79,7 +79,8 @@ impl Seal {
             Job::Call(call) => call.bundle.clone().unwrap_or_default(),
             Job::Holdings { .. } => bytes::Bytes::new(),
         };
-        let head = serde_json::to_vec(&Sheet { at: now, id: id.clone(), inside: job }).map_err(|_| SealError::Seal)?;
+        let head = serde_json::to_vec(&Sheet { at: now, id: id.clone(), inside: job })
+            .map_err(|_| SealError::Seal)?;
         let length = u32::try_from(head.len()).map_err(|_| SealError::Seal)?;
         let mut plain = length.to_be_bytes().to_vec();
         plain.extend_from_slice(&head);

@@ -66,7 +66,8 @@ pub fn fill(template: &str, call: &Call, mapping: &Mapping) -> Option<String> {
 pub fn request(mapping: &Mapping, call: &Call) -> Result<Prepared, NoRequest> {
     let op = mapping.op.get(&call.op.to_string()).ok_or(NoRequest::NoOperation(call.op))?;
     let filled = |template: &String| fill(template, call, mapping);
-    let headers = mapping.headers.iter().filter_map(|(name, value)| Some((name.clone(), filled(value)?))).collect();
+    let headers =
+        mapping.headers.iter().filter_map(|(name, value)| Some((name.clone(), filled(value)?))).collect();
     let mut content_type = mapping.content_type.clone();
     let envelope = || -> Result<Vec<u8>, NoRequest> {
         let mut root = Value::Object(Map::new());
@@ -89,7 +90,10 @@ pub fn request(mapping: &Mapping, call: &Call) -> Result<Prepared, NoRequest> {
             let first = request_envelope(mapping, &without)?;
             content_type = format!("multipart/related; boundary=\"{boundary}\"");
             let mut body = vec![];
-            for (kind, part) in [("application/json; charset=utf-8", first.as_slice()), ("application/fhir+json", &bundle()[..])] {
+            for (kind, part) in [
+                ("application/json; charset=utf-8", first.as_slice()),
+                ("application/fhir+json", &bundle()[..]),
+            ] {
                 body.extend_from_slice(format!("--{boundary}\r\nContent-Type: {kind}\r\n\r\n").as_bytes());
                 body.extend_from_slice(part);
                 body.extend_from_slice(b"\r\n");
@@ -209,7 +213,12 @@ pub fn read_answer(mapping: &Mapping, op: Op, read: &Value) -> Answer {
         class @ (Class::Permanent | Class::Hold(_)) => {
             Answer::Refused { problems: problems(read, &reading), code, class }
         }
-        class => Answer::Failed { class, why: code, after: at(&reading.again_after).and_then(|t| t.parse().ok()), unsure: false },
+        class => Answer::Failed {
+            class,
+            why: code,
+            after: at(&reading.again_after).and_then(|t| t.parse().ok()),
+            unsure: false,
+        },
     }
 }
 
@@ -269,56 +278,90 @@ mod tests {
         let prepared = request(&mapping(), &call("referral.register")).unwrap();
         assert_eq!((prepared.method.as_str(), prepared.path.as_str()), ("POST", "v1/referral/register"));
         let text = String::from_utf8(prepared.body.clone()).unwrap();
-        assert!(text.contains(r#""Bundle":{"resourceType":"Bundle","n":1.00}"#), "the octets as they were: {text}");
-        assert!(text.contains(r#""ConsentStatus":"2""#) && text.contains(r#""ArbitraryFileIdentifier":"k1""#));
+        assert!(
+            text.contains(r#""Bundle":{"resourceType":"Bundle","n":1.00}"#),
+            "the octets as they were: {text}"
+        );
+        assert!(
+            text.contains(r#""ConsentStatus":"2""#) && text.contains(r#""ArbitraryFileIdentifier":"k1""#)
+        );
         assert!(prepared.headers.contains(&("X-Request-Id".into(), "k1".into())));
         assert!(request(&mapping(), &call("referral.register")).unwrap() == prepared);
         // What a call has not is left out.
         let cancel = Call { bundle: None, consent: None, destination: None, ..call("info.cancel") };
         let text = String::from_utf8(request(&mapping(), &cancel).unwrap().body).unwrap();
-        assert!(!text.contains("Bundle\":{") && !text.contains("Consent") && !text.contains("Destination"), "{text}");
+        assert!(
+            !text.contains("Bundle\":{") && !text.contains("Consent") && !text.contains("Destination"),
+            "{text}"
+        );
     }
 
     #[test]
     fn other_shapes_are_data() {
         let mut mapping = mapping();
         mapping.body = Shape::Raw;
-        assert_eq!(request(&mapping, &call("info.register")).unwrap().body, br#"{"resourceType":"Bundle","n":1.00}"#);
+        assert_eq!(
+            request(&mapping, &call("info.register")).unwrap().body,
+            br#"{"resourceType":"Bundle","n":1.00}"#
+        );
         mapping.body = Shape::Multipart;
         let prepared = request(&mapping, &call("info.register")).unwrap();
         let text = String::from_utf8(prepared.body).unwrap();
-        assert!(prepared.content_type.contains("boundary=\"chiren-k1\"") && text.ends_with("--chiren-k1--\r\n"));
+        assert!(
+            prepared.content_type.contains("boundary=\"chiren-k1\"") && text.ends_with("--chiren-k1--\r\n")
+        );
         assert!(text.contains("1.00}\r\n") && !text.contains("\"Bundle\":{"));
     }
 
     #[test]
     fn answers_read_as_the_mapping_says() {
         let mapping = mapping();
-        let read = |op: &str, text: &str| answer(&mapping, Op::parse(op).unwrap(), 200, None, text.as_bytes());
-        let done = read("info.register", r#"{"MessageHeader":{"SegmentOfResult":"1"},"MessageBody":{"ProcessingResultStatus":"1","ProcessingResultCode":"OK","Replayed":true}}"#);
+        let read =
+            |op: &str, text: &str| answer(&mapping, Op::parse(op).unwrap(), 200, None, text.as_bytes());
+        let done = read(
+            "info.register",
+            r#"{"MessageHeader":{"SegmentOfResult":"1"},"MessageBody":{"ProcessingResultStatus":"1","ProcessingResultCode":"OK","Replayed":true}}"#,
+        );
         assert!(matches!(done, Answer::Done(said) if said.replayed && said.code.as_deref() == Some("OK")));
         let processing = read("info.register", r#"{"MessageHeader":{"SegmentOfResult":2}}"#);
         assert!(matches!(processing, Answer::Processing { .. }));
         let failed = |code: &str| {
-            format!(r#"{{"MessageHeader":{{"SegmentOfResult":"1"}},"MessageBody":{{"ProcessingResultStatus":"2","ProcessingResultCode":"{code}","CheckResultList":[{{"ResultCode":"R1013","ResultMessage":"m","Location":"Bundle"}}]}}}}"#)
+            format!(
+                r#"{{"MessageHeader":{{"SegmentOfResult":"1"}},"MessageBody":{{"ProcessingResultStatus":"2","ProcessingResultCode":"{code}","CheckResultList":[{{"ResultCode":"R1013","ResultMessage":"m","Location":"Bundle"}}]}}}}"#
+            )
         };
         let refused = read("info.register", &failed("VALIDATION"));
-        assert!(matches!(refused, Answer::Refused { class: Class::Permanent, problems, .. } if problems[0].rule == "R1013"));
+        assert!(
+            matches!(refused, Answer::Refused { class: Class::Permanent, problems, .. } if problems[0].rule == "R1013")
+        );
         assert!(matches!(read("info.cancel", &failed("NOT_FOUND")), Answer::Done(_)));
-        assert!(matches!(read("info.register", &failed("BUSY")), Answer::Failed { class: Class::Transient, unsure: false, .. }));
-        assert!(matches!(read("info.register", &failed("QUALIFICATION_INVALID")), Answer::Refused { class: Class::Hold(_), .. }));
+        assert!(matches!(
+            read("info.register", &failed("BUSY")),
+            Answer::Failed { class: Class::Transient, unsure: false, .. }
+        ));
+        assert!(matches!(
+            read("info.register", &failed("QUALIFICATION_INVALID")),
+            Answer::Refused { class: Class::Hold(_), .. }
+        ));
         assert!(matches!(read("info.register", "{"), Answer::Failed { unsure: true, .. }));
         let status = |code| answer(&mapping, Op::parse("info.register").unwrap(), code, Some(7), b"");
-        assert!(matches!(status(429), Answer::Failed { class: Class::Throttled, after: Some(7), unsure: false, .. }));
+        assert!(matches!(
+            status(429),
+            Answer::Failed { class: Class::Throttled, after: Some(7), unsure: false, .. }
+        ));
         assert!(matches!(status(503), Answer::Failed { class: Class::Transient, .. }));
-        assert!(matches!(status(413), Answer::Refused { class: Class::Hold(reason), .. } if reason == "too-large"));
-        let state = read("referral.status", r#"{"MessageBody":{"ProcessingResultStatus":"1","State":"received"}}"#);
+        assert!(
+            matches!(status(413), Answer::Refused { class: Class::Hold(reason), .. } if reason == "too-large")
+        );
+        let state =
+            read("referral.status", r#"{"MessageBody":{"ProcessingResultStatus":"1","State":"received"}}"#);
         assert!(matches!(state, Answer::Done(said) if said.state.as_deref() == Some("received")));
     }
 
     #[test]
     fn answers_travel_as_text() {
-        let refused = Answer::Refused { code: "X".into(), class: Class::Hold("too-large".into()), problems: vec![] };
+        let refused =
+            Answer::Refused { code: "X".into(), class: Class::Hold("too-large".into()), problems: vec![] };
         let text = serde_json::to_string(&refused).unwrap();
         assert_eq!(serde_json::from_str::<Answer>(&text).unwrap(), refused);
     }

@@ -32,7 +32,8 @@ impl Month {
     pub fn span(self) -> Option<(i64, i64)> {
         let first = jiff::civil::Date::new(self.year, self.month, 1).ok()?;
         let next = first.checked_add(jiff::Span::new().months(1)).ok()?;
-        let at = |date: jiff::civil::Date| date.in_tz("Asia/Tokyo").ok().map(|z| z.timestamp().as_microsecond());
+        let at =
+            |date: jiff::civil::Date| date.in_tz("Asia/Tokyo").ok().map(|z| z.timestamp().as_microsecond());
         Some((at(first)?, at(next)?))
     }
 }

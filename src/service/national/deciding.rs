@@ -139,7 +139,9 @@ impl National {
                     // Who still may go takes its place then.
                     for other in lineage::members(tx, &id).await? {
                         let waits = decision::current(tx, &other).await?.is_some_and(|k| {
-                            matches!(k.outcome, Kept_::Hold | Kept_::Fail) && k.closed_at.is_none() && other != lid
+                            matches!(k.outcome, Kept_::Hold | Kept_::Fail)
+                                && k.closed_at.is_none()
+                                && other != lid
                         });
                         if waits && entry::is_approved(tx, &other).await? {
                             return Ok(None);
@@ -265,7 +267,8 @@ impl National {
         let institution = facts.institution.clone().unwrap_or_default();
         let kind = facts.kind.unwrap_or(Kind::Info);
         // Of 5情報 the unit is the lineage, whatever document brings it (national-service, 9).
-        let own = plan.lineage_id.clone().unwrap_or_else(|| lineage_of(&plan.seen, kind, &institution, &read));
+        let own =
+            plan.lineage_id.clone().unwrap_or_else(|| lineage_of(&plan.seen, kind, &institution, &read));
         if plan.lineage_id.as_deref() != Some(own.as_str())
             && let Some(seen) = self.see(&entry_of(&plan.seen), Some(&own)).await?
         {
@@ -308,7 +311,11 @@ impl National {
             return Ok((bytes, read));
         }
         if facts.mime_type.contains("json") || facts.format_code.starts_with("jp:fhir:") {
-            return Err(vec![Finding { rule: "bundle-unreadable".into(), path: "Bundle".into(), ..Finding::default() }]);
+            return Err(vec![Finding {
+                rule: "bundle-unreadable".into(),
+                path: "Bundle".into(),
+                ..Finding::default()
+            }]);
         }
         let lineage = plan.lineage_id.as_deref().filter(|_| facts.kind != Some(Kind::Info));
         let order = Order {
@@ -326,7 +333,11 @@ impl National {
                 let converted_from = Some(facts.format_code.clone());
                 Ok((bytes, BundleFacts { converted_from, unit: Some(made.lineage), ..read }))
             }
-            None => Err(vec![Finding { rule: "not-convertible".into(), path: "Bundle".into(), ..Finding::default() }]),
+            None => Err(vec![Finding {
+                rule: "not-convertible".into(),
+                path: "Bundle".into(),
+                ..Finding::default()
+            }]),
         }
     }
 
@@ -458,7 +469,8 @@ impl National {
         let insured = bundle.insured_id.clone().or_else(|| plan.facts.insured_id.clone());
         let said = bundle.identifier_value.clone().filter(|v| !v.is_empty());
         let made = || {
-            let year = jiff::Timestamp::from_microsecond(plan.now).ok().and_then(|at| at.in_tz("Asia/Tokyo").ok());
+            let year =
+                jiff::Timestamp::from_microsecond(plan.now).ok().and_then(|at| at.in_tz("Asia/Tokyo").ok());
             let kind = plan.facts.kind.unwrap_or(Kind::Info);
             bundle_id::make(&lineage.institution, year.map_or(2026, |y| y.year()), kind, &lineage.id)
         };
@@ -511,7 +523,8 @@ impl National {
     /// same was done before and is to be done again.
     fn key(&self, plan: &Plan, lineage: &Lineage, op: Op) -> String {
         let version = entry_of(&plan.seen);
-        let before = plan.seen.deliveries.iter().filter(|d| d.entry_id == version && d.operation == op.to_string());
+        let before =
+            plan.seen.deliveries.iter().filter(|d| d.entry_id == version && d.operation == op.to_string());
         delivery_key(&lineage.id, &version, op, &lineage.institution, before.count())
     }
 
@@ -661,7 +674,7 @@ fn service_holds(plan: &Plan) -> bool {
 
 fn is_same(current: Option<&Kept>, said: &Kept) -> bool {
     current.is_some_and(|k| {
-        k.closed_at.is_none() && (k.outcome, &k.reason, &k.digest) == (said.outcome, &said.reason, &said.digest)
+        k.closed_at.is_none()
+            && (k.outcome, &k.reason, &k.digest) == (said.outcome, &said.reason, &said.digest)
     })
 }
-

@@ -62,13 +62,18 @@ impl National {
         let reason = "hold-expired".to_owned();
         let warnings = kept.reason.clone().into_iter().collect();
         let rule_set = body.decision.rule_set;
-        body.decision =
-            Decision { outcome: Outcome::Skip { reason: reason.clone() }, gate: body.decision.gate, rule_set, warnings };
+        body.decision = Decision {
+            outcome: Outcome::Skip { reason: reason.clone() },
+            gate: body.decision.gate,
+            rule_set,
+            warnings,
+        };
         let row = Arc::new(Kept {
             id: uuid::Uuid::now_v7().to_string(),
             at: now,
             outcome: Kind::Skip,
             reason: Some(reason),
+            operation: None,
             body: serde_json::to_string(&body).unwrap_or_default(),
             expires_at: None,
             ..kept
@@ -112,7 +117,9 @@ impl National {
                 let recipient: Arc<str> = recipient.into();
                 let done = self.0.db.write(move |tx| {
                     let recipient = recipient.clone();
-                    Box::pin(async move { fact::put_destination(tx, &recipient, said.participates, now).await })
+                    Box::pin(
+                        async move { fact::put_destination(tx, &recipient, said.participates, now).await },
+                    )
                 });
                 done.await.map_err(|e: DbError| database(e))?;
             }
@@ -167,7 +174,11 @@ impl National {
             insured_id: letter.insured_id.clone(),
             bundle_system: letter.bundle_system.clone(),
             bundle_value: letter.bundle_value.clone(),
-            ..Call::new(op, &letter.institution, &delivery_key(&letter.id, &now.to_string(), op, &letter.institution, 0))
+            ..Call::new(
+                op,
+                &letter.institution,
+                &delivery_key(&letter.id, &now.to_string(), op, &letter.institution, 0),
+            )
         };
         let state = match port.call(&call, now).await {
             Answer::Done(said) => said.state,
@@ -200,7 +211,8 @@ impl National {
         for letter in due {
             let over = letter.expires_at.is_some_and(|at| at <= now);
             // A letter that was fetched lives a week: said when little of it is left.
-            let last = letter.state == State::Received && letter.expires_at.is_some_and(|at| at > now + 2 * DAY);
+            let last =
+                letter.state == State::Received && letter.expires_at.is_some_and(|at| at > now + 2 * DAY);
             if !over && last {
                 continue;
             }
@@ -224,7 +236,10 @@ impl National {
             done.await.map_err(|e: DbError| database(e))?;
         }
         if warned > 0 {
-            tracing::warn!(letters = warned, "national copies of letters are about to expire; see `chiren national referrals`");
+            tracing::warn!(
+                letters = warned,
+                "national copies of letters are about to expire; see `chiren national referrals`"
+            );
         }
         Ok(())
     }

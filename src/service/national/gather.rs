@@ -189,7 +189,8 @@ impl Seen {
         let Some(entry) = self.entry() else {
             return self.lineage.as_ref().map(|l| l.institution.clone());
         };
-        let named = entry.author.iter().flat_map(|a: &Author| &a.author_institution).find_map(|text| of_xon(text));
+        let named =
+            entry.author.iter().flat_map(|a: &Author| &a.author_institution).find_map(|text| of_xon(text));
         named.or_else(|| {
             let source = Cx::parse(entry.source_patient_id.as_deref()?).ok()?;
             let code = source.authority.strip_prefix(FACILITY_ARC)?.to_owned();
@@ -246,7 +247,9 @@ impl Seen {
         let empty = DocumentEntry::default();
         let entry = self.entry().unwrap_or(&empty);
         let event = self.event();
-        let code = |code: &Option<crate::model::metadata::Code>| code.as_ref().map(|c| c.code.clone()).unwrap_or_default();
+        let code = |code: &Option<crate::model::metadata::Code>| {
+            code.as_ref().map(|c| c.code.clone()).unwrap_or_default()
+        };
         let (format_code, type_code) = (code(&entry.format_code), code(&entry.type_code));
         let institution = self.institution();
         let stored = self.lineage.as_ref().and_then(|l| Kind::parse(&l.kind));
@@ -257,7 +260,8 @@ impl Seen {
         let recipient = self.recipient();
         let said = |name: &str| say(&self.of_patient, name).map(|f| f.value.as_str());
         let of_entry = |name: &str| say(&self.of_entry, name).map(|f| f.value.as_str());
-        let default = institution.as_ref().and_then(|i| file.send_agreement.get(i)).unwrap_or(&config.send_agreement);
+        let default =
+            institution.as_ref().and_then(|i| file.send_agreement.get(i)).unwrap_or(&config.send_agreement);
         let agreed = of_entry("send-agreement")
             .or_else(|| slot(entry, slots::SEND_AGREEMENT))
             .or_else(|| said("send-agreement"))
@@ -267,7 +271,8 @@ impl Seen {
         Facts {
             event,
             enabled: institution.as_ref().is_some_and(|i| config.egress.contains_key(i)),
-            ours: entry.home_community_id.as_deref().is_none_or(|h| h == home) && slot(entry, slots::ORIGIN).is_none(),
+            ours: entry.home_community_id.as_deref().is_none_or(|h| h == home)
+                && slot(entry, slots::ORIGIN).is_none(),
             mime_type: entry.mime_type.clone(),
             is_reply: entry.type_code.iter().chain(&entry.event_code_list).any(reply),
             format_code,
@@ -362,10 +367,28 @@ mod tests {
     #[test]
     fn what_has_not_begun_can_be_taken_back() {
         let d = |state, attempts, lease_until| Delivery {
-            id: "d".into(), key: "k".into(), institution: "i".into(), queue: "q".into(), lineage: "l".into(),
-            entry_id: "e".into(), lid: "e".into(), operation: "info.register".into(), call: "{}".into(),
-            bundle_hash: None, state, unsure: false, attempts, polls: 0, not_before: 0, created_at: 0,
-            first_attempt_at: None, settled_at: None, lease_until, code: None, failure: None, problems: None,
+            id: "d".into(),
+            key: "k".into(),
+            institution: "i".into(),
+            queue: "q".into(),
+            lineage: "l".into(),
+            entry_id: "e".into(),
+            lid: "e".into(),
+            operation: "info.register".into(),
+            call: "{}".into(),
+            bundle_hash: None,
+            state,
+            unsure: false,
+            attempts,
+            polls: 0,
+            not_before: 0,
+            created_at: 0,
+            first_attempt_at: None,
+            settled_at: None,
+            lease_until,
+            code: None,
+            failure: None,
+            problems: None,
         };
         let seen = |d: Delivery| Seen { deliveries: vec![d], ..Seen::default() };
         assert_eq!(seen(d(Going::Waiting, 0, 0)).untouched(5), ["d"]);

@@ -85,7 +85,11 @@ impl National {
                 Ok(_) => said = false,
                 Err(e) if !said => {
                     said = true;
-                    tracing::warn!(institution, cause = format!("{e:?}"), "a lane cannot be read; it is tried again");
+                    tracing::warn!(
+                        institution,
+                        cause = format!("{e:?}"),
+                        "a lane cannot be read; it is tried again"
+                    );
                 }
                 Err(_) => {}
             }
@@ -97,7 +101,11 @@ impl National {
     }
 
     /// Tries everything of a lane that is due; what becomes due meanwhile too.
-    pub(super) async fn drain_lane(&self, institution: &str, stop: &CancellationToken) -> Result<LaneReport, Error> {
+    pub(super) async fn drain_lane(
+        &self,
+        institution: &str,
+        stop: &CancellationToken,
+    ) -> Result<LaneReport, Error> {
         let mut report = LaneReport::default();
         let mut under_way: JoinSet<Option<State>> = JoinSet::new();
         let mut trouble = None;
@@ -194,11 +202,18 @@ impl National {
                 match asked {
                     Answer::Unknown => port.call(&call, self.now()).await,
                     // The question failed, not the call: what is known of the call is what it was.
-                    Answer::Failed { class, why, after, .. } => Answer::Failed { class, why, after, unsure: true },
+                    Answer::Failed { class, why, after, .. } => {
+                        Answer::Failed { class, why, after, unsure: true }
+                    }
                     known => known,
                 }
             }
-            Err(e) => Answer::Failed { class: Class::Permanent, why: format!("the call cannot be read: {e}"), after: None, unsure: false },
+            Err(e) => Answer::Failed {
+                class: Class::Permanent,
+                why: format!("the call cannot be read: {e}"),
+                after: None,
+                unsure: false,
+            },
         };
         let now = self.now();
         let verdict = self.verdict(&delivery, answer, now);
@@ -226,19 +241,29 @@ impl National {
             trouble: None,
             after: None,
         };
-        let late = delivery.first_attempt_at.is_some_and(|first| {
-            now.saturating_sub(first) >= 3600 * seconds(config.give_up_hours)
-        });
+        let late = delivery
+            .first_attempt_at
+            .is_some_and(|first| now.saturating_sub(first) >= 3600 * seconds(config.give_up_hours));
         match answer {
-            Answer::Done(said) => Verdict { state: State::Done, code: said.code.clone(), said: Some(said), ..plain },
+            Answer::Done(said) => {
+                Verdict { state: State::Done, code: said.code.clone(), said: Some(said), ..plain }
+            }
             Answer::Processing { again_after, .. } if !late => {
                 let shift = u32::try_from(delivery.polls.clamp(0, 10)).unwrap_or_default();
                 let wait = again_after.map(seconds).unwrap_or((2 * SECOND) << shift).min(LONGEST_POLL);
-                Verdict { state: State::Processing, unsure: true, not_before: now.saturating_add(wait), ..plain }
+                Verdict {
+                    state: State::Processing,
+                    unsure: true,
+                    not_before: now.saturating_add(wait),
+                    ..plain
+                }
             }
-            Answer::Processing { .. } => {
-                Verdict { state: State::Parked, unsure: true, failure: Some("it was never finished there".into()), ..plain }
-            }
+            Answer::Processing { .. } => Verdict {
+                state: State::Parked,
+                unsure: true,
+                failure: Some("it was never finished there".into()),
+                ..plain
+            },
             Answer::Refused { code, class: Class::Hold(reason), problems } => Verdict {
                 state: State::Held,
                 code: Some(code),
@@ -253,7 +278,9 @@ impl National {
                 problems: serde_json::to_string(&problems).ok(),
                 ..plain
             },
-            Answer::Unknown => Verdict { state: State::Parked, failure: Some("nothing usable was answered".into()), ..plain },
+            Answer::Unknown => {
+                Verdict { state: State::Parked, failure: Some("nothing usable was answered".into()), ..plain }
+            }
             Answer::Failed { class: Class::Permanent, why, unsure, .. } => {
                 Verdict { state: State::Parked, failure: Some(why), unsure, ..plain }
             }
@@ -300,7 +327,14 @@ impl National {
 
     /// Everything that follows from an answer, in one transaction: the delivery, its lineage, its lane, the audit record,
     /// and the rows that have those decided on again who waited for it. False if the lease was lost.
-    async fn settle(&self, tx: &mut Tx<'_>, d: &Delivery, v: &Verdict, address: &str, now: i64) -> Result<bool, DbError> {
+    async fn settle(
+        &self,
+        tx: &mut Tx<'_>,
+        d: &Delivery,
+        v: &Verdict,
+        address: &str,
+        now: i64,
+    ) -> Result<bool, DbError> {
         lane::add(tx, &d.institution).await?;
         let lane = lane::hold(tx, &d.institution).await?;
         let settled = Settled {
@@ -349,7 +383,9 @@ impl National {
         ];
         if let Some(insured) = call.as_ref().and_then(|c| c.insured_id.as_deref()) {
             use sha2::Digest as _;
-            event.objects.push(format!("insured-sha256:{}", super::deciding::hex(&sha2::Sha256::digest(insured))));
+            event
+                .objects
+                .push(format!("insured-sha256:{}", super::deciding::hex(&sha2::Sha256::digest(insured))));
         }
         event.errors = v.code.clone().filter(|_| v.state != State::Done).into_iter().collect();
         event.sent_to = Some(address.to_owned());
@@ -406,6 +442,7 @@ impl National {
             outcome: Kept_::Hold,
             gate: 0,
             reason: Some(reason),
+            operation: None,
             body: serde_json::to_string(&body).unwrap_or_default(),
             expires_at: Some(now + kind.hold_days() * 86_400 * SECOND),
             closed_at: None,
@@ -416,7 +453,13 @@ impl National {
     }
 
     /// Has those decided on again that waited for this delivery, and the document itself if it is no longer Approved.
-    pub(super) async fn go_on(&self, tx: &mut Tx<'_>, lineage: &Lineage, d: &Delivery, now: i64) -> Result<(), DbError> {
+    pub(super) async fn go_on(
+        &self,
+        tx: &mut Tx<'_>,
+        lineage: &Lineage,
+        d: &Delivery,
+        now: i64,
+    ) -> Result<(), DbError> {
         let mut entries: Vec<String> = decision::behind(tx, &lineage.id)
             .await?
             .into_iter()
@@ -436,15 +479,32 @@ impl National {
     fn tell(&self, d: &Delivery, v: &Verdict) {
         let Delivery { id, institution, operation, attempts, .. } = d;
         match v.state {
-            State::Done => tracing::debug!(delivery = id, institution, operation, "delivered to the national service"),
-            State::Processing => tracing::debug!(delivery = id, institution, operation, "being processed there"),
+            State::Done => {
+                tracing::debug!(delivery = id, institution, operation, "delivered to the national service")
+            }
+            State::Processing => {
+                tracing::debug!(delivery = id, institution, operation, "being processed there")
+            }
             State::Parked => {
                 let cause = v.failure.as_deref().unwrap_or_default();
-                tracing::error!(delivery = id, institution, operation, attempts, cause, "parked; see `chiren national list parked`");
+                tracing::error!(
+                    delivery = id,
+                    institution,
+                    operation,
+                    attempts,
+                    cause,
+                    "parked; see `chiren national list parked`"
+                );
             }
             State::Held => {
                 let reason = v.hold.as_deref().unwrap_or_default();
-                tracing::info!(delivery = id, institution, operation, reason, "the service wants a fact changed first");
+                tracing::info!(
+                    delivery = id,
+                    institution,
+                    operation,
+                    reason,
+                    "the service wants a fact changed first"
+                );
             }
             _ => {
                 let cause = v.failure.as_deref().unwrap_or_default();
@@ -452,7 +512,14 @@ impl National {
                     Some(Class::Credential) => {
                         tracing::error!(institution, cause, "the certificate is refused; the lane rests");
                     }
-                    _ => tracing::debug!(delivery = id, institution, operation, attempts, cause, "not delivered yet"),
+                    _ => tracing::debug!(
+                        delivery = id,
+                        institution,
+                        operation,
+                        attempts,
+                        cause,
+                        "not delivered yet"
+                    ),
                 }
             }
         }

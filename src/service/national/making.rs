@@ -36,7 +36,9 @@ impl Making {
         for (number, egress) in &config.egress {
             let key = || format!("national.egress.{number}.site");
             let options = match &egress.site {
-                Some(path) => toml::from_str(&std::fs::read_to_string(path).with_context(key)?).with_context(key)?,
+                Some(path) => {
+                    toml::from_str(&std::fs::read_to_string(path).with_context(key)?).with_context(key)?
+                }
                 None => Options::default(),
             };
             let institution =
@@ -48,7 +50,10 @@ impl Making {
 
     /// Makes a Bundle, or says why none can be made.
     pub fn make(&self, bytes: &[u8], order: &Order<'_>) -> Result<Made, Box<NotMade>> {
-        let fallback = (Institution { number: order.institution.to_owned(), ..Institution::default() }, Options::default());
+        let fallback = (
+            Institution { number: order.institution.to_owned(), ..Institution::default() },
+            Options::default(),
+        );
         let (institution, options) = self.sites.get(order.institution).unwrap_or(&fallback);
         let context = Context {
             institution,
@@ -87,9 +92,12 @@ pub fn told(made: &Made) -> Vec<Finding> {
         message_ja: ja.into(),
         ..Finding::default()
     };
-    let unmapped = made.unmapped.iter().map(|u| one(u.key.code(), &u.source, &u.value.0, u.key.en(), u.key.ja()));
-    let left_out =
-        made.left_out.iter().map(|l| one(l.reason.code(), &l.source, &l.value.0, l.reason.en(), l.reason.ja()));
+    let unmapped =
+        made.unmapped.iter().map(|u| one(u.key.code(), &u.source, &u.value.0, u.key.en(), u.key.ja()));
+    let left_out = made
+        .left_out
+        .iter()
+        .map(|l| one(l.reason.code(), &l.source, &l.value.0, l.reason.en(), l.reason.ja()));
     let odd = made.warnings.iter().map(|w| one(w.key.code(), &w.source, &w.value.0, w.key.en(), w.key.ja()));
     unmapped.chain(left_out).chain(odd).collect()
 }

@@ -42,8 +42,8 @@ use crate::store::national as store;
 pub use coverage::{Month, Tally};
 pub use gather::{FACTS, slots};
 pub use lanes::LaneReport;
-pub use preflight::{Finding, Preflight};
 use making::Making;
+pub use preflight::{Finding, Preflight};
 pub use reconcile::{Difference, Reconciled};
 
 /// `outbox.kind` of a change.
@@ -175,10 +175,16 @@ impl National {
                 looked = now;
                 self.reload();
                 if let Err(e) = self.review(&stop).await {
-                    tracing::warn!(cause = format!("{e:?}"), "what waits for facts could not be looked at; the next look will try again");
+                    tracing::warn!(
+                        cause = format!("{e:?}"),
+                        "what waits for facts could not be looked at; the next look will try again"
+                    );
                 }
                 if let Err(e) = self.follow(&stop).await {
-                    tracing::warn!(cause = format!("{e:?}"), "letters could not be followed; the next look will try again");
+                    tracing::warn!(
+                        cause = format!("{e:?}"),
+                        "letters could not be followed; the next look will try again"
+                    );
                 }
             }
             let _ = timeout(pause, stop.cancelled()).await;

@@ -15,17 +15,17 @@ use crate::service::database;
 use crate::store::db::{DbError, Tx};
 use crate::store::national::decision::{self, Kept, Kind as Kept_};
 use crate::store::national::delivery::{self, Delivery, State};
+use crate::store::national::entry;
 use crate::store::national::fact::{self, Fact};
 use crate::store::national::lane::{self, Lane};
 use crate::store::national::lineage::{self, Lineage};
-use crate::store::national::entry;
 
+pub use super::deciding::Body as DecisionBody;
 pub use crate::store::national::decision::{Kept as KeptDecision, Kind as DecisionKind};
 pub use crate::store::national::delivery::{Delivery as KeptDelivery, State as DeliveryState};
 pub use crate::store::national::fact::Fact as KeptFact;
 pub use crate::store::national::lane::Lane as KeptLane;
 pub use crate::store::national::lineage::{Lineage as KeptLineage, State as LineageState};
-pub use super::deciding::Body as DecisionBody;
 
 /// All that is known of one document.
 #[derive(Debug, Clone)]
@@ -160,7 +160,9 @@ impl National {
             let institution = institution.clone();
             let page = self.0.db.read(move |tx| {
                 let (after, institution) = (after.clone(), institution.clone());
-                Box::pin(async move { decision::open(tx, outcome, institution.as_deref(), &after, PAGE).await })
+                Box::pin(
+                    async move { decision::open(tx, outcome, institution.as_deref(), &after, PAGE).await },
+                )
             });
             let page = page.await.map_err(|e: DbError| database(e))?;
             let more = page.len() == PAGE as usize;
@@ -326,9 +328,8 @@ impl National {
             return Ok(Err(Nothing::NotNow));
         }
         // What was there when it was cancelled: the last that arrived before.
-        let arrived = |d: &&Delivery| {
-            d.state == State::Done && Op::parse(&d.operation).is_some_and(Op::carries)
-        };
+        let arrived =
+            |d: &&Delivery| d.state == State::Done && Op::parse(&d.operation).is_some_and(Op::carries);
         let Some(last) = story.deliveries.iter().rev().find(arrived).cloned() else {
             return Ok(Err(Nothing::NotThere));
         };
@@ -375,7 +376,9 @@ impl National {
                 let (undo, event, seen) = &*asked;
                 lane::add(tx, &undo.institution).await?;
                 lane::hold(tx, &undo.institution).await?;
-                let Some(lineage) = lineage::hold(tx, &undo.lineage).await? else { return Ok(Err(Nothing::NotThere)) };
+                let Some(lineage) = lineage::hold(tx, &undo.lineage).await? else {
+                    return Ok(Err(Nothing::NotThere));
+                };
                 if lineage.revision != seen.revision {
                     return Ok(Err(Nothing::NotNow));
                 }

@@ -16,8 +16,8 @@ use crate::service::database;
 use crate::store::db::DbError;
 use crate::store::national::decision;
 use crate::store::national::delivery::{self, State as Going};
-use crate::store::national::lineage::{self, Lineage, State};
 use crate::store::national::entry;
+use crate::store::national::lineage::{self, Lineage, State};
 
 /// How two of the three differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -94,7 +94,12 @@ struct Looked {
 
 impl National {
     /// Compares one institution's, and mends if `mend`.
-    pub async fn reconcile(&self, context: &Context, institution: &str, mend: bool) -> Result<Reconciled, Error> {
+    pub async fn reconcile(
+        &self,
+        context: &Context,
+        institution: &str,
+        mend: bool,
+    ) -> Result<Reconciled, Error> {
         let now = self.now();
         let looked = self.look(institution).await?;
         let mut report = Reconciled {
@@ -139,7 +144,9 @@ impl National {
         }
         // Where the service lists nothing, letters can still be asked for.
         if held.is_none() && report.trouble.is_none() {
-            for one in looked.iter().filter(|l| l.lineage.kind == "referral" && l.lineage.state == State::Accepted) {
+            for one in
+                looked.iter().filter(|l| l.lineage.kind == "referral" && l.lineage.state == State::Accepted)
+            {
                 report.asked += 1;
                 let before = one.lineage.said_state.clone();
                 let after = self.follow_one(one.lineage.clone(), now).await?;
@@ -169,8 +176,11 @@ impl National {
         mend: bool,
         report: &mut Reconciled,
     ) -> Result<(), Error> {
-        let there: HashSet<(&str, &str)> = held.iter().map(|h| (h.value.as_str(), h.insured_id.as_str())).collect();
-        let key = |l: &Lineage| (l.bundle_value.clone().unwrap_or_default(), l.insured_id.clone().unwrap_or_default());
+        let there: HashSet<(&str, &str)> =
+            held.iter().map(|h| (h.value.as_str(), h.insured_id.as_str())).collect();
+        let key = |l: &Lineage| {
+            (l.bundle_value.clone().unwrap_or_default(), l.insured_id.clone().unwrap_or_default())
+        };
         for one in looked.iter().filter(|l| l.lineage.state.is_there() && !l.open) {
             let (value, insured) = key(&one.lineage);
             if there.contains(&(value.as_str(), insured.as_str())) {
@@ -225,7 +235,9 @@ impl National {
                             }
                         }
                         page.push(Looked {
-                            open: deliveries.iter().any(|d| matches!(d.state, Going::Waiting | Going::Processing | Going::Parked)),
+                            open: deliveries.iter().any(|d| {
+                                matches!(d.state, Going::Waiting | Going::Processing | Going::Parked)
+                            }),
                             last_entry: deliveries.last().map(|d| d.entry_id.clone()),
                             approved,
                             wanted,
@@ -247,12 +259,13 @@ impl National {
     /// The service has lost it: it is registered again, under the same id.
     async fn register_again(&self, lineage: &Lineage) -> Result<bool, Error> {
         let Some(entry) = lineage.current_entry.clone() else { return Ok(false) };
-        if !self.set(lineage, |l| {
-            l.state = State::Nothing;
-            l.current_lid = None;
-            l.current_entry = None;
-        })
-        .await?
+        if !self
+            .set(lineage, |l| {
+                l.state = State::Nothing;
+                l.current_lid = None;
+                l.current_entry = None;
+            })
+            .await?
         {
             return Ok(false);
         }

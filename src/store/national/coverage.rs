@@ -58,7 +58,8 @@ pub async fn documents(tx: &mut Tx<'_>, unique_ids: &[String]) -> Result<Vec<(St
     let mut found = vec![];
     for part in unique_ids.chunks(PART) {
         let list: Vec<String> = (1..=part.len()).map(|n| format!("${n}")).collect();
-        let sql = format!("SELECT unique_id, lid FROM document_entry WHERE unique_id IN ({})", list.join(", "));
+        let sql =
+            format!("SELECT unique_id, lid FROM document_entry WHERE unique_id IN ({})", list.join(", "));
         let args: Vec<Val<'_>> = part.iter().map(Val::from).collect();
         found.extend(tx.fetch(sql, &args, |row| Ok((row.get(0)?, row.get(1)?))).await?);
     }

@@ -87,7 +87,8 @@ fn read(row: &Row<'_>) -> Result<Kept, DbError> {
 
 /// Adds a decision, which is the current one of its document from now on.
 pub async fn add(tx: &mut Tx<'_>, k: &Kept) -> Result<(), DbError> {
-    tx.exec("UPDATE national_decision SET current = 0 WHERE lid = $1 AND current = 1", &[(&k.lid).into()]).await?;
+    tx.exec("UPDATE national_decision SET current = 0 WHERE lid = $1 AND current = 1", &[(&k.lid).into()])
+        .await?;
     tx.exec(
         format!(
             "INSERT INTO national_decision ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
@@ -173,7 +174,8 @@ pub async fn supersede_others(tx: &mut Tx<'_>, lineage: &str, but: &str, now: i6
 
 /// Somebody has dealt with it.
 pub async fn close(tx: &mut Tx<'_>, id: &str, by: &str, now: i64) -> Result<bool, DbError> {
-    let sql = "UPDATE national_decision SET closed_at = $2, closed_by = $3 WHERE id = $1 AND closed_at IS NULL";
+    let sql =
+        "UPDATE national_decision SET closed_at = $2, closed_by = $3 WHERE id = $1 AND closed_at IS NULL";
     Ok(tx.exec(sql, &[id.into(), now.into(), by.into()]).await? == 1)
 }
 

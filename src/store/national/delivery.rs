@@ -376,7 +376,8 @@ mod tests {
             // Parked, it holds up those behind it; settled, it does not.
             assert!(settled(&t.db, "0001", "one", State::Parked).await);
             assert_eq!(claimed(&t.db, "two", 60).await, [""; 0]);
-            let dropped = t.db.write::<_, DbError, _>(|tx| Box::pin(async move { discard(tx, "0001", 60).await }));
+            let dropped =
+                t.db.write::<_, DbError, _>(|tx| Box::pin(async move { discard(tx, "0001", 60).await }));
             assert!(dropped.await.unwrap());
             assert_eq!(claimed(&t.db, "two", 60).await, ["0002"]);
         }
@@ -392,7 +393,8 @@ mod tests {
             assert!(!settled(&t.db, "0001", "one", State::Done).await, "its lease is lost");
             assert!(settled(&t.db, "0001", "two", State::Done).await);
             // Begun, it cannot be taken back as if it had not been.
-            let back = t.db.write::<_, DbError, _>(|tx| Box::pin(async move { withdraw(tx, "0001", 500).await }));
+            let back =
+                t.db.write::<_, DbError, _>(|tx| Box::pin(async move { withdraw(tx, "0001", 500).await }));
             assert!(!back.await.unwrap());
         }
     }

@@ -52,7 +52,8 @@ pub struct Related {
 
 pub async fn related(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<Related, DbError> {
     let mut related = Related::default();
-    let kinds = [association_type::RPLC, association_type::XFRM_RPLC, association_type::APND, association_type::XFRM];
+    let kinds =
+        [association_type::RPLC, association_type::XFRM_RPLC, association_type::APND, association_type::XFRM];
     let args: Vec<Val<'_>> =
         [Val::I64(patient_key), Val::Text(id)].into_iter().chain(kinds.map(Val::Text)).collect();
     let out: Vec<(String, String)> = tx

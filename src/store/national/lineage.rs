@@ -115,7 +115,8 @@ pub async fn get(tx: &mut Tx<'_>, id: &str) -> Result<Option<Lineage>, DbError> 
 /// The same, held until the transaction ends.
 pub async fn hold(tx: &mut Tx<'_>, id: &str) -> Result<Option<Lineage>, DbError> {
     let held = if tx.is_postgres() { " FOR UPDATE" } else { "" };
-    tx.fetch_opt(format!("SELECT {COLUMNS} FROM national_lineage WHERE id = $1{held}"), &[id.into()], read).await
+    tx.fetch_opt(format!("SELECT {COLUMNS} FROM national_lineage WHERE id = $1{held}"), &[id.into()], read)
+        .await
 }
 
 /// Adds a lineage; nothing happens if it is there.
@@ -259,7 +260,11 @@ pub async fn national(tx: &mut Tx<'_>, lids: &[String]) -> Result<Vec<String>, D
 }
 
 /// Whether a letter of a patient by an institution is there, for a summary that follows it.
-pub async fn letter_of(tx: &mut Tx<'_>, patient_key: i64, institution: &str) -> Result<Option<Lineage>, DbError> {
+pub async fn letter_of(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    institution: &str,
+) -> Result<Option<Lineage>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM national_lineage WHERE patient_key = $1 AND institution = $2 AND kind = 'referral' \
          AND state = 1 ORDER BY registered_at DESC LIMIT 1"

@@ -11,7 +11,8 @@ use crate::national::service::{CORPUS, case};
 /// What a case's Bundle is found to break, by the corpus' own list.
 fn findings(index: &Value, name: &str) -> Vec<String> {
     let cases = index["cases"].as_array().unwrap();
-    let found = cases.iter().find(|c| c["file"].as_str().is_some_and(|f| f.ends_with(&format!("/{name}.json"))));
+    let found =
+        cases.iter().find(|c| c["file"].as_str().is_some_and(|f| f.ends_with(&format!("/{name}.json"))));
     let rejected = found.filter(|c| c["expect"] == "reject");
     rejected
         .and_then(|c| c["label"].as_str().or_else(|| c["rule"].as_str()))
@@ -83,9 +84,14 @@ fn wrong(expect: &Value, facts: &Facts, decision: &Decision) -> Vec<String> {
         ("consent_status", "consentStatus"),
         ("rules", "rules"),
     ];
-    let mut wrong: Vec<String> =
-        names.iter().filter(|(theirs, ours)| expect[theirs] != said[ours]).map(|(n, _)| (*n).to_owned()).collect();
-    for (theirs, ours) in [("keeps_identifier", "keepsIdentifier"), ("supersedes_pending", "supersedesPending")] {
+    let mut wrong: Vec<String> = names
+        .iter()
+        .filter(|(theirs, ours)| expect[theirs] != said[ours])
+        .map(|(n, _)| (*n).to_owned())
+        .collect();
+    for (theirs, ours) in
+        [("keeps_identifier", "keepsIdentifier"), ("supersedes_pending", "supersedesPending")]
+    {
         if expect[theirs] == true && said[ours] != true {
             wrong.push(theirs.into());
         }
@@ -95,15 +101,21 @@ fn wrong(expect: &Value, facts: &Facts, decision: &Decision) -> Vec<String> {
     let list = |key: &str| -> Vec<String> {
         expect[key].as_array().into_iter().flatten().map(|v| v.as_str().unwrap().to_owned()).collect()
     };
-    for (key, have) in [("warnings", &decision.warnings), ("flags", &bundle.flags), ("attachments", &bundle.attachments)] {
+    for (key, have) in
+        [("warnings", &decision.warnings), ("flags", &bundle.flags), ("attachments", &bundle.attachments)]
+    {
         if !list(key).iter().all(|w| have.contains(w)) {
             wrong.push(key.into());
         }
     }
-    if expect["resource_type"].is_string() && expect["resource_type"].as_str() != bundle.resource_type.as_deref() {
+    if expect["resource_type"].is_string()
+        && expect["resource_type"].as_str() != bundle.resource_type.as_deref()
+    {
         wrong.push("resource_type".into());
     }
-    if expect["converted_from"].is_string() && expect["converted_from"].as_str() != bundle.converted_from.as_deref() {
+    if expect["converted_from"].is_string()
+        && expect["converted_from"].as_str() != bundle.converted_from.as_deref()
+    {
         wrong.push("converted_from".into());
     }
     wrong

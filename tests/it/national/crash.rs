@@ -130,7 +130,8 @@ async fn whoever_dies_nothing_is_twice_and_nothing_is_missing() {
             let patient = before.submission_set.patient_id.clone();
             let institution = [SENDER, DESTINATION][of % 2];
             let next = of_patient(replacing(lab(institution), &target), &patient);
-            let text = results(institution, &format!("LAB-{of}")).replace("\"valueQuantity\"", " \"valueQuantity\"");
+            let text =
+                results(institution, &format!("LAB-{of}")).replace("\"valueQuantity\"", " \"valueQuantity\"");
             let entry = provided(&soap, &next, &text).await;
             wanted.insert(format!("{institution}^2025^LAB-{of}"), Some(text));
             live.push((of, entry, next));
@@ -171,13 +172,20 @@ async fn whoever_dies_nothing_is_twice_and_nothing_is_missing() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|u| (u["BundleIdentifierValue"].as_str().unwrap().to_owned(), u["BundleSha256"].as_str().map(str::to_owned)))
+        .map(|u| {
+            (
+                u["BundleIdentifierValue"].as_str().unwrap().to_owned(),
+                u["BundleSha256"].as_str().map(str::to_owned),
+            )
+        })
         .collect();
     let hashes: BTreeMap<String, Option<String>> = wanted
         .into_iter()
         .map(|(id, text)| {
             use sha2::Digest as _;
-            let hash = |t: String| sha2::Sha256::digest(t.trim_end().as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+            let hash = |t: String| {
+                sha2::Sha256::digest(t.trim_end().as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+            };
             (id, text.map(hash))
         })
         .collect();
@@ -198,4 +206,3 @@ async fn provided(soap: &Soap, submission: &Submission, text: &str) -> String {
     let found = soap.query(&find_documents(&submission.submission_set.patient_id)).await.entries();
     found.into_iter().find(|e| e.unique_id == unique).expect("registered").entry_uuid
 }
-
