@@ -141,13 +141,17 @@ pub async fn settle(gateway: &Gateway) -> LaneReport {
     let mut all = LaneReport::default();
     // Changes of one patient follow each other by a microsecond where the clock stands.
     gateway.tick();
+    let mut idle = 0;
     loop {
         let decided = rooms.outbox.run(&rooms.couriers, &now, &stop).await.expect("the outbox runs");
         let report = national.run(&stop).await.expect("the lanes run");
         all += report;
         // A decision wakes the lanes' own tasks: what they have in hand is waited for.
         let busy = under_way(&national, &now).await;
-        if decided.delivered == 0 && report == LaneReport::default() && !busy {
+        // Between two deliveries of a queue a task has nothing in hand for a moment.
+        let nothing = decided.delivered == 0 && report == LaneReport::default() && !busy;
+        idle = if nothing { idle + 1 } else { 0 };
+        if idle == 4 {
             return all;
         }
         tokio::task::yield_now().await;

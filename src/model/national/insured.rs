@@ -31,7 +31,7 @@ pub fn form(id: &str) -> Form {
     // All of one width (R1013); what has no width, a hyphen written wide or a kanji, goes with either.
     let written: String = format!("{symbol}{number}");
     let half = written.chars().any(|c| c.is_ascii());
-    let full = written.chars().any(|c| !c.is_ascii());
+    let full = !written.is_ascii();
     if half && full {
         return Form::Wrong;
     }

@@ -136,7 +136,10 @@ impl National {
                     if entry::is_approved(tx, &lid).await? {
                         return Ok(None);
                     }
-                    // Who still may go takes its place then.
+                    // What is on its way, or still may go, takes its place then.
+                    if delivery::of_lineage(tx, &id).await?.iter().any(|d| d.state.is_open()) {
+                        return Ok(None);
+                    }
                     for other in lineage::members(tx, &id).await? {
                         let waits = decision::current(tx, &other).await?.is_some_and(|k| {
                             matches!(k.outcome, Kept_::Hold | Kept_::Fail)
@@ -376,6 +379,14 @@ impl National {
             if !delivery::withdraw(tx, delivery, plan.now).await? {
                 return Ok(Written::Overtaken);
             }
+        }
+        // Whoever's delivery was taken back is looked at once more.
+        let back =
+            plan.seen.deliveries.iter().filter(|d| plan.withdraw.contains(&d.id) && d.lid != plan.seen.lid);
+        let entries: Vec<String> = back.map(|d| d.entry_id.clone()).collect();
+        if !entries.is_empty() {
+            let changed = store::Changed { patient_key: plan.seen.patient_key, entries };
+            store::changed(tx, &changed, plan.now).await?;
         }
         let said = self.kept(plan);
         if plan.why == Why::Review && is_same(plan.seen.current.as_ref(), &said) {

@@ -56,6 +56,8 @@ pub(super) struct Seen {
     pub current: Option<Kept>,
     /// Another document of the lineage waits or failed.
     pub others_pending: bool,
+    /// Another document that is Approved is on its way: nothing of it is taken back.
+    pub others_go: bool,
     /// What takes its place was decided not to go.
     pub heir_skipped: bool,
     /// Whether what it is a transformation of has been sent.
@@ -111,12 +113,11 @@ pub(super) async fn read(tx: &mut Tx<'_>, id: &str, lineage: Option<&str>) -> Re
                 seen.original_sent = true;
             }
         }
-        for heir in &seen.related.replaced_by {
-            if let Some(lid) = decision::lid_of(tx, heir).await?
-                && let Some(kept) = decision::current(tx, &lid).await?
-            {
-                seen.heir_skipped |= kept.outcome == Outcome::Skip;
-            }
+        if let Some(heir) = last_heir(tx, &seen.related).await?
+            && let Some(lid) = decision::lid_of(tx, &heir).await?
+            && let Some(kept) = decision::current(tx, &lid).await?
+        {
+            seen.heir_skipped = kept.outcome == Outcome::Skip;
         }
         seen.blob = entry::blob(tx, &placed.entry.unique_id).await?;
         if let Ok(cx) = Cx::parse(&placed.entry.patient_id) {
@@ -127,6 +128,9 @@ pub(super) async fn read(tx: &mut Tx<'_>, id: &str, lineage: Option<&str>) -> Re
     if let Some(id) = &seen.lineage_id {
         seen.lineage = lineage::get(tx, id).await?;
         seen.deliveries = delivery::of_lineage(tx, id).await?;
+        for delivery in seen.deliveries.iter().filter(|d| d.state.is_open() && d.lid != seen.lid) {
+            seen.others_go |= entry::is_approved(tx, &delivery.lid).await?;
+        }
         seen.others_pending = decision::pending_others(tx, id, &seen.lid).await?;
     }
     if seen.patient_pid.is_empty()
@@ -161,6 +165,21 @@ async fn first_version(tx: &mut Tx<'_>, placed: &Placed, id: &str) -> Result<Str
     // The logicalID is the entryUUID of the first version.
     let first = entry::get(tx, &placed.lid).await?;
     Ok(first.map_or_else(|| id.to_owned(), |_| placed.lid.clone()))
+}
+
+/// The document that stands at the end of those that replaced each other, from one that was replaced on.
+async fn last_heir(tx: &mut Tx<'_>, related: &Related) -> Result<Option<String>, DbError> {
+    const FARTHEST: usize = 100;
+    let mut heir = related.replaced_by.last().cloned();
+    for _ in 0..FARTHEST {
+        let Some(id) = &heir else { return Ok(None) };
+        let Some(placed) = entry::get(tx, id).await? else { break };
+        match entry::related(tx, placed.patient_key, id).await?.replaced_by.last().cloned() {
+            Some(next) => heir = Some(next),
+            None => break,
+        }
+    }
+    Ok(heir)
 }
 
 /// The logicalID of the first document of those that replaced each other, up to an entry; and the lineage of the
@@ -224,6 +243,9 @@ impl Seen {
 
     /// Deliveries on their way that nobody has begun: they can still be taken back.
     pub fn untouched(&self, now: i64) -> Vec<String> {
+        if self.others_go {
+            return vec![];
+        }
         let open: Vec<&Delivery> = self.open().collect();
         let fresh = open.iter().all(|d| d.state == Going::Waiting && d.attempts == 0 && d.lease_until <= now);
         if fresh { open.iter().map(|d| d.id.clone()).collect() } else { vec![] }

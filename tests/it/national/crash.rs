@@ -85,6 +85,7 @@ fn configured(dir: &tempfile::TempDir, mut config: Config, service: &Service) ->
     direct(&mut config, &pki, service.address.port(), &[SENDER, DESTINATION]);
     config.national.poll_seconds = 1;
     config.national.retry_seconds = 1;
+    config.national.retry_limit_minutes = 1;
     config.national.breaker_failures = 50;
     config.national.lease_seconds = 10;
     config.outbox.poll_seconds = 1;
