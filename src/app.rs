@@ -36,6 +36,7 @@ use crate::service::consent::Consents;
 use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::nodes::Nodes;
+use crate::service::national::{self, National};
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
@@ -64,6 +65,8 @@ pub struct Rooms {
     /// Who may see what.
     pub access: Access,
     pub consents: Consents,
+    /// Towards the national record-sharing service.
+    pub national: Option<National>,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -130,13 +133,20 @@ impl Rooms {
             }
             _ => None,
         };
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices, feeds };
+        let national = national(config, &db, repository.clone(), clock).await?;
+        let couriers = Couriers {
+            answers: answers.context("asynchronous.reply_to")?,
+            notices,
+            feeds,
+            national: national.clone(),
+        };
         Ok(Self {
             mpi,
             gateway,
             correlations,
             consents: Consents::new(db.clone(), audit.clone(), access.clone()),
             access,
+            national,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -146,6 +156,38 @@ impl Rooms {
             db,
         })
     }
+}
+
+/// The adapter to the national service; says in the database whether changes are looked at.
+async fn national(
+    config: &Config,
+    db: &Db,
+    repository: Option<Repository>,
+    clock: &Clock,
+) -> anyhow::Result<Option<National>> {
+    let on = config.national.enabled;
+    let switched = National::switch(db, on, clock.now().as_microsecond()).await;
+    switched.map_err(|e| anyhow!("the national adapter cannot be switched: {e:?}"))?;
+    match on {
+        true => national_service(config, db, repository, clock).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// The adapter over an open database.
+pub fn national_service(
+    config: &Config,
+    db: &Db,
+    repository: Option<Repository>,
+    clock: &Clock,
+) -> anyhow::Result<National> {
+    let clock = clock.clone();
+    let settings = national::Settings {
+        config: config.national.clone(),
+        home: config.network.home_community_id.clone(),
+        now: Arc::new(move || clock.now().as_microsecond()),
+    };
+    National::open(db.clone(), repository, settings)
 }
 
 /// The directory of a configuration.
@@ -267,6 +309,7 @@ pub fn registry(config: &Config, db: &Db, access: &Access, clock: &Clock) -> any
         home_community_id: config.network.home_community_id.clone(),
         query_results: config.limits.query_results,
         access: access.clone(),
+        coverage_slot: config.national.enabled && config.national.coverage_slot,
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Ok(Registry::new(db.clone(), settings))
@@ -323,7 +366,7 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
     Vocabulary::parse(config.codes, named).context("registry.vocabularies")
 }
 
-fn repository(
+pub fn repository(
     config: &Config,
     db: &Db,
     registry: Option<Registry>,
@@ -367,6 +410,7 @@ pub struct Running {
     reloads: Vec<Reload>,
     trust: Trust,
     trusting: JoinHandle<()>,
+    national: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
@@ -538,6 +582,7 @@ impl Running {
             let people = gateway.people().clone();
             reloads.push(Reload::new("our own issuer of assertions", move || people.reload()));
         }
+        let national = rooms.national.clone().map(|n| tokio::spawn(n.serve(stop.clone())));
         let drain = config.limits.drain();
         Ok(Self {
             rooms,
@@ -550,6 +595,7 @@ impl Running {
             reloads,
             trust,
             trusting,
+            national,
             clock,
             stop,
             drain,
@@ -622,6 +668,13 @@ impl Running {
         let _ = self.trusting.await;
         if let Some(directory) = self.directory {
             let _ = directory.await;
+        }
+        if let Some(national) = self.national {
+            // A call cut off here is asked for by its key after its lease.
+            let lanes = national.abort_handle();
+            if tokio::time::timeout(self.drain, national).await.is_err() {
+                lanes.abort();
+            }
         }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms.db.close().await;

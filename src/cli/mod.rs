@@ -24,6 +24,7 @@ mod outbox;
 mod patient;
 pub mod pki;
 mod query;
+pub mod relay;
 mod restore;
 mod send;
 mod serve;
@@ -160,12 +161,16 @@ enum Command {
     #[command(after_help = community::EXAMPLES)]
     Community(community::Arguments),
 
-    /// Make what the national service takes
+    /// See what goes to the national record-sharing service, why, and what came of it
     #[command(after_help = national::EXAMPLES)]
     National(national::Arguments),
     /// What patients allow: grant, withdraw, attest, explain; import and export
     #[command(after_help = consent::EXAMPLES)]
     Consent(Box<consent::Arguments>),
+
+    /// Run the gateway's hand inside a facility, where its certificate for the national service is
+    #[command(after_help = relay::EXAMPLES)]
+    Relay(relay::Arguments),
 
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
@@ -264,8 +269,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Node(arguments) => node::run(arguments, lang),
         Command::Pki(arguments) => pki::run(&arguments, lang.unwrap_or_default()),
         Command::Community(arguments) => community::run(arguments, lang),
-        Command::National(arguments) => national::run(&arguments, lang.unwrap_or_default()),
         Command::Consent(arguments) => consent::run(*arguments, lang),
+        Command::National(arguments) => national::run(arguments, lang),
+        Command::Relay(arguments) => relay::run(&arguments, lang.unwrap_or_default()),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),

@@ -19,12 +19,15 @@ pub mod iua;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod mapping;
 pub mod mpi;
+pub mod national;
 pub mod network;
 pub mod nodes;
 pub mod outbox;
 pub mod peer;
 pub mod registry;
+pub mod relay;
 pub mod repository;
 pub mod s3;
 mod secret;
@@ -56,11 +59,13 @@ pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
 pub use mpi::{DomainKind, MpiConfig, MpiConsumerConfig, MpiDomainConfig};
+pub use national::{EgressConfig, KindConfig, NationalConfig};
 pub use network::NetworkConfig;
 pub use nodes::{NodeFile, NodesConfig};
 pub use outbox::OutboxConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
+pub use relay::RelayConfig;
 pub use repository::{OnDemandConfig, RepositoryConfig};
 pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
@@ -89,6 +94,7 @@ pub struct Config {
     pub consent: ConsentConfig,
     pub asynchronous: AsynchronousConfig,
     pub outbox: OutboxConfig,
+    pub national: NationalConfig,
     pub limits: LimitsConfig,
     pub audit: AuditConfig,
     pub log: LogConfig,
@@ -236,6 +242,7 @@ impl Config {
         }
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
+        self.national.check(&mut list);
         self.limits.check(&mut list);
         self.log.check(&mut list);
         list
@@ -294,6 +301,10 @@ pub fn example() -> String {
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
     section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
     section::print::<OutboxConfig>(&mut out, "[outbox]");
+    section::print::<NationalConfig>(&mut out, "[national]");
+    section::print_commented::<KindConfig>(&mut out, "[[national.kind]]");
+    section::print_commented::<EgressConfig>(&mut out, "[national.egress.1319900018]");
+    section::print_commented::<PeerConfig>(&mut out, "[national.egress.1319900018.peer]");
     section::print::<LimitsConfig>(&mut out, "[limits]");
     section::print::<AuditConfig>(&mut out, "[audit]");
     section::print::<LogConfig>(&mut out, "[log]");

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod ids;
 pub mod metadata;
 pub mod namespace;
+pub mod national;
 pub mod node;
 pub mod patient;
 pub mod query;

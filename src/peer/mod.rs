@@ -1,8 +1,9 @@
-//! Outbound connections: TLS, HTTP, SOAP client, MLLP client.
+//! Outbound connections: TLS, HTTP, SOAP client, MLLP client, the port to the national service.
 
 pub mod assertion;
 pub mod http;
 pub mod keys;
 pub mod mllp;
+pub mod national;
 pub mod soap;
 pub mod tls;

@@ -1,6 +1,6 @@
 //! Decisions; the only room that opens transactions.
 //!
-//! Services call each other downward only: outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
+//! Services call each other downward only: outbox → national → mpi, repository; outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
 //! audit.
 
 pub mod access;
@@ -11,6 +11,7 @@ pub mod consent;
 pub mod context;
 pub mod gateway;
 pub mod mpi;
+pub mod national;
 pub mod nodes;
 pub mod outbox;
 pub mod patients;

@@ -36,6 +36,7 @@ const STEPS: &[Step] = steps! {
     7 "0007_domains",
     8 "0008_correlation",
     9 "0009_consent",
+    11 "0011_national",
     12 "0012_xua",
 };
 

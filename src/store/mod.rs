@@ -9,6 +9,7 @@ mod in_place;
 pub mod lease;
 pub mod migrate;
 pub mod mpi;
+pub mod national;
 pub mod outbox;
 pub mod patient;
 pub mod registry;

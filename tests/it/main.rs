@@ -34,6 +34,7 @@ mod mpi_tls;
 mod mpi_v2;
 mod mpi_v3;
 mod multi_patient;
+mod national;
 mod national_make;
 mod national_sim;
 mod no_room;

@@ -8,7 +8,7 @@ mod holds;
 mod laboratory;
 mod letters;
 mod property;
-mod sources;
+pub mod sources;
 mod told;
 
 use chiren::clins::make::options::Options;

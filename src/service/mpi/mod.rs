@@ -11,6 +11,7 @@ mod courier;
 mod discover;
 mod domains;
 mod feed;
+pub mod insured;
 mod link;
 mod merge;
 pub mod meter;

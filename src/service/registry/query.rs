@@ -10,6 +10,7 @@ use crate::service::context::Context;
 use crate::service::registry::Registry;
 use crate::service::{access, database};
 use crate::store::db::{DbError, Tx};
+use crate::store::national::coverage;
 use crate::store::patient;
 use crate::store::registry::find::{self, FindError, FindOptions, FindOutcome};
 
@@ -97,6 +98,10 @@ impl Registry {
             Ok(FindOutcome { found, patients }) => {
                 // What was asked for by ids is whose it turns out to be.
                 access::bound(&context.caller, &patients, ErrorCode::XDSRegistryError)?;
+                let found = match moment {
+                    None if self.settings.coverage_slot => self.with_coverage(found).await?,
+                    _ => found,
+                };
                 Ok(Answer { found, patients })
             }
             Err(Stop::Unknown(ids)) => Err(Error::Rejected(
@@ -113,6 +118,26 @@ impl Registry {
         }
     }
 }
+
+impl Registry {
+    /// The same with a slot in each DocumentEntry that says whether the national service holds it too.
+    async fn with_coverage(&self, found: Found) -> Result<Found, Error> {
+        let Found::Objects(objects) = found else { return Ok(found) };
+        let objects = Arc::new(objects);
+        let annotated = self.db.read(move |tx| {
+            let objects = objects.clone();
+            Box::pin(async move {
+                let mut objects = (*objects).clone();
+                coverage::annotate(tx, &mut objects, COVERAGE).await?;
+                Ok(objects)
+            })
+        });
+        annotated.await.map(Found::Objects).map_err(|e: DbError| database(e))
+    }
+}
+
+/// Whether a document is `regional` or `both`: the national service holds it too.
+pub const COVERAGE: &str = "urn:chiren:national:coverage";
 
 async fn ask(tx: &mut Tx<'_>, q: &Question) -> Result<FindOutcome, Stop> {
     if q.refuse_unknown_patients {
