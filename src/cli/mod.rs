@@ -16,6 +16,7 @@ mod keep;
 mod log;
 mod migrate;
 mod mpi;
+mod national;
 mod operator;
 mod outbox;
 mod patient;
@@ -148,6 +149,10 @@ enum Command {
     #[command(after_help = community::EXAMPLES)]
     Community(community::Arguments),
 
+    /// Look after what goes to the national record-sharing service; check it before it is sent
+    #[command(after_help = national::EXAMPLES)]
+    National(national::Arguments),
+
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Arguments),
@@ -243,6 +248,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
         Command::Community(arguments) => community::run(arguments, lang),
+        Command::National(arguments) => national::run(&arguments, lang.unwrap_or_default()),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),
