@@ -30,6 +30,7 @@ pub mod cli;
 pub mod clins;
 pub mod config;
 pub mod content;
+pub mod fhirpath;
 pub mod matching;
 pub mod model;
 pub mod peer;

@@ -1,6 +1,7 @@
 //! `chiren national`: what goes to the national record-sharing service, why, and what came of it. Works beside a running
 //! gateway.
 
+mod check;
 mod ledger;
 mod make;
 mod show;
@@ -24,7 +25,8 @@ Examples:
   chiren national pause 1319900018
   chiren national fact set patient '1001^^^&1.2.392.1&ISO' objection yes
   chiren national reconcile --mend
-  chiren national coverage --month 2026-11";
+  chiren national coverage --month 2026-11
+  chiren national check letter.json --packages /var/lib/chiren/packages";
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -130,6 +132,9 @@ pub(super) enum What {
     /// Make a Bundle of an HL7 v2 message or a CDA document, and say what could not be mapped
     #[command(after_help = make::EXAMPLES)]
     Make(make::Arguments),
+    /// Check Bundles by the published rules, as before they are sent
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Arguments),
     /// Say what the decisions need to know: objections, agreements, qualifications, participation
     Fact {
         #[command(subcommand)]
@@ -178,6 +183,9 @@ pub(super) enum FactWhat {
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
     if let What::Make(arguments) = &arguments.what {
         return make::run(arguments, lang.unwrap_or_default());
+    }
+    if let What::Check(arguments) = &arguments.what {
+        return check::run(arguments, lang.unwrap_or_default());
     }
     let done = arguments
         .file

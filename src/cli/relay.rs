@@ -22,8 +22,10 @@ use crate::model::national::bundle_id;
 use crate::peer::national::seal::{Job, Reply, Seal, SealError};
 use crate::peer::national::{Answer, Call, Port};
 use crate::server::clock::Clock;
+use crate::server::gate::Gate;
 use crate::server::http::{self as door, Handler, Request, RespBody, full, text};
 use crate::server::tls;
+use crate::service::nodes::Nodes;
 
 pub const EXAMPLES: &str =
     "The gateway connects to it; it connects to the national service. Both have the key that jobs are
@@ -108,14 +110,17 @@ impl Relay {
             .await
             .with_context(|| format!("address {} cannot be opened", listener.address))?;
         let address = socket.local_addr()?;
+        let limits = Arc::new(LimitsConfig::default());
         let settings = door::Settings {
             name: listener.name.as_str().into(),
             tls: tls::Acceptor::new(listener).context("listener")?,
             hosts: listener.hosts.clone().into(),
             max_connections: listener.max_connections,
             max_connections_per_address: listener.max_connections_per_address,
-            limits: Arc::new(LimitsConfig::default()),
+            limits: limits.clone(),
             turns: None,
+            // Whom its certificate does not name the relay tells apart itself.
+            gate: Gate::new(Nodes::none(), None, limits.clone(), clock.clone()),
             clock,
         };
         let stop = CancellationToken::new();

@@ -332,7 +332,9 @@ impl NodeConfig {
                 faults.add(
                     "transactions",
                     format!("{word:?} is no transaction of the catalogue, none of {groups}, {OPS} or {ANY}"),
-                    format!("{word:?} はトランザクションでもグループ（{groups}、{OPS}、{ANY}）でもありません"),
+                    format!(
+                        "{word:?} はトランザクションでもグループ（{groups}、{OPS}、{ANY}）でもありません"
+                    ),
                 );
             }
         }
@@ -357,13 +359,7 @@ impl NodeConfig {
     }
 
     /// An instant, or a day in Japan: its beginning, or its end.
-    fn time(
-        &self,
-        key: &str,
-        text: Option<&str>,
-        end: bool,
-        faults: &mut Faults<'_>,
-    ) -> Option<Timestamp> {
+    fn time(&self, key: &str, text: Option<&str>, end: bool, faults: &mut Faults<'_>) -> Option<Timestamp> {
         let text = text?;
         let day = || {
             let mut day: Date = text.parse().ok()?;

@@ -24,9 +24,10 @@ pub async fn work(config: &Config, what: &What, language: Language) -> anyhow::R
     }
     let desk = Desk::open(config).await?;
     // Documents are read where something is decided anew.
-    let registry = app::registry(config, &desk.db, &Clock::System)?;
+    let access = app::access(config)?;
+    let registry = app::registry(config, &desk.db, &access, &Clock::System)?;
     let repository = match keep::documents(config)? {
-        Some(_) => Some(app::repository(config, &desk.db, Some(registry), &Clock::System)?),
+        Some(_) => Some(app::repository(config, &desk.db, Some(registry), &access, &Clock::System)?),
         None => None,
     };
     let national = app::national_service(config, &desk.db, repository, &Clock::System)?;
@@ -95,7 +96,7 @@ async fn asked(desk: &Desk, national: &National, what: &What, language: Language
             Ok(if *json { pretty(&json!(tally))? } else { words::coverage(month, &tally, language) })
         }
         // Done before, without a configuration.
-        What::Make(_) => Ok(String::new()),
+        What::Make(_) | What::Check(_) => Ok(String::new()),
         What::Fact { what } => fact(&context, national, what, &by, language).await,
     }
 }

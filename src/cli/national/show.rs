@@ -181,7 +181,8 @@ fn told(kept: &KeptDecision, language: Language) -> String {
         line("  element", "  要素", &finding.path);
         line("  value", "  値", &finding.value);
         line("  message", "  内容", message);
-        let hint = if finding.hint.is_empty() { cure(&finding.rule, language) } else { finding.hint.clone() };
+        let ready = if ja { &finding.hint_ja } else { &finding.hint };
+        let hint = if ready.is_empty() { cure(&finding.rule, language) } else { ready.clone() };
         line("  what to do", "  対応", &hint);
     }
     out

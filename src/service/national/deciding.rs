@@ -264,6 +264,7 @@ impl National {
                 return Ok(());
             }
         };
+        let bytes = self.0.preflight.normalised(&bytes).map_or(bytes, Bytes::from);
         if facts.insured_id.is_none() && self.config().insured_id != InsuredSource::Index {
             facts.insured_id.clone_from(&read.insured_id);
         }
@@ -284,7 +285,7 @@ impl National {
         let before = decide(facts, &self.0.policy);
         // The checks take the longest: only for what would go.
         if matches!(before.outcome, Outcome::Send { .. }) {
-            plan.findings = self.0.preflight.check(&bytes);
+            plan.findings = self.0.preflight.check(&bytes, facts.kind);
             facts.findings = plan.findings.iter().map(|f| f.rule.clone()).collect();
             facts.findings.dedup();
         }
