@@ -37,6 +37,7 @@ mod no_room;
 mod on_demand;
 mod operation;
 mod partitioned;
+mod preflight;
 mod provide;
 mod races;
 mod register;
