@@ -46,6 +46,7 @@ mod operation;
 mod partitioned;
 mod people;
 mod pki;
+mod preflight;
 mod provide;
 mod races;
 mod register;
