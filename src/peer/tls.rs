@@ -67,7 +67,8 @@ fn authorities(paths: &[PathBuf], profile: TlsProfile) -> Result<Arc<Anchored>, 
     if roots.is_empty() {
         return Ok(Arc::new(Anchored { verifier: None, is_empty: true }));
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), profile.provider()).build()?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), profile.provider()).build()?;
     Ok(Arc::new(Anchored { verifier: Some(verifier), is_empty: false }))
 }
 
