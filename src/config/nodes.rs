@@ -63,6 +63,9 @@ section! {
         patient_id_authorities: Vec<String> = vec![]; example "[\"2.999.392.10.1.9\"]",
         /// Who it may be in HL7 v2, `MSH-4|MSH-3`; `*` for either.
         msh: Vec<String> = vec![]; example "[\"2.999.392.10.1|*\"]",
+        /// Take its HL7 v2 where it is not quite that: LF between segments, an end block without CR, a start block
+        /// within a message, a control id (MSH-10) used for another message within the hour.
+        hl7_lenient: bool = false,
         /// OIDs it may give as SubmissionSet.sourceId; `*`: any.
         source_ids: Vec<String> = vec![]; example "[\"2.999.392.10.1\"]",
         /// Addresses it may have asynchronous answers sent to; they must be among `asynchronous.reply_to` too.
@@ -265,6 +268,7 @@ impl NodeConfig {
             direct_trust: self.direct_trust,
             window,
             suspended: self.suspended,
+            hl7_lenient: self.hl7_lenient,
             grants: self.grants(faults),
             class,
         }

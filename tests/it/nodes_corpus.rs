@@ -272,15 +272,7 @@ async fn hl7_v2_ends_as_the_index_says() {
             (_, []) => allowed.contains(&None),
             (_, said) => said.iter().all(|code| allowed.contains(&Some(code))),
         };
-        // Taken by the leniency of docs/hl7v2.md, which the index would refuse.
-        let lenient = [
-            "hl7-eb-without-cr",
-            "hl7-nested-start",
-            "hl7-oversize",
-            "hl7-lf-separators",
-            "hl7-replay-altered",
-        ];
-        if !right && !lenient.contains(&id) {
+        if !right {
             wrong.push(format!("{id}: {said:?}, not {allowed:?}"));
         }
         if case["expect"]["audit"].to_string().contains("security-alert") {

@@ -20,6 +20,8 @@ pub struct Entry {
     pub direct_trust: bool,
     pub window: Window,
     pub suspended: bool,
+    /// Its HL7 v2 is taken where it is not quite that.
+    pub hl7_lenient: bool,
     pub grants: Grants,
     pub class: Arc<Class>,
 }

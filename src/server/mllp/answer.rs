@@ -1,17 +1,17 @@
 //! One message: read, handed to the index, answered.
 
 use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz;
 use tracing::{error, info, warn};
 
-use super::{MllpFace, rehearse};
+use super::{MllpFace, rehearse, strict};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::Error;
 use crate::model::identity::{DomainId, Feed, FeedMessage, Source, Warning};
-use crate::model::node::{Trespass, alert};
+use crate::model::node::{Entry, Trespass, alert};
 use crate::model::transaction::Transaction;
 use crate::server::http::ConnInfo;
 use crate::server::metrics::Outcome;
@@ -99,6 +99,10 @@ impl<'a> Asking<'a> {
     }
 
     pub async fn answer(&self, arrived: Arrived) -> Done {
+        if let Some(refused) = self.loose(&arrived) {
+            self.record(&refused).await;
+            return self.refuse(&refused);
+        }
         let read = match &arrived {
             Arrived::Message(message) => hl7v2::read(message, &self.face.reading),
             Arrived::TooLong { beginning, .. } => {
@@ -250,11 +254,45 @@ impl<'a> Asking<'a> {
         self.face.config.processing_id.as_str()
     }
 
+    /// Who keeps to the specification.
+    fn strict(&self) -> Option<Arc<Entry>> {
+        self.conn.entry().filter(|entry| !entry.hl7_lenient)
+    }
+
+    /// A message of such a node whose segments end in LF.
+    fn loose(&self, arrived: &Arrived) -> Option<Refused> {
+        let Arrived::Message(message) = arrived else { return None };
+        self.strict().filter(|_| strict::ends_in_lf(message))?;
+        let text = "segments end in LF; CR is wanted of this node (HL7 2.5 chapter 2, 2.5.4)";
+        let errors = vec![ErrorSegment::whole(Condition::SegmentSequence, text)];
+        Some(Refused { ack: Ack::Reject, errors, ..hl7v2::too_long(message, 0) })
+    }
+
     async fn feed(&self, context: &Context, known: Known<'_>, message: FeedMessage) -> Done {
         let exchange = exchange_of(&message.feed);
         let source = message.source.clone();
+        let (control_id, raw) = (message.control_id.clone(), message.raw.clone());
+        let node = self.strict().map(|entry| entry.node.id.clone());
+        if let Some(node) = &node
+            && self.face.heard.altered(node, &control_id, &raw, self.received_at)
+        {
+            let text = "another message with this MSH-10 was taken from this node within the hour";
+            let location = Location::field("MSH", 1, 10);
+            let refused = Refused {
+                header: Some(known.header.clone()),
+                transaction: known.transaction,
+                echo: None,
+                ack: Ack::Error,
+                errors: vec![ErrorSegment::new(location, Condition::DuplicateKey, text)],
+            };
+            self.record(&refused).await;
+            return self.refuse(&refused);
+        }
         match self.face.mpi.feed(context, message).await {
             Ok(fed) => {
+                if let Some(node) = &node {
+                    self.face.heard.note(node, &control_id, &raw, self.received_at);
+                }
                 self.tell(&source, &fed.warnings);
                 self.accept(known, &[], fed.warnings.len())
             }

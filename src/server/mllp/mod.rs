@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod rehearse;
+mod strict;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -38,6 +39,7 @@ pub struct MllpFace {
     pub audit: Audit,
     pub config: Hl7v2Config,
     reading: Reading,
+    heard: strict::Heard,
 }
 
 impl MllpFace {
@@ -53,7 +55,7 @@ impl MllpFace {
             insurance_branch: config.insurance_branch,
             senders: config.shift_jis_senders.iter().filter_map(sender).collect(),
         };
-        Self { mpi, audit, config: config.clone(), reading }
+        Self { mpi, audit, config: config.clone(), reading, heard: strict::Heard::default() }
     }
 }
 
@@ -162,7 +164,11 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Conversation {
     async fn hold<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, stop: CancellationToken) {
-        let mut splitter = Splitter::new(self.face.config.message_bytes());
+        let limit = self.face.config.message_bytes();
+        let mut splitter = match self.strict() {
+            true => Splitter::strict(limit),
+            false => Splitter::new(limit),
+        };
         let end = match self.converse(&mut stream, &mut splitter, &stop).await {
             Ok(end) => end,
             Err(cause) => {
@@ -191,6 +197,11 @@ impl Conversation {
             };
             let _ = timeout(GOODBYE, goodbye).await;
         }
+    }
+
+    /// A node of the directory keeps to the specification, unless it need not.
+    fn strict(&self) -> bool {
+        self.conn.entry().is_some_and(|entry| !entry.hl7_lenient)
     }
 
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
@@ -248,6 +259,10 @@ impl Conversation {
         let (listener, peer) = (&self.settings.name, self.conn.peer_addr);
         let arrived = match event {
             Event::Message(message) => Arrived::Message(message),
+            Event::TooLong { .. } if self.strict() => {
+                metrics::mllp_framing(listener, "endless");
+                return Ok(Some(End::Endless));
+            }
             Event::TooLong { beginning, bytes } => Arrived::TooLong { beginning, bytes },
             Event::Restarted { bytes } => {
                 metrics::mllp_framing(listener, "restarted");
