@@ -1,6 +1,8 @@
 //! Builds stores, services and listeners from the configuration; sweeps while running; drains on
 //! stop. `chiren serve`, `chiren demo` and the tests all start the same way.
 
+pub mod trust;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::database::{DatabaseConfig, Engine};
-use crate::config::{Config, Fault, RegistryConfig};
+use crate::config::{Config, ConsentConfig, Fault, RegistryConfig};
 use crate::model::audit::compose::Reporter;
 use crate::model::audit::kinds;
 use crate::model::codes::Vocabulary;
@@ -20,8 +22,10 @@ use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
 use crate::server::as_of::AsOfFace;
 use crate::server::clock::Clock;
+use crate::server::consents::ConsentFace;
 use crate::server::fhir::FhirFace;
 use crate::server::fhir::trail::TrailFace;
+use crate::server::gate::Gate;
 use crate::server::metrics::{self, Metrics};
 use crate::server::mllp::MllpFace;
 use crate::server::ops::Readiness;
@@ -29,21 +33,26 @@ use crate::server::reviews::ReviewFace;
 use crate::server::soap::{Asynchronous, SoapFace};
 use crate::server::syslog::SyslogFace;
 use crate::server::{Faces, Listening, listen};
+use crate::service::access::Access;
 use crate::service::answers::Answers;
 use crate::service::audit::forward::Forwarder;
 use crate::service::audit::trail::{self, Key, Trail};
 use crate::service::audit::{Audit, clock};
-use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, Responder, correlate};
+use crate::service::consent::Consents;
+use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, Responder, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
+use crate::service::national::{self, National};
+use crate::service::nodes::Nodes;
 use crate::service::outbox::{Couriers, Now, Outbox};
 use crate::service::patients::Patients;
 use crate::service::registry::{Registry, Settings};
 use crate::service::repository::{self, RegisterAt, Repository};
-use crate::service::xua::Xua;
+use crate::service::xua::{Iua, Memory, Xua};
 use crate::store::blob::Blobs;
 use crate::store::db::{Db, DbError, DbStatus};
 use crate::store::documents;
 use crate::store::migrate;
+use trust::Trust;
 
 /// Everything below the listeners.
 #[derive(Clone)]
@@ -61,6 +70,11 @@ pub struct Rooms {
     pub gateway: Option<Gateway>,
     /// Who patients are in other communities.
     pub correlations: Option<Correlations>,
+    /// Who may see what.
+    pub access: Access,
+    pub consents: Consents,
+    /// Towards the national record-sharing service.
+    pub national: Option<National>,
     pub outbox: Outbox,
     pub couriers: Couriers,
 }
@@ -76,14 +90,15 @@ impl Rooms {
             info!(migrations = report.applied_now, "database migrated");
         }
         let db = Db::open(&config.database).await.context("the database cannot be opened")?;
+        let access = access(config)?;
         let registry = match config.registry.enabled {
-            true => Some(registry(config, &db, clock)?),
+            true => Some(registry(config, &db, &access, clock)?),
             false => None,
         };
         let repository = match config.repository.enabled {
             true => {
                 documents_are_there(config, &db).await?;
-                Some(repository(config, &db, registry.clone(), clock)?)
+                Some(repository(config, &db, registry.clone(), &access, clock)?)
             }
             false => None,
         };
@@ -99,7 +114,7 @@ impl Rooms {
                 let listed = directory.clone();
                 let neighbours: Neighbours =
                     Arc::new(move || listed.as_ref().map(told_of_patients).unwrap_or_default());
-                Some(index_telling(config, &db, &audit, clock, neighbours).await?)
+                Some(index_telling(config, &db, &audit, &access, clock, neighbours).await?)
             }
             false => None,
         };
@@ -127,11 +142,20 @@ impl Rooms {
             }
             _ => None,
         };
-        let couriers = Couriers { answers: answers.context("asynchronous.reply_to")?, notices, feeds };
+        let national = national(config, &db, repository.clone(), clock).await?;
+        let couriers = Couriers {
+            answers: answers.context("asynchronous.reply_to")?,
+            notices,
+            feeds,
+            national: national.clone(),
+        };
         Ok(Self {
             mpi,
             gateway,
             correlations,
+            consents: Consents::new(db.clone(), audit.clone(), access.clone()),
+            access,
+            national,
             outbox: Outbox::new(db.clone(), &config.outbox),
             couriers,
             audit,
@@ -165,6 +189,38 @@ pub fn trail_of(config: &Config, db: &Db) -> anyhow::Result<Trail> {
     Ok(Trail::new(db.clone(), settings))
 }
 
+/// The adapter to the national service; says in the database whether changes are looked at.
+async fn national(
+    config: &Config,
+    db: &Db,
+    repository: Option<Repository>,
+    clock: &Clock,
+) -> anyhow::Result<Option<National>> {
+    let on = config.national.enabled;
+    let switched = National::switch(db, on, clock.now().as_microsecond()).await;
+    switched.map_err(|e| anyhow!("the national adapter cannot be switched: {e:?}"))?;
+    match on {
+        true => national_service(config, db, repository, clock).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// The adapter over an open database.
+pub fn national_service(
+    config: &Config,
+    db: &Db,
+    repository: Option<Repository>,
+    clock: &Clock,
+) -> anyhow::Result<National> {
+    let clock = clock.clone();
+    let settings = national::Settings {
+        config: config.national.clone(),
+        home: config.network.home_community_id.clone(),
+        now: Arc::new(move || clock.now().as_microsecond()),
+    };
+    National::open(db.clone(), repository, settings)
+}
+
 /// The directory of a configuration.
 pub fn directory(config: &Config) -> anyhow::Result<Directory> {
     Directory::open(config).map_err(|faults| {
@@ -189,7 +245,12 @@ pub fn correlations(
         pix_valid: i64::try_from(config.discovery.pix_hours).unwrap_or(24).saturating_mul(3_600_000_000),
         by_hand: config.discovery.confirm_by_hand,
     };
-    Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), settings))
+    let people = People::open(&config.xua.own, &config.network.home_community_id)?;
+    Ok(Correlations::new(db.clone(), audit.clone(), mpi.cloned(), directory.clone(), people, settings))
+}
+
+fn octets(kib: u64) -> usize {
+    usize::try_from(kib.saturating_mul(1024)).unwrap_or(usize::MAX)
 }
 
 /// The gateway over what this program is.
@@ -204,6 +265,11 @@ fn communities(
         home: config.network.home_community_id.as_str().into(),
         deadline: Duration::from_millis(config.gateway.deadline_ms),
         retrieve_deadline: Duration::from_millis(config.gateway.retrieve_deadline_ms),
+        hold: gateway::HoldSettings {
+            octets: octets(config.gateway.hold_kib),
+            time: Duration::from_millis(config.gateway.hold_ms),
+            in_all: octets(config.gateway.hold_all_mib.saturating_mul(1024)),
+        },
     };
     Gateway::new(settings, directory, correlations, registry, repository)
 }
@@ -255,8 +321,17 @@ pub async fn documents_are_there(config: &Config, db: &Db) -> anyhow::Result<()>
     ))
 }
 
+/// Who may see what, by the rules of a configuration.
+pub fn access(config: &Config) -> anyhow::Result<Access> {
+    let network = config.consent.network(&config.network.home_community_id).map_err(|faults| {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })?;
+    Ok(Access::new(network, config.consent.patients.clone()))
+}
+
 /// The registry over an open database.
-pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Registry> {
+pub fn registry(config: &Config, db: &Db, access: &Access, clock: &Clock) -> anyhow::Result<Registry> {
     let clock = clock.clone();
     let settings = Settings {
         vocabulary: vocabulary(&config.registry)?,
@@ -264,6 +339,8 @@ pub fn registry(config: &Config, db: &Db, clock: &Clock) -> anyhow::Result<Regis
         patient_id_authority: config.network.patient_id_authority.clone(),
         home_community_id: config.network.home_community_id.clone(),
         query_results: config.limits.query_results,
+        access: access.clone(),
+        coverage_slot: config.national.enabled && config.national.coverage_slot,
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Ok(Registry::new(db.clone(), settings))
@@ -281,14 +358,16 @@ fn told_of_patients(directory: &Directory) -> Vec<String> {
 
 /// The index of patients over an open database. It tells the neighbours that the directory lists now.
 pub async fn index(config: &Config, db: &Db, audit: &Audit, clock: &Clock) -> anyhow::Result<Mpi> {
+    let access = access(config)?;
     let neighbours = if config.gateway.enabled { told_of_patients(&directory(config)?) } else { vec![] };
-    index_telling(config, db, audit, clock, Arc::new(move || neighbours.clone())).await
+    index_telling(config, db, audit, &access, clock, Arc::new(move || neighbours.clone())).await
 }
 
 async fn index_telling(
     config: &Config,
     db: &Db,
     audit: &Audit,
+    access: &Access,
     clock: &Clock,
     neighbours: Neighbours,
 ) -> anyhow::Result<Mpi> {
@@ -297,6 +376,7 @@ async fn index_telling(
         config: config.mpi.clone(),
         domains: Domains::new(&config.mpi, &config.network.patient_id_authority),
         neighbours,
+        access: access.clone(),
         now: Arc::new(move || clock.now().as_microsecond()),
     };
     Mpi::open(db.clone(), audit.clone(), settings).await
@@ -317,10 +397,11 @@ pub fn vocabulary(config: &RegistryConfig) -> anyhow::Result<Vocabulary> {
     Vocabulary::parse(config.codes, named).context("registry.vocabularies")
 }
 
-fn repository(
+pub fn repository(
     config: &Config,
     db: &Db,
     registry: Option<Registry>,
+    access: &Access,
     clock: &Clock,
 ) -> anyhow::Result<Repository> {
     let settings = &config.repository;
@@ -341,6 +422,7 @@ fn repository(
         network: config.network.name.clone(),
         on_demand: settings.on_demand.clone(),
         remove_registered: settings.remove_registered,
+        access: access.clone(),
     };
     let clock = clock.clone();
     let now = Arc::new(move || clock.now().as_microsecond());
@@ -360,16 +442,94 @@ pub struct Running {
     /// Ends both, after the record of the stop.
     recorded: CancellationToken,
     directory: Option<JoinHandle<()>>,
+    reloads: Vec<Reload>,
+    trust: Trust,
+    trusting: JoinHandle<()>,
+    national: Option<JoinHandle<()>>,
     clock: Clock,
     stop: CancellationToken,
     drain: Duration,
+    consent: ConsentConfig,
+    home: String,
 }
 
-/// Who examines users' assertions, where they are looked at.
-fn xua(config: &Config) -> anyhow::Result<Option<Xua>> {
-    match config.xua.is_on() {
-        true => Xua::new(config.xua.clone(), &config.network.home_community_id).map(Some).context("xua"),
-        false => Ok(None),
+/// Who may connect.
+fn directory_of_nodes(config: &Config) -> anyhow::Result<Nodes> {
+    Nodes::open(&config.nodes, jiff::Timestamp::now()).map_err(|faults| {
+        let said: Vec<String> = faults.iter().filter(|f| f.refuses()).map(ToString::to_string).collect();
+        anyhow!("{}", said.join("; "))
+    })
+}
+
+/// Who examines users, where they are looked at; and what they bring is remembered.
+struct Examiners {
+    memory: Arc<Memory>,
+    xua: Option<Xua>,
+    iua: Option<Iua>,
+}
+
+impl Examiners {
+    fn new(config: &Config, db: &Db) -> anyhow::Result<Self> {
+        let memory = Arc::new(Memory::new(Some(db.clone())));
+        let home = &config.network.home_community_id;
+        // A community of a file read later may be asked for assertions.
+        let xua = match config.xua.is_on() || config.gateway.enabled && !config.xua.issuer.is_empty() {
+            true => Some(Xua::new(config.xua.clone(), home, memory.clone()).context("xua")?),
+            false => None,
+        };
+        let iua = match config.iua.is_on() {
+            true => Some(Iua::new(config.iua.clone(), &config.xua, home, memory.clone()).context("iua")?),
+            false => None,
+        };
+        Ok(Self { memory, xua, iua })
+    }
+
+    /// What reads keys and certificates anew.
+    fn reloads(&self) -> Vec<Reload> {
+        let mut all: Vec<Reload> = vec![];
+        if let Some(xua) = self.xua.clone() {
+            all.push(Reload::new("issuers of assertions", move || xua.reload()));
+        }
+        if let Some(iua) = self.iua.clone() {
+            all.push(Reload::new("issuers of tokens", move || iua.reload()));
+        }
+        all
+    }
+}
+
+/// Something that SIGHUP makes read its files anew. What is faulty stays as it was.
+pub struct Reload {
+    what: &'static str,
+    read: Box<dyn Fn() -> anyhow::Result<usize> + Send + Sync>,
+}
+
+impl Reload {
+    /// `read` gives how many things there are now.
+    pub fn new(what: &'static str, read: impl Fn() -> anyhow::Result<usize> + Send + Sync + 'static) -> Self {
+        Self { what, read: Box::new(read) }
+    }
+
+    fn run(&self) {
+        match (self.read)() {
+            Ok(count) => info!(what = self.what, count, "read anew"),
+            Err(e) => {
+                warn!(what = self.what, cause = format!("{e:#}"), "not read; what was before stays in force")
+            }
+        }
+    }
+}
+
+/// How often notes of what was brought are looked through for those that are over.
+const FORGET: Duration = Duration::from_secs(300);
+
+async fn forget(memory: Arc<Memory>, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FORGET)).await.is_some() {
+        if let Err(e) = memory.forget(clock.now().as_microsecond()).await {
+            warn!(
+                cause = format!("{e:?}"),
+                "what was brought could not be forgotten; the next look will try again"
+            );
+        }
     }
 }
 
@@ -380,7 +540,9 @@ impl Running {
     /// Opens everything and begins to serve.
     pub async fn start(config: &Config, clock: Clock, metrics: Option<Metrics>) -> anyhow::Result<Self> {
         crate::config::tls::install_provider();
+        let nodes = directory_of_nodes(config)?;
         let rooms = Rooms::open(config, &clock).await?;
+        let examiners = Examiners::new(config, &rooms.db)?;
         let face = SoapFace {
             registry: rooms.registry.clone(),
             repository: rooms.repository.clone(),
@@ -391,7 +553,7 @@ impl Running {
             audit: rooms.audit.clone(),
             limits: Arc::new(config.limits.clone()),
             soap: config.soap.clone(),
-            xua: xua(config)?,
+            xua: examiners.xua.clone(),
             asynchronous: rooms
                 .couriers
                 .answers
@@ -425,7 +587,11 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let fhir = rooms.mpi.clone().map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone() }));
+        let fhir = rooms
+            .mpi
+            .clone()
+            .map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone(), iua: examiners.iua.clone() }));
+        let consents = config.consent.face.then(|| ConsentFace { consents: rooms.consents.clone() });
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
         let metrics = match (metrics, communities.clone()) {
@@ -440,9 +606,29 @@ impl Running {
         let trail = searched.then(|| Arc::new(TrailFace { trail, audit, config: config.audit.clone() }));
         let index = messages.map(Arc::new);
         let offsets = (!config.time.servers.is_empty()).then(|| offset.clone());
-        let faces =
-            Faces { soap: Arc::new(face), index, fhir, trail, syslog, as_of, reviews, communities, offsets };
-        let listening = listen(config, faces, readiness, metrics, clock.clone(), stop.clone()).await?;
+        let faces = Faces {
+            soap: Arc::new(face),
+            index,
+            fhir,
+            trail,
+            syslog,
+            as_of,
+            reviews,
+            consents,
+            communities,
+            offsets,
+        };
+        let gate =
+            Gate::new(nodes, Some(rooms.audit.clone()), Arc::new(config.limits.clone()), clock.clone());
+        let listening =
+            listen(config, faces, readiness, metrics, gate.clone(), clock.clone(), stop.clone()).await?;
+        let trust = Trust {
+            gate,
+            acceptors: listening.acceptors(),
+            outbound: trust::outbound(config),
+            clock: clock.clone(),
+        };
+        let trusting = tokio::spawn(trust.clone().watch(stop.clone()));
         let sweeper = rooms.repository.clone().map(|repository| {
             let interval = Duration::from_secs(config.repository.sweep_interval_minutes.max(1) * 60);
             let age = Duration::from_secs(config.repository.sweep_age_hours.max(1) * 3600);
@@ -459,6 +645,13 @@ impl Running {
         tokio::spawn(offset.watch(stop.clone()));
         let directory =
             rooms.gateway.clone().map(|g| tokio::spawn(watch(g.directory().clone(), stop.clone())));
+        tokio::spawn(forget(examiners.memory.clone(), clock.clone(), stop.clone()));
+        let mut reloads = examiners.reloads();
+        if let Some(gateway) = &rooms.gateway {
+            let people = gateway.people().clone();
+            reloads.push(Reload::new("our own issuer of assertions", move || people.reload()));
+        }
+        let national = rooms.national.clone().map(|n| tokio::spawn(n.serve(stop.clone())));
         let drain = config.limits.drain();
         Ok(Self {
             rooms,
@@ -471,17 +664,51 @@ impl Running {
             forwarding,
             recorded,
             directory,
+            reloads,
+            trust,
+            trusting,
+            national,
             clock,
             stop,
             drain,
+            consent: config.consent.clone(),
+            home: config.network.home_community_id.clone(),
         })
     }
 
-    /// Reads certificates and the directory of communities anew; what is faulty stays as it was.
-    pub fn reload(&self) {
-        self.listening.reload_certificates();
+    /// Reads certificates, revocation lists and the directories of nodes and of communities anew; what is faulty
+    /// stays as it was.
+    pub async fn reload(&self) {
+        self.trust.reload().await;
+        self.reload_rules();
         if let Some(gateway) = &self.rooms.gateway {
             told(gateway.directory().reload(true));
+        }
+        self.reloads.iter().for_each(Reload::run);
+    }
+
+    /// Something more that is read anew when the gateway is told to.
+    pub fn on_reload(&mut self, reload: Reload) {
+        self.reloads.push(reload);
+    }
+
+    /// What is looked at again and again; tests do not wait for it.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Reads the rules of consent anew; with a fault in them those before stay in force.
+    fn reload_rules(&self) {
+        match self.consent.network(&self.home) {
+            Ok(network) => {
+                info!(version = network.version, "rules of consent read");
+                self.rooms.access.use_rules(network);
+            }
+            Err(faults) => {
+                for fault in faults {
+                    warn!(%fault, "rules of consent not read; those before stay in force");
+                }
+            }
         }
     }
 
@@ -510,8 +737,16 @@ impl Running {
             let _ = sweeper.await;
         }
         let _ = self.fault_records.await;
+        let _ = self.trusting.await;
         if let Some(directory) = self.directory {
             let _ = directory.await;
+        }
+        if let Some(national) = self.national {
+            // A call cut off here is asked for by its key after its lease.
+            let lanes = national.abort_handle();
+            if tokio::time::timeout(self.drain, national).await.is_err() {
+                lanes.abort();
+            }
         }
         self.rooms.audit.write_all_faults(self.clock.now()).await;
         self.rooms

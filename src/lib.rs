@@ -27,8 +27,10 @@
 
 pub mod app;
 pub mod cli;
+pub mod clins;
 pub mod config;
 pub mod content;
+pub mod fhirpath;
 pub mod matching;
 pub mod model;
 pub mod peer;

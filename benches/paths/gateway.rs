@@ -11,7 +11,7 @@ use chiren::app::{Rooms, Running};
 use chiren::config::registry::UnknownPatients;
 use chiren::config::{Config, ListenerConfig, Role, TlsMode};
 use chiren::model::caller::Caller;
-use chiren::model::consent::{Permit, Policy, Purpose, decide};
+use chiren::model::consent::{Action, Network, Permit, admit};
 use chiren::model::ebrim::ObjectKind;
 use chiren::model::metadata::{AvailabilityStatus, EntryType, Submission};
 use chiren::model::query::{FindDocuments, Found, ReturnType, StoredQuery, View};
@@ -112,7 +112,7 @@ fn question(patient: String) -> Question {
     };
     let options =
         FindOptions { return_type: ReturnType::LeafClass, limit: 1000, as_of: None, view: View::default() };
-    let permit = decide(Policy::AdmittedNodes, &Caller::default(), Purpose::Query);
+    let permit = admit(&Arc::new(Network::default()), &Caller::default(), Action::Query, 0);
     Arc::new((StoredQuery::FindDocuments(query), options, permit))
 }
 

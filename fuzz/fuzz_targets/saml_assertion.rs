@@ -8,6 +8,9 @@ use chiren_fuzz::wire::xml::guard::{Guard, XmlLimits};
 use chiren_fuzz::wire::xml::{c14n, tree};
 use libfuzzer_sys::fuzz_target;
 
+const ENVELOPE: &str = "<soap:Envelope xmlns:soap=\"http://www.w3.org/2003/05/soap-envelope\" xmlns=\"urn:x\">\
+                        <soap:Header></soap:Header><soap:Body/></soap:Envelope>";
+
 fuzz_target!(|data: &[u8]| {
     let limits = XmlLimits { envelope_bytes: 16 << 10, elements: 200, attributes: 16, depth: 16, ..XmlLimits::default() };
     let (mut guard, mut events) = (Guard::new(limits), Vec::new());
@@ -20,6 +23,12 @@ fuzz_target!(|data: &[u8]| {
     let parent = located.assertion.parent().expect("an assertion has a parent");
     assert!(tree::is(parent, NS_WSSE, "Security"));
     assert_eq!(located.signature.parent(), Some(located.assertion));
-    let _ = saml::take_apart(located);
-    let _ = saml::read(located.assertion);
+    let (signed, said) = (saml::take_apart(located), saml::read(located.assertion));
+    // Cut out to be passed on, it is the same, and as well signed.
+    let cut = saml::original(located.assertion).expect("its bytes");
+    let envelope = saml::secured(ENVELOPE, &cut);
+    let doc = tree::parse(&envelope).expect("well-formed");
+    let again = saml::locate(doc.root_element()).expect("sound").expect("there");
+    assert_eq!(saml::read(again.assertion), said);
+    assert_eq!(saml::take_apart(again).is_ok(), signed.is_ok());
 });

@@ -1,9 +1,13 @@
-//! The two floors that face bytes, compiled without the rest of the house.
+//! The floors that face bytes, compiled without the rest of the house.
 //!
-//! `wire` imports only `model`, so both are included by path: a fuzz build then takes seconds and
+//! `wire` imports only `model`, `clins` these and `fhirpath`, so they are included by path: a fuzz build then takes seconds and
 //! needs no TLS or database library under the sanitizer.
 #![forbid(unsafe_code)]
 
+#[path = "../../src/clins/mod.rs"]
+pub mod clins;
+#[path = "../../src/fhirpath/mod.rs"]
+pub mod fhirpath;
 #[path = "../../src/model/mod.rs"]
 pub mod model;
 #[path = "../../src/wire/mod.rs"]

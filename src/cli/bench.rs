@@ -4,7 +4,10 @@ mod checks;
 mod connection;
 mod drive;
 mod find;
+mod gateway;
+mod handshakes;
 mod histogram;
+mod overload;
 mod patients;
 mod people;
 mod revise;
@@ -52,6 +55,11 @@ Examples:
   chiren bench iti42 --url http://127.0.0.1:8080 --clients 32 --label 'SQLite, durable, audit'
   chiren bench iti41 --url http://127.0.0.1:8080 --size 100MiB --clients 1 --requests 10
   chiren bench iti43 --url https://127.0.0.1:8443 --ca ca.pem --size 20KiB --json
+  chiren bench overload --url https://127.0.0.1:8443 --ca ca.pem --cert n.pem --key n.key --entries 100000
+  chiren bench handshakes --address 127.0.0.1:8443 --ca ca.pem --cert n.pem --key n.key
+
+The gateway to other communities (nothing need run):
+  chiren bench gateway --communities 1,10,50 --label 'release, 2 cores'
 
 The index of patients, with an invented region's registrations:
   chiren bench population --persons 10000 --out people.csv > domains.toml
@@ -147,6 +155,19 @@ enum What {
     /// Write an invented region's registrations as a table for `chiren mpi import`, and on standard output
     /// the domains to configure
     Population(people::Table),
+    /// What the gateway to other communities costs: everything in one process, with communities that are simulated
+    Gateway(gateway::Measured),
+    /// Registry Stored Query at four times what saturates the server: who is let in, how fast, and recovery
+    Overload {
+        #[command(flatten)]
+        shape: overload::Shape,
+        #[command(flatten)]
+        set: Set,
+        #[command(flatten)]
+        load: Common,
+    },
+    /// Full TLS handshakes a second, with certificates on both sides; against any server
+    Handshakes(handshakes::Handshakes),
     /// Fill a registry by ITI-42 with what the iti18 scenario asks for, a patient a submission
     Load {
         #[command(flatten)]
@@ -280,6 +301,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         | What::Iti18 { load, .. }
         | What::Iti43 { load, .. }
         | What::Iti57 { load, .. }
+        | What::Overload { load, .. }
         | What::Load { load, .. } => load,
         What::Iti8 { asked, .. }
         | What::Iti9(asked)
@@ -288,6 +310,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         | What::Iti47(asked)
         | What::Iti78(asked)
         | What::Iti83(asked) => &asked.load,
+        What::Gateway(measured) => return alone(measured),
+        What::Handshakes(handshakes) => return shaken(handshakes),
         What::Population(table) => {
             return match table.write() {
                 Ok(domains) => {
@@ -319,6 +343,22 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             eprintln!("not reached: {sentence}");
             ExitCode::from(3)
         }
+    }
+}
+
+/// A measurement that brings its own servers: the threads are theirs too.
+fn alone(measured: &gateway::Measured) -> ExitCode {
+    crate::config::tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = runtime
+        .context("the runtime cannot start")
+        .and_then(|runtime| runtime.block_on(gateway::run(measured)));
+    match done {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
     }
 }
 
@@ -384,14 +424,34 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
         What::Iti47(asked) => patients(Transaction::Iti47, Event::A08, asked).await,
         What::Iti78(asked) => patients(Transaction::Iti78, Event::A08, asked).await,
         What::Iti83(asked) => patients(Transaction::Iti83, Event::A08, asked).await,
-        // It asks nobody anything, and was done before.
-        What::Population(_) => Ok(true),
+        // They ask nobody anything, or were done before.
+        What::Population(_) | What::Gateway(_) | What::Handshakes(_) => Ok(true),
+        What::Overload { shape, set, .. } => {
+            let target = target(&load.endpoint, Transaction::Iti18)?;
+            let scenario = Find::new(load.run(&target.url), set.data(), Query::FindDocuments);
+            let name = format!("ITI-18 FindDocuments, patients of {} entries", set.per_patient);
+            overload::run(&name, scenario, target, shape, load.label.as_deref(), load.json)
+                .await
+                .map_err(Failure::NotReached)
+        }
         What::Load { set, from, .. } => {
             let target = target(&load.endpoint, Transaction::Iti42)?;
             let scenario = Load::new(load.run(&target.url), set.data(), *from);
             let plan = Plan { warm_up: Duration::ZERO, until: Until::Done, ..load.plan() };
             let name = format!("load by ITI-42, {} entries a submission", set.per_patient);
             reported(&name, scenario, target, load, plan).await
+        }
+    }
+}
+
+fn shaken(handshakes: &handshakes::Handshakes) -> ExitCode {
+    crate::config::tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(|e| e.to_string()).and_then(|runtime| runtime.block_on(handshakes.run())) {
+        Ok(right) => ExitCode::from(u8::from(!right)),
+        Err(sentence) => {
+            eprintln!("error: {sentence}");
+            ExitCode::from(3)
         }
     }
 }

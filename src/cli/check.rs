@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{ConfigFile, EX_CONFIG, runtime, sentence};
-use crate::config::{self, Config, Fault, Language};
+use super::{ConfigFile, EX_CONFIG, node, runtime, sentence};
+use crate::config::{self, Config, Fault, Language, NodeFile};
 use crate::service::audit::clock::Offsets;
 use crate::store::blob::{BlobError, Blobs};
 
@@ -43,6 +43,10 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
             if let Some(fault) = arguments.connect.then(|| tried(&config)).flatten() {
                 eprintln!("{}", sentence(&fault, language));
                 return ExitCode::from(EX_CONFIG);
+            }
+            let nodes = config.nodes.directory.as_deref().map(NodeFile::load);
+            if let Some(Ok((entries, _))) = nodes {
+                print!("{}", node::counted(&entries, language));
             }
             if arguments.connect && !clock_is_right(&config, language) {
                 return ExitCode::from(EX_CONFIG);

@@ -11,10 +11,13 @@ use serde_json::json;
 use super::send::table;
 use super::{ConfigFile, print};
 use crate::config::{Config, Language, PeerConfig, Role, TlsMode, TlsProfile};
+use crate::model::ids::HomeCommunityId;
 use crate::peer::http::Client;
 use crate::server::ops::COMMUNITIES;
 use crate::service::gateway::correlate::Verdict as Decision;
-use crate::service::gateway::{self, Directory, Oddity, Probe, Scoreboard, Standing, Verdict};
+use crate::service::gateway::{
+    self, Directory, Oddity, People, Probe, Prober, Scoreboard, Standing, Verdict,
+};
 
 pub const EXAMPLES: &str = "Exit status of test: 0 all well, 1 something is wrong, 2 no such community.
 
@@ -217,7 +220,17 @@ async fn tried(config: &Config, test: &Test, language: Language) -> anyhow::Resu
         };
         return Ok((said, 2));
     };
-    let probes = gateway::probe(member).await;
+    let network = &config.network;
+    let home = HomeCommunityId::parse(&network.home_community_id)
+        .ok_or_else(|| anyhow!("network.home_community_id is not of the form urn:oid:…"))?;
+    let people = People::open(&config.xua.own, &network.home_community_id)?;
+    let prober = Prober {
+        people: &people,
+        home: &home,
+        authority: &network.patient_id_authority,
+        now: jiff::Timestamp::now(),
+    };
+    let probes = gateway::probe(member, &prober).await;
     let well = probes.iter().all(|p| matches!(p.verdict, Verdict::Works | Verdict::Reached { .. }));
     let text = match test.json {
         true => format!(
@@ -272,6 +285,8 @@ fn said(odd: &Oddity, language: Language) -> String {
         }
         (Oddity::Refuses(codes), Language::En) => format!("it refuses: {}", codes.join(", ")),
         (Oddity::Refuses(codes), Language::Ja) => format!("拒否されました: {}", codes.join(", ")),
+        (Oddity::TakesAnything, Language::En) => "it took a feed that names no patient".into(),
+        (Oddity::TakesAnything, Language::Ja) => "患者を特定しない通知が受け入れられました".into(),
         (Oddity::FindsAnything, Language::En) => "it found what cannot be there".into(),
         (Oddity::FindsAnything, Language::Ja) => "存在しないはずのものが見つかりました".into(),
     }

@@ -8,6 +8,7 @@ mod backup;
 mod bench;
 mod check;
 mod community;
+mod consent;
 mod demo;
 mod documents;
 mod export;
@@ -17,10 +18,14 @@ mod keep;
 mod log;
 mod migrate;
 mod mpi;
+mod national;
+mod node;
 mod operator;
 mod outbox;
 mod patient;
+pub mod pki;
 mod query;
+pub mod relay;
 mod restore;
 mod send;
 mod serve;
@@ -82,7 +87,7 @@ impl From<Lang> for Language {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates and communities anew
+    /// Run the gateway until SIGTERM or SIGINT; SIGHUP reads certificates, nodes and communities anew
     #[command(after_help = serve::EXAMPLES)]
     Serve(serve::Arguments),
 
@@ -150,9 +155,28 @@ enum Command {
     #[command(after_help = mpi::EXAMPLES)]
     Mpi(mpi::Arguments),
 
+    /// See the directory of nodes, and whose a certificate is
+    #[command(after_help = node::EXAMPLES)]
+    Node(node::Arguments),
+
+    /// Make a private authority, certificates, requests and revocation lists
+    #[command(after_help = pki::EXAMPLES)]
+    Pki(pki::Arguments),
+
     /// See how other networks do, and try the way to one
     #[command(after_help = community::EXAMPLES)]
     Community(community::Arguments),
+
+    /// See what goes to the national record-sharing service, why, and what came of it
+    #[command(after_help = national::EXAMPLES)]
+    National(national::Arguments),
+    /// What patients allow: grant, withdraw, attest, explain; import and export
+    #[command(after_help = consent::EXAMPLES)]
+    Consent(Box<consent::Arguments>),
+
+    /// Run the gateway's hand inside a facility, where its certificate for the national service is
+    #[command(after_help = relay::EXAMPLES)]
+    Relay(relay::Arguments),
 
     /// Run a whole invented network on this machine, and show what to try
     #[command(after_help = demo::EXAMPLES)]
@@ -249,7 +273,12 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Audit(arguments) => audit::run(arguments, lang),
         Command::Outbox(arguments) => outbox::run(arguments, lang),
         Command::Mpi(arguments) => mpi::run(arguments, lang),
+        Command::Node(arguments) => node::run(arguments, lang),
+        Command::Pki(arguments) => pki::run(&arguments, lang.unwrap_or_default()),
         Command::Community(arguments) => community::run(arguments, lang),
+        Command::Consent(arguments) => consent::run(*arguments, lang),
+        Command::National(arguments) => national::run(arguments, lang),
+        Command::Relay(arguments) => relay::run(&arguments, lang.unwrap_or_default()),
         Command::Demo(arguments) => demo::run(arguments, lang),
         Command::Simulate(arguments) => simulate::run(arguments, lang),
         Command::Send(arguments) => send::run(&arguments, lang.unwrap_or_default()),

@@ -54,7 +54,8 @@ impl Operator {
     /// Opens the database as it is; one that must be migrated is refused.
     pub async fn open(config: &Config, command: &str) -> anyhow::Result<Self> {
         let desk = Desk::open(config).await?;
-        let registry = app::registry(config, &desk.db, &Clock::System)?;
+        let access = app::access(config)?;
+        let registry = app::registry(config, &desk.db, &access, &Clock::System)?;
         let context = desk.context(command, Transaction::Iti18);
         Ok(Self { registry, audit: desk.audit, context, db: desk.db })
     }

@@ -14,8 +14,8 @@ use crate::server::clock::Clock;
 use crate::server::metrics::Metrics;
 
 pub const EXAMPLES: &str =
-    "Signals: SIGTERM and SIGINT stop it gracefully, SIGHUP reads certificates and the directory of
-communities anew.
+    "Signals: SIGTERM and SIGINT stop it gracefully, SIGHUP reads certificates, revocation lists and
+the directories of nodes and of communities anew.
 
 Examples:
   chiren serve --config /etc/chiren/chiren.toml
@@ -84,7 +84,7 @@ impl Signals {
     }
 
     /// Waits for the signal to stop; says which it was.
-    async fn end(&mut self) -> &'static str {
+    pub async fn end(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -97,7 +97,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.reload.recv() => running.reload(),
+                _ = self.reload.recv() => running.reload().await,
             }
         }
     }

@@ -1,9 +1,11 @@
 //! `chiren simulate community`: a whole second network on this machine, in which demo's people are patients too, behind
-//! a door that can be told to misbehave. For whoever builds or tests a gateway.
+//! a door that can be told to misbehave. For whoever builds or tests a gateway. `chiren simulate national`: the national
+//! record-sharing service.
 
 mod control;
 pub mod fault;
 pub mod front;
+pub mod national;
 mod network;
 
 use std::net::SocketAddr;
@@ -41,6 +43,10 @@ enum What {
     /// Another network: registry, repository, index, responding gateway, and faults at will
     #[command(after_help = EXAMPLES)]
     Community(Community),
+
+    /// The national record-sharing service (電子カルテ情報共有サービス), over mutual TLS, with its rules and faults at will
+    #[command(after_help = national::EXAMPLES)]
+    National(Box<national::Arguments>),
 }
 
 #[derive(Debug, Args)]
@@ -79,11 +85,20 @@ struct Community {
 }
 
 pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
-    let What::Community(community) = arguments.what;
-    log::init(&LogConfig { level: community.log.clone(), ..LogConfig::default() });
-    let ended = runtime()
-        .context("the runtime cannot start")
-        .and_then(|runtime| runtime.block_on(simulate(&community, lang.unwrap_or_default())));
+    let level = match &arguments.what {
+        What::Community(community) => community.log.clone(),
+        What::National(national) => national.log.clone(),
+    };
+    log::init(&LogConfig { level, ..LogConfig::default() });
+    let language = lang.unwrap_or_default();
+    let ended = runtime().context("the runtime cannot start").and_then(|runtime| {
+        runtime.block_on(async {
+            match arguments.what {
+                What::Community(community) => simulate(&community, language).await,
+                What::National(national) => national::run(*national, language).await,
+            }
+        })
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),

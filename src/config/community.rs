@@ -8,7 +8,8 @@ use super::gateway::CommunityFile;
 use super::peer::PeerConfig;
 use super::section::section;
 use super::tls::TlsProfile;
-use crate::model::community::{AssertionNeed, Community, CorrelateBy};
+use super::xua::XuaMode;
+use crate::model::community::{AssertionPolicy, Community, CorrelateBy, WithoutUser};
 use crate::model::ids::HomeCommunityId;
 
 section! {
@@ -62,8 +63,19 @@ section! {
         documents_mib: u64 = 4096,
         /// Objects in the answer to a query.
         results: u64 = 10_000,
-        /// Whether requests to it carry an assertion of who asks (XUA): `off`, `optional`, `required`.
-        assertion: AssertionNeed = AssertionNeed::Off,
+        /// Which assertion of who asks goes with our requests to it (XUA): `none`; `issue`, our own of our user
+        /// (`[xua.own]`); `pass`, the one our user brought, where it is for this community too.
+        assertion: AssertionPolicy = AssertionPolicy::None,
+        /// What becomes of a request without a user where `assertion` is not `none`: `refuse`, it is not asked; `send`,
+        /// without an assertion; `system`, with one of this gateway itself (`xua.own.system_user`).
+        without_user: WithoutUser = WithoutUser::Refuse,
+        /// What it is called in AudienceRestriction. Absent: its homeCommunityId.
+        audience: Option<String> = None; commented "\"https://gw.example.jp/xua\"",
+        /// Whether what it asks of us names its user: `off`, `optional`, `required`. Absent: as `[xua]` says.
+        incoming_assertion: Option<XuaMode> = None; commented "\"required\"",
+        /// SHA-256 fingerprints (hex) of the certificates its gateway shows us, where the directory of nodes does not say
+        /// whose it is. What is known to be its node speaks for this community and no other.
+        client_certificates: Vec<String> = vec![],
     }
 }
 
@@ -137,6 +149,8 @@ impl CommunityConfig {
             device: self.device.clone(),
             budget: Duration::from_millis(self.budget_ms),
             assertion: self.assertion,
+            without_user: self.without_user,
+            audience: self.audience.clone().unwrap_or_else(|| self.home_community_id.clone()),
         })
     }
 
@@ -181,6 +195,16 @@ impl CommunityConfig {
         }
         if let Some(device) = &self.device {
             faults.oid("device", device, examples);
+        }
+        for (n, fingerprint) in self.client_certificates.iter().enumerate() {
+            let plain = plain_fingerprint(fingerprint);
+            if plain.len() != 64 || !plain.bytes().all(|b| b.is_ascii_hexdigit()) {
+                faults.add(
+                    &format!("client_certificates[{n}]"),
+                    "is no SHA-256 fingerprint: 64 hexadecimal digits",
+                    "SHA-256 フィンガープリント（16 進 64 桁）ではありません",
+                );
+            }
         }
         faults.range("budget_ms", self.budget_ms, 50, 600_000);
         faults.range("connect_ms", self.connect_ms, 50, 600_000);
@@ -240,6 +264,11 @@ fn limits(at_once: u64, failures: u64, pause: u64, faults: &mut Faults<'_>) {
     faults.range("at_once", at_once, 1, 10_000);
     faults.range("breaker_failures", failures, 1, 1_000_000);
     faults.range("breaker_pause_ms", pause, 10, 3_600_000);
+}
+
+/// A fingerprint as programs compare it: lower case, without colons.
+pub fn plain_fingerprint(text: &str) -> String {
+    text.chars().filter(|c| *c != ':' && !c.is_whitespace()).collect::<String>().to_ascii_lowercase()
 }
 
 fn short_name(id: &str, faults: &mut Faults<'_>) {
@@ -375,6 +404,7 @@ mod tests {
             ("answer_mib", |c| c.answer_mib = 0),
             ("documents_mib", |c| c.documents_mib = 0),
             ("results", |c| c.results = 0),
+            ("client_certificates[0]", |c| c.client_certificates = vec!["ab".into()]),
         ];
         for (i, (key, spoil)) in cases.iter().enumerate() {
             let mut all = good.clone();

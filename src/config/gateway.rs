@@ -24,6 +24,13 @@ section! {
         deadline_ms: u64 = 10_000,
         /// Milliseconds within which a retrieval's answer begins. Documents may take longer, while they move.
         retrieve_deadline_ms: u64 = 30_000,
+        /// KiB of one source's documents that are read before the answer begins, so that one which breaks off is an
+        /// error in the answer and not its end. What is larger passes through while it comes.
+        hold_kib: u64 = 4096,
+        /// Milliseconds for which that is waited at most, once the source has answered.
+        hold_ms: u64 = 2_000,
+        /// MiB of documents held in all, of all requests; beyond them nothing is held.
+        hold_all_mib: u64 = 64,
     }
 }
 
@@ -67,6 +74,9 @@ impl GatewayConfig {
         faults.range("look_seconds", self.look_seconds, 1, 3600);
         faults.range("deadline_ms", self.deadline_ms, 100, 600_000);
         faults.range("retrieve_deadline_ms", self.retrieve_deadline_ms, 100, 600_000);
+        faults.range("hold_kib", self.hold_kib, 0, 1 << 20);
+        faults.range("hold_ms", self.hold_ms, 0, 600_000);
+        faults.range("hold_all_mib", self.hold_all_mib, 0, 1 << 20);
         match self.directory(written, home, authority, examples) {
             Ok((_, warnings)) => list.extend(warnings),
             Err(found) => list.extend(found),

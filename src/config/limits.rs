@@ -11,6 +11,10 @@ section! {
     pub struct LimitsConfig {
         /// Seconds a TLS handshake may take.
         handshake_seconds: u64 = 10,
+        /// TLS handshakes under way at the same time, of all listeners.
+        handshakes: usize = 1000,
+        /// The same from one address.
+        handshakes_per_address: usize = 50,
         /// Seconds from the first byte of a request to the end of its headers; also how long a new
         /// connection may stay silent.
         header_seconds: u64 = 10,
@@ -60,8 +64,14 @@ section! {
         /// Requests worked on at the same time; 0 means 32 per core, at least 256. Worst-case
         /// memory for envelopes is this times `envelope_mib`.
         concurrent_requests: usize = 0,
+        /// Of these, requests without attached documents; 0 means 32 per core, at least 64. More would only make
+        /// all of them slower.
+        short_requests: usize = 0,
         /// Milliseconds a request waits for its turn before it is answered 503 with Retry-After.
         queue_milliseconds: u64 = 1000,
+        /// The same once there has been no free turn for a tenth of a second: what then waits longer is answered
+        /// 503 at once, so that those let in are as fast as before.
+        overload_milliseconds: u64 = 5,
         /// Objects a query may return in full (LeafClass) before XDSTooManyResults. Of references
         /// (ObjectRef), which are fifty times smaller, fifty times as many.
         query_results: usize = 10_000,
@@ -102,6 +112,14 @@ impl LimitsConfig {
         }
     }
 
+    /// `short_requests` with 0 resolved for this machine.
+    pub fn short_concurrency(&self) -> usize {
+        match self.short_requests {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).saturating_mul(32).max(64),
+            n => n,
+        }
+    }
+
     pub(super) fn check(&self, list: &mut Vec<Fault>) {
         let mut faults = Faults::of("limits", list);
         let day = 86_400;
@@ -118,6 +136,7 @@ impl LimitsConfig {
         faults.range("drain_seconds", self.drain_seconds, 0, day);
         faults.range("min_rate_bytes", self.min_rate_bytes, 0, MIB);
         faults.range("queue_milliseconds", self.queue_milliseconds, 0, 60_000);
+        faults.range("overload_milliseconds", self.overload_milliseconds, 0, 60_000);
         faults.range("request_mib", self.request_mib, 1, 1 << 20);
         faults.range("document_mib", self.document_mib, 1, 1 << 20);
         faults.range("envelope_mib", self.envelope_mib, 1, 1024);
@@ -135,6 +154,9 @@ impl LimitsConfig {
             ("xml_attribute_kib", self.xml_attribute_kib, 1, 16_384),
             ("xml_text_kib", self.xml_text_kib, 1, 1 << 20),
             ("concurrent_requests", self.concurrent_requests, 0, 100_000),
+            ("short_requests", self.short_requests, 0, 100_000),
+            ("handshakes", self.handshakes, 1, 100_000),
+            ("handshakes_per_address", self.handshakes_per_address, 1, 100_000),
             ("query_results", self.query_results, 1, 10_000_000),
             ("retrieve_documents", self.retrieve_documents, 1, 100_000),
         ] {

@@ -54,6 +54,14 @@ section! {
         private_key: Option<PathBuf> = None; example "\"/etc/chiren/tls/gateway.key\"",
         /// PEM files of the authorities of the clients we trust.
         client_ca: Vec<PathBuf> = vec![]; example "[\"/etc/chiren/tls/nodes-ca.pem\"]",
+        /// Revocation lists (CRL) of those authorities, DER or PEM: files, or folders of `*.crl`, `*.der` and
+        /// `*.pem`. Of each issuer the newest counts. Where there is one, every authority needs one.
+        crl: Vec<PathBuf> = vec![]; commented "[\"/etc/chiren/tls/crl\"]",
+        /// Hours for which a list is used after its time (nextUpdate) is over, 0 to 72. Then its authority's nodes
+        /// are refused.
+        crl_grace_hours: u64 = 0,
+        /// An OCSP answer about our certificate (DER), shown to clients that ask for it.
+        ocsp_staple: Option<PathBuf> = None; commented "\"/etc/chiren/tls/gateway.ocsp\"",
         /// `jp-high`: TLS 1.3 only (CRYPTREC 高セキュリティ型); `jp-high-12`: TLS 1.2 too, for
         /// systems that cannot yet; `atna-bcp195`: TLS 1.2 with the suites of ITI-19's BCP195 option.
         tls_profile: TlsProfile = TlsProfile::JpHigh,
@@ -97,11 +105,21 @@ impl ListenerConfig {
                 }
             }
         }
+        if let Some(path) = &self.ocsp_staple
+            && let Err(e) = std::fs::File::open(path)
+        {
+            let fault = super::fault::unreadable(&faults.key("ocsp_staple"), path, e);
+            faults.push(fault);
+        }
         if matches!(self.tls, TlsMode::Optional | TlsMode::Mutual) {
             if self.client_ca.is_empty() {
                 faults.missing("client_ca");
             }
             tls::check_anchors("client_ca", &self.client_ca, &mut faults);
+            if !self.crl.is_empty() {
+                super::crl::check(&self.crl, self.crl_grace_hours, &self.client_ca, &mut faults);
+            }
+            faults.range("crl_grace_hours", self.crl_grace_hours, 0, 72);
         }
     }
 }
@@ -115,6 +133,20 @@ pub(super) fn check_private(listeners: &[ListenerConfig], key: &str, list: &mut 
                 "tls",
                 format!("must be \"mutual\", or the address loopback, where {key} is true"),
                 format!("{key} が true の場合は \"mutual\" にするか、アドレスをループバックにしてください"),
+            );
+        }
+    }
+}
+
+/// Doors that nobody of the directory of nodes has to show a certificate at.
+pub(super) fn check_nodes(listeners: &[ListenerConfig], list: &mut Vec<Fault>) {
+    for (i, listener) in listeners.iter().enumerate() {
+        let private = listener.address.ip().is_loopback() || listener.tls == TlsMode::Mutual;
+        if listener.role != Role::Ops && !private {
+            Faults::of(format!("listener[{i}]"), list).warn(
+                "tls",
+                "is not \"mutual\": who shows no certificate is bound by nothing of nodes.directory",
+                "\"mutual\" ではないため、証明書を示さない相手には nodes.directory の制限が適用されません",
             );
         }
     }

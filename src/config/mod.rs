@@ -6,6 +6,8 @@
 pub mod asynchronous;
 pub mod audit;
 pub mod community;
+pub mod consent;
+pub mod crl;
 pub mod database;
 pub mod discovery;
 pub mod encryption;
@@ -13,14 +15,19 @@ pub mod env;
 pub mod fault;
 pub mod gateway;
 pub mod hl7v2;
+pub mod iua;
 pub mod limits;
 pub mod listener;
 pub mod log;
+pub mod mapping;
 pub mod mpi;
+pub mod national;
 pub mod network;
+pub mod nodes;
 pub mod outbox;
 pub mod peer;
 pub mod registry;
+pub mod relay;
 pub mod repository;
 pub mod s3;
 mod secret;
@@ -35,31 +42,37 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::transaction::Transaction;
+use crate::model::community::AssertionPolicy;
+use crate::model::transaction::{Transaction, Wire};
 
 pub use asynchronous::AsynchronousConfig;
 pub use audit::{AuditConfig, AuditRepositoryConfig};
-pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig};
+pub use community::{CommunityConfig, EndpointConfig, ForeignRepositoryConfig, plain_fingerprint};
+pub use consent::ConsentConfig;
 pub use database::DatabaseConfig;
 pub use discovery::DiscoveryConfig;
 pub use encryption::EncryptionConfig;
 pub use fault::{Fault, Language, Weight};
 pub use gateway::{CommunityFile, GatewayConfig};
 pub use hl7v2::{Hl7v2Config, ProcessingId};
+pub use iua::{IuaConfig, IuaIssuerConfig};
 pub use limits::LimitsConfig;
 pub use listener::{ListenerConfig, Role, TlsMode};
 pub use log::{LogConfig, LogFormat};
 pub use mpi::{DomainKind, MpiConfig, MpiConsumerConfig, MpiDomainConfig};
+pub use national::{EgressConfig, KindConfig, NationalConfig};
 pub use network::NetworkConfig;
+pub use nodes::{NodeFile, NodesConfig};
 pub use outbox::OutboxConfig;
 pub use peer::PeerConfig;
 pub use registry::{CodeCheck, Profile, RegistryConfig, UnknownPatientQuery, UnknownPatients};
+pub use relay::RelayConfig;
 pub use repository::{OnDemandConfig, RepositoryConfig};
 pub use s3::S3Config;
 pub use soap::{SecurityHeader, SoapConfig};
 pub use time::TimeConfig;
 pub use tls::TlsProfile;
-pub use xua::{XuaConfig, XuaIssuerConfig, XuaMode};
+pub use xua::{MessageIds, XuaConfig, XuaIssuerConfig, XuaMode, XuaOwnConfig};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,6 +80,7 @@ pub use xua::{XuaConfig, XuaIssuerConfig, XuaMode};
 pub struct Config {
     pub network: NetworkConfig,
     pub listener: Vec<ListenerConfig>,
+    pub nodes: NodesConfig,
     pub repository: RepositoryConfig,
     pub registry: RegistryConfig,
     pub mpi: MpiConfig,
@@ -78,13 +92,20 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub soap: SoapConfig,
     pub xua: XuaConfig,
+    pub iua: IuaConfig,
+    pub consent: ConsentConfig,
     pub asynchronous: AsynchronousConfig,
     pub outbox: OutboxConfig,
+    pub national: NationalConfig,
     pub limits: LimitsConfig,
     pub audit: AuditConfig,
     pub time: TimeConfig,
     pub log: LogConfig,
 }
+
+/// Addresses of SOAP transactions that are no transaction's own in the catalogue.
+const ALSO: [&str; 6] =
+    ["/xds/registry", "/xds/repository", "/mpi/pixv3", "/mpi/pdqv3", "/xca/iti18", "/xca/iti43"];
 
 /// Why there is no configuration to check.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +172,10 @@ impl Config {
         let mut list = vec![];
         self.network.check(&mut list);
         listener::check_all(&self.listener, &mut list);
+        self.nodes.check(&mut list);
+        if self.nodes.directory.is_some() {
+            listener::check_nodes(&self.listener, &mut list);
+        }
         self.repository.check(self.network.allow_example_oids, &mut list);
         self.registry.check(&mut list);
         if self.registry.enabled && self.registry.as_of {
@@ -192,12 +217,37 @@ impl Config {
         }
         self.discovery.check(&mut list);
         self.database.check(&mut list);
+        let asked = self.community.iter().any(|c| c.incoming_assertion.is_some_and(|m| m != XuaMode::Off));
         self.xua.check(
             &|code| Transaction::ALL.iter().any(|t| t.code() == code && !t.row().path.is_empty()),
+            &|path| {
+                path.starts_with('/')
+                    && (Transaction::ALL.iter().any(|t| t.row().path == path) || ALSO.contains(&path))
+            },
+            asked,
             &mut list,
         );
+        for (i, community) in self.community.iter().enumerate() {
+            if community.assertion == AssertionPolicy::Issue && self.xua.own.certificate.is_none() {
+                list.push(Fault::new(
+                    format!("community[{i}].assertion"),
+                    "is \"issue\", but [xua.own] names no certificate to sign with",
+                    "\"issue\" ですが、[xua.own] に署名用の証明書がありません",
+                ));
+            }
+        }
+        self.iua.check(
+            &|code| Transaction::ALL.iter().any(|t| t.code() == code && t.row().wire == Wire::Fhir),
+            &mut list,
+        );
+        let discovery = |code: &str| Transaction::ALL.iter().any(|t| t.code() == code);
+        self.consent.check(&self.network.home_community_id, &discovery, self.registry.enabled, &mut list);
+        if self.consent.face {
+            listener::check_private(&self.listener, "consent.face", &mut list);
+        }
         self.asynchronous.check(&mut list);
         self.outbox.check(&mut list);
+        self.national.check(&mut list);
         self.limits.check(&mut list);
         self.log.check(&mut list);
         list
@@ -228,6 +278,7 @@ pub fn example() -> String {
     out.push_str(
         "[[listener]]\nname = \"ops\"\naddress = \"127.0.0.1:9090\"\nrole = \"ops\"\ntls = \"none\"\n\n",
     );
+    section::print::<NodesConfig>(&mut out, "[nodes]");
     section::print::<RepositoryConfig>(&mut out, "[repository]");
     section::print::<OnDemandConfig>(&mut out, "[repository.on_demand]");
     section::print_commented::<PeerConfig>(&mut out, "[repository.remote_registry]");
@@ -247,10 +298,18 @@ pub fn example() -> String {
     section::print::<DatabaseConfig>(&mut out, "[database]");
     section::print::<SoapConfig>(&mut out, "[soap]");
     section::print::<XuaConfig>(&mut out, "[xua]");
+    section::print::<XuaOwnConfig>(&mut out, "[xua.own]");
     section::print_commented::<XuaIssuerConfig>(&mut out, "[[xua.issuer]]");
+    section::print::<IuaConfig>(&mut out, "[iua]");
+    section::print_commented::<IuaIssuerConfig>(&mut out, "[[iua.issuer]]");
+    section::print::<ConsentConfig>(&mut out, "[consent]");
     section::print::<AsynchronousConfig>(&mut out, "[asynchronous]");
     section::print_commented::<PeerConfig>(&mut out, "[[asynchronous.reply_to]]");
     section::print::<OutboxConfig>(&mut out, "[outbox]");
+    section::print::<NationalConfig>(&mut out, "[national]");
+    section::print_commented::<KindConfig>(&mut out, "[[national.kind]]");
+    section::print_commented::<EgressConfig>(&mut out, "[national.egress.1319900018]");
+    section::print_commented::<PeerConfig>(&mut out, "[national.egress.1319900018.peer]");
     section::print::<LimitsConfig>(&mut out, "[limits]");
     section::print::<AuditConfig>(&mut out, "[audit]");
     section::print_commented::<AuditRepositoryConfig>(&mut out, "[[audit.repository]]");
@@ -312,6 +371,7 @@ mod tests {
         assert!(all.repository.remote_registry.is_some());
         assert!(all.repository.s3.is_some() && all.repository.encryption.is_some());
         assert_eq!((all.asynchronous.reply_to.len(), all.xua.issuer.len()), (1, 1));
+        assert_eq!(all.iua.issuer.len(), 1);
         assert_eq!((all.mpi.domain.len(), all.mpi.consumer.len()), (1, 1));
         assert_eq!(all.audit.repository.len(), 1);
         assert_eq!((all.community.len(), all.foreign_repository.len()), (1, 1));
@@ -341,6 +401,9 @@ mod tests {
             ("CHIREN__DATABASE__URL", "mysql://x", "database.url"),
             ("CHIREN__LIMITS__DOCUMENT_MIB", "4096", "limits.document_mib"),
             ("CHIREN__XUA__SKEW_SECONDS", "301", "xua.skew_seconds"),
+            ("CHIREN__XUA__OWN__LIFETIME_SECONDS", "1", "xua.own.lifetime_seconds"),
+            ("CHIREN__XUA__ALARM_FAILURES", "0", "xua.alarm_failures"),
+            ("CHIREN__IUA__SKEW_SECONDS", "301", "iua.skew_seconds"),
             ("CHIREN__ASYNCHRONOUS__UNDER_WAY", "0", "asynchronous.under_way"),
             ("CHIREN__ASYNCHRONOUS__REPLY_TO__0__URL", "ftp://x", "asynchronous.reply_to[0].url"),
             ("CHIREN__OUTBOX__WORKERS", "0", "outbox.workers"),

@@ -173,11 +173,12 @@ fn check_validity(identity: &CertifiedKey, path: &Path, faults: &mut Faults<'_>)
             format!("{path} is not valid before {from}"),
             format!("{path} は {from} まで有効になりません"),
         );
-    } else if until.duration_since(now) < jiff::SignedDuration::from_hours(30 * 24) {
+    } else if until.duration_since(now) < jiff::SignedDuration::from_hours(60 * 24) {
+        let days = until.duration_since(now).as_hours() / 24;
         faults.warn(
             "certificate",
-            format!("{path} expires on {until}"),
-            format!("{path} の有効期限は {until} です"),
+            format!("{path} expires on {until}, in {days} days"),
+            format!("{path} の有効期限は {until} です（あと {days} 日）"),
         );
     }
 }

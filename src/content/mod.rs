@@ -4,6 +4,7 @@
 //! same octets every time, so that equal content is known by being equal. A further one is a file with an
 //! `impl Generator` and a line in [`GENERATORS`]; docs/on-demand.md lists them.
 
+pub mod consent;
 mod document_list;
 
 use jiff::Timestamp;

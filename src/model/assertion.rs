@@ -1,5 +1,8 @@
 //! A user assertion (ITI-40, SAML 2.0) as values, and why one is refused. Reading it says nothing of whether it holds.
 
+use std::fmt;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::error::Fault;
@@ -14,9 +17,18 @@ pub struct Assertion {
     pub provided_id: Option<String>,
     pub confirmations: Vec<Confirmation>,
     pub conditions: Option<Conditions>,
-    /// `AuthnInstant` of each AuthnStatement that has an AuthnContextClassRef.
-    pub authenticated: Vec<Timestamp>,
+    /// Each AuthnStatement that has an AuthnContextClassRef.
+    pub authenticated: Vec<Authenticated>,
     pub attributes: Vec<Attribute>,
+}
+
+/// An AuthnStatement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// `AuthnInstant`.
+    pub at: Timestamp,
+    /// `AuthnContextClassRef`: how the user signed in.
+    pub class: String,
 }
 
 /// A SubjectConfirmation.
@@ -73,6 +85,57 @@ impl Assertion {
             Value::Text(text) if !text.is_empty() => Some(text.as_str()),
             _ => None,
         })
+    }
+}
+
+/// Names of attributes (ITI TF-2 3.40.4.1.2; XSPA 1.0).
+pub mod name {
+    pub const SUBJECT: &str = "urn:oasis:names:tc:xspa:1.0:subject:subject-id";
+    pub const ORGANIZATION: &str = "urn:oasis:names:tc:xspa:1.0:subject:organization";
+    pub const ORGANIZATION_ID: &str = "urn:oasis:names:tc:xspa:1.0:subject:organization-id";
+    /// The second is older, and read alone.
+    pub const HOME: [&str; 2] =
+        ["urn:ihe:iti:xca:2010:homeCommunityId", "urn:nhin:names:saml:homeCommunityId"];
+    pub const ROLE: &str = "urn:oasis:names:tc:xacml:2.0:subject:role";
+    pub const PURPOSE: &str = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse";
+    pub const PATIENT: &str = "urn:oasis:names:tc:xacml:2.0:resource:resource-id";
+}
+
+/// Confirmation methods (SAML 2.0 Profiles 3).
+pub const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+pub const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
+/// Of a user whose way of signing in is not told (SAML 2.0 Authentication Context 3.4.25).
+pub const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified";
+
+/// An assertion as it was brought, to be passed on to those it is for. It is kept nowhere, and `Debug` prints nothing
+/// of it.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Brought(Option<Arc<Original>>);
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The element, with every namespace it uses declared in it.
+    pub xml: String,
+    /// As in [`Conditions`].
+    pub audiences: Vec<Vec<String>>,
+    pub until: Timestamp,
+    /// Whom it is for may use it once.
+    pub one_time_use: bool,
+}
+
+impl Brought {
+    pub fn new(original: Original) -> Self {
+        Self(Some(Arc::new(original)))
+    }
+
+    pub fn original(&self) -> Option<&Original> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Debug for Brought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Brought(…)" } else { "Brought(nothing)" })
     }
 }
 

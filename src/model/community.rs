@@ -20,14 +20,29 @@ pub enum CorrelateBy {
     SharedId,
 }
 
-/// Whether requests carry an assertion of who asks (XUA, ITI-40).
+/// Which assertion of who asks goes with our requests (XUA, ITI-40).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AssertionNeed {
+pub enum AssertionPolicy {
     #[default]
-    Off,
-    Optional,
-    Required,
+    None,
+    /// Our own, of our user.
+    Issue,
+    /// The one our user brought, if it is for that community too.
+    Pass,
+}
+
+/// What becomes of a request behind which no user is known, where an assertion should go with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WithoutUser {
+    /// It is not sent.
+    #[default]
+    Refuse,
+    /// It is sent without an assertion.
+    Send,
+    /// It is attributed to this gateway itself.
+    System,
 }
 
 /// Another network, as the directory describes it.
@@ -48,7 +63,10 @@ pub struct Community {
     pub device: Option<String>,
     /// Until when an answer must be there.
     pub budget: Duration,
-    pub assertion: AssertionNeed,
+    pub assertion: AssertionPolicy,
+    pub without_user: WithoutUser,
+    /// What it is called in AudienceRestriction.
+    pub audience: String,
 }
 
 impl Community {
@@ -79,6 +97,8 @@ pub enum Step {
     Queue,
     /// Not asked: it has no address for the transaction.
     Endpoint,
+    /// Not asked: it wants to know who asks, and no assertion could be given.
+    Assertion,
     Resolve,
     Connect,
     Tls,
@@ -91,10 +111,11 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Step; 10] = [
+    pub const ALL: [Step; 11] = [
         Self::Breaker,
         Self::Queue,
         Self::Endpoint,
+        Self::Assertion,
         Self::Resolve,
         Self::Connect,
         Self::Tls,
@@ -109,6 +130,7 @@ impl Step {
             Self::Breaker => "breaker",
             Self::Queue => "queue",
             Self::Endpoint => "endpoint",
+            Self::Assertion => "assertion",
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Tls => "TLS",

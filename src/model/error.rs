@@ -233,6 +233,8 @@ pub enum FaultKind {
     Body,
     /// Of our own making: too much to do, or a failure.
     Ours,
+    /// Something the node is not granted in the directory of nodes, by the label of a `Trespass`.
+    Trespass(&'static str),
 }
 
 impl FaultKind {
@@ -246,6 +248,7 @@ impl FaultKind {
             FaultKind::Http => "http",
             FaultKind::Body => "body",
             FaultKind::Ours => "ours",
+            FaultKind::Trespass(label) => label,
         }
     }
 }
@@ -300,7 +303,11 @@ impl Fault {
     /// What the audit trail says of it: the code, and the subcode or else the kind. Never anything of
     /// the message.
     pub fn labels(&self) -> [&'static str; 2] {
-        [self.code.as_str(), self.subcode.unwrap_or(self.kind.as_str())]
+        let code = match self.kind {
+            FaultKind::Trespass(_) => crate::model::node::alert::RESTRICTED_FUNCTION,
+            _ => self.code.as_str(),
+        };
+        [code, self.subcode.unwrap_or(self.kind.as_str())]
     }
 }
 

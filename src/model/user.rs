@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::assertion::Brought;
+
 /// Role or purpose.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,11 +36,20 @@ pub struct User {
     pub roles: Vec<Coded>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub purposes: Vec<Coded>,
+    /// A purpose is one of those that break the glass (`xua.emergency_purposes`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
+    /// How they signed in: `AuthnContextClassRef`, or `acr` of a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_in: Option<String>,
     /// The one patient it is about, as CX.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patient: Option<String>,
-    /// `Assertion/@ID`.
+    /// `Assertion/@ID`, or `jti` of a token.
     pub assertion: String,
+    /// The assertion itself, while the request lasts.
+    #[serde(skip)]
+    pub brought: Brought,
 }
 
 impl User {

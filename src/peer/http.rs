@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::tls::{TlsError, client_config};
@@ -169,6 +169,18 @@ impl Client {
         let length = body.len() as u64;
         let body = futures_util::stream::iter([Ok::<_, io::Error>(body)]);
         self.post(headers, Some(length), body).await
+    }
+
+    /// Sends a body at hand by any method.
+    pub async fn send(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Answer, PeerError> {
+        let mut request = self.http.request(method, self.url.clone()).headers(headers);
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        let sent = timeout(self.answer, request.send());
+        let response = sent.await.map_err(|_| self.timeout())?.map_err(|e| self.failed(&e))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Answer { status, headers, response, client: self.clone(), bytes: 0 })
     }
 
     /// Asks for what is at the peer's address.

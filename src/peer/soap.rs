@@ -30,6 +30,7 @@ use crate::wire::ebxml::retrieve::Content;
 use crate::wire::ebxml::{response, submit};
 use crate::wire::mtom::cid::{self, Reference};
 use crate::wire::mtom::write::{Multipart, soap_type};
+use crate::wire::saml;
 use crate::wire::soap::{SoapResponse, read_response, write_request, write_request_with};
 use crate::wire::xml::{XmlWriter, tree};
 
@@ -181,6 +182,14 @@ impl Call {
         let message_id = format!("urn:uuid:{}", Uuid::new_v4());
         let envelope = write_request_with(action, &message_id, client.url(), header, body);
         Self { transaction, answered_by, message_id: Some(message_id), envelope, documents: vec![] }
+    }
+
+    /// With an assertion of who asks in its `wsse:Security` header (ITI TF-2 3.40.4.1).
+    pub fn secured(self, assertion: Option<&str>) -> Self {
+        match assertion {
+            Some(assertion) => Self { envelope: saml::secured(&self.envelope, assertion), ..self },
+            None => self,
+        }
     }
 
     /// Sends the request and reads the answer whole, its documents into `sink`. A fault is an

@@ -1,25 +1,19 @@
-//! The accept loop of every listener: limits of connections in all and by address, a handshake where there is TLS,
-//! and an end that lets work under way finish.
+//! The accept loop of every listener: limits of connections in all and by address, and an end that lets work under way finish.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::config::{LimitsConfig, x509};
 use crate::model::caller::network;
-use crate::server::http::TlsPeer;
 use crate::server::metrics;
-use crate::server::tls::Acceptor;
 
 /// How many may come in, and how long they get at the end.
 #[derive(Debug, Clone)]
@@ -96,13 +90,13 @@ fn refuse_connection(doorway: &Doorway, peer: SocketAddr, limit: &'static str) {
 
 /// Connections by [`network`].
 #[derive(Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A place taken in [`Addresses`], given back when dropped.
-struct Entered(Addresses, IpAddr);
+pub struct Entered(Addresses, IpAddr);
 
 impl Addresses {
-    fn enter(&self, address: IpAddr, most: usize) -> Option<Entered> {
+    pub fn enter(&self, address: IpAddr, most: usize) -> Option<Entered> {
         let address = network(address);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
@@ -124,25 +118,6 @@ impl Drop for Entered {
             }
         }
     }
-}
-
-/// TLS in the time it may take, and who showed a certificate.
-pub async fn handshake(
-    acceptor: &Acceptor,
-    socket: TcpStream,
-    limits: &LimitsConfig,
-) -> Result<(TlsStream<TcpStream>, Option<TlsPeer>), std::io::Error> {
-    let patience = Duration::from_secs(limits.handshake_seconds);
-    let stream = timeout(patience, acceptor.accept(socket)).await.map_err(|_| {
-        std::io::Error::new(std::io::ErrorKind::TimedOut, "the handshake was not completed in time")
-    })??;
-    let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let peer = leaf.map(|leaf| TlsPeer {
-        certificate: leaf.to_vec(),
-        fingerprint: Sha256::digest(leaf).iter().map(|byte| format!("{byte:02x}")).collect(),
-        subject: x509::subject(leaf).unwrap_or_default(),
-    });
-    Ok((stream, peer))
 }
 
 #[cfg(test)]

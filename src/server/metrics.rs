@@ -17,6 +17,11 @@
 //! | `chiren_connections` | listener | |
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
+//! | `chiren_nodes` | | |
+//! | `chiren_node_connections` | node | |
+//! | `chiren_node_limited_total` | node | |
+//! | `chiren_certificate_not_after_seconds` | of, file | s since 1970 |
+//! | `chiren_crl_next_update_seconds` | listener, file | s since 1970 |
 //! | `chiren_mllp_framing_total` | listener, fault | |
 //! | `chiren_audit_received_total` | listener, outcome | |
 //! | `chiren_audit_behind`, `chiren_audit_connected` | repository | records; 1 while connected |
@@ -62,6 +67,11 @@ const COMMUNITY_LAST: &str = "chiren_community_last_answer_seconds";
 const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
+const NODES: &str = "chiren_nodes";
+const NODE_CONNECTIONS: &str = "chiren_node_connections";
+const NODE_LIMITED: &str = "chiren_node_limited_total";
+const NOT_AFTER: &str = "chiren_certificate_not_after_seconds";
+const NEXT_UPDATE: &str = "chiren_crl_next_update_seconds";
 const MLLP_FRAMING: &str = "chiren_mllp_framing_total";
 const AUDIT_RECEIVED: &str = "chiren_audit_received_total";
 const AUDIT_BEHIND: &str = "chiren_audit_behind";
@@ -251,6 +261,11 @@ fn describe() {
     describe_gauge!(CONNECTIONS, "Connections open");
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
+    describe_gauge!(NODES, "Nodes of the directory in force");
+    describe_gauge!(NODE_CONNECTIONS, "Connections open of a node");
+    describe_counter!(NODE_LIMITED, "Requests and connections refused for a node's rate class");
+    describe_gauge!(NOT_AFTER, Unit::Seconds, "When a certificate in use ends, since 1970");
+    describe_gauge!(NEXT_UPDATE, Unit::Seconds, "By when a revocation list must be replaced, since 1970");
     describe_counter!(MLLP_FRAMING, "Faults of MLLP framing: restarted, noise, endless");
     describe_counter!(mpi::FEEDS, "Feeds of the index of patients, by outcome");
     describe_histogram!(mpi::CANDIDATES, "Identities a new or changed one was weighed against");
@@ -344,6 +359,25 @@ pub fn connection_refused(listener: &Arc<str>, limit: &'static str) {
 
 pub fn handshake_failed(listener: &Arc<str>) {
     counter!(HANDSHAKES_FAILED, "listener" => listener.clone()).increment(1);
+}
+
+/// The directory of nodes: how many, and of each its connections and what its limits refused.
+pub fn nodes(count: usize, figures: &[(String, u32, u64)]) {
+    gauge!(NODES).set(count as f64);
+    for (node, connections, limited) in figures {
+        gauge!(NODE_CONNECTIONS, "node" => node.clone()).set(f64::from(*connections));
+        counter!(NODE_LIMITED, "node" => node.clone()).absolute(*limited);
+    }
+}
+
+/// When a certificate of a listener, or one we present, ends.
+pub fn not_after(of: &str, file: &str, at: i64) {
+    gauge!(NOT_AFTER, "of" => of.to_owned(), "file" => file.to_owned()).set(at as f64);
+}
+
+/// By when a revocation list has to be replaced.
+pub fn next_update(listener: &str, file: &str, at: i64) {
+    gauge!(NEXT_UPDATE, "listener" => listener.to_owned(), "file" => file.to_owned()).set(at as f64);
 }
 
 /// A sender that does not keep to MLLP.

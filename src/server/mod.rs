@@ -3,7 +3,9 @@
 pub mod accept;
 pub mod as_of;
 pub mod clock;
+pub mod consents;
 pub mod fhir;
+pub mod gate;
 pub mod http;
 pub mod metrics;
 pub mod mllp;
@@ -19,7 +21,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -29,6 +30,8 @@ use crate::service::audit::clock::Offsets;
 use crate::service::gateway::Directory;
 use as_of::AsOfFace;
 use clock::Clock;
+use consents::ConsentFace;
+use gate::Gate;
 use metrics::Metrics;
 use ops::{Ops, Readiness, WithHealth};
 use reviews::ReviewFace;
@@ -68,6 +71,8 @@ pub struct Faces<H> {
     pub as_of: Option<AsOfFace>,
     /// The reviewers' worklist, there too.
     pub reviews: Option<ReviewFace>,
+    /// What is said at visits and in emergencies, there too.
+    pub consents: Option<ConsentFace>,
     /// The scoreboard of communities, there too.
     pub communities: Option<Directory>,
     /// How right our clock is, there too.
@@ -82,16 +87,20 @@ pub async fn listen<H: http::Handler>(
     faces: Faces<H>,
     readiness: Readiness,
     metrics: Option<Metrics>,
+    gate: Gate,
     clock: Clock,
     stop: CancellationToken,
 ) -> Result<Listening, ListenError> {
-    let Faces { soap, index, fhir, trail, syslog, as_of, reviews, communities, offsets } = faces;
+    let Faces { soap, index, fhir, trail, syslog, as_of, reviews, consents, communities, offsets } = faces;
     let limits = Arc::new(config.limits.clone());
-    let turns = Arc::new(Semaphore::new(limits.concurrency()));
+    let turns = http::Queues {
+        long: http::Turns::new(limits.concurrency(), &limits),
+        short: http::Turns::new(limits.short_concurrency(), &limits),
+    };
     let mut bound = vec![];
     for listener in &config.listener {
         let (socket, address) = bind(listener).await?;
-        let tls = tls::Acceptor::new(listener)
+        let tls = tls::Acceptor::guarded(listener, gate.nodes.clone())
             .map_err(|cause| ListenError::Tls { name: listener.name.clone(), cause })?;
         bound.push((listener, socket, address, tls));
     }
@@ -107,6 +116,7 @@ pub async fn listen<H: http::Handler>(
     let ops = Ops::new(readiness, stop.clone(), metrics.clone())
         .with_as_of(as_of)
         .with_reviews(reviews)
+        .with_consents(consents)
         .with_communities(communities)
         .with_offsets(offsets);
     let soap = Arc::new(WithHealth { inner: soap, ops: ops.health_only() });
@@ -127,6 +137,7 @@ pub async fn listen<H: http::Handler>(
             max_connections_per_address: listener.max_connections_per_address,
             limits: limits.clone(),
             turns: matches!(listener.role, Role::Soap | Role::Fhir).then(|| turns.clone()),
+            gate: gate.clone(),
             clock: clock.clone(),
         };
         listening.tasks.push(match listener.role {
@@ -143,6 +154,7 @@ pub async fn listen<H: http::Handler>(
                     max_connections: settings.max_connections,
                     max_connections_per_address: settings.max_connections_per_address,
                     limits: settings.limits,
+                    gate: settings.gate,
                     clock: settings.clock,
                 };
                 tokio::spawn(syslog::serve(socket, settings, syslog.clone(), stop.clone()))
@@ -155,7 +167,8 @@ pub async fn listen<H: http::Handler>(
                     max_connections: settings.max_connections,
                     max_connections_per_address: settings.max_connections_per_address,
                     limits: settings.limits,
-                    turns: turns.clone(),
+                    turns: turns.short.clone(),
+                    gate: settings.gate,
                     clock: settings.clock,
                 };
                 tokio::spawn(mllp::serve(socket, settings, face, stop.clone()))
@@ -191,16 +204,14 @@ impl Listening {
         self.listeners.iter().find(|(_, r, _)| *r == role).map(|(.., address)| *address)
     }
 
-    /// Reads every listener's certificates anew; one that fails keeps what it has.
-    pub fn reload_certificates(&self) {
-        for acceptor in &self.acceptors {
-            match acceptor.reload() {
-                Ok(()) => info!(listener = acceptor.name(), "certificates reloaded"),
-                Err(cause) => {
-                    warn!(listener = acceptor.name(), %cause, "certificates not reloaded; the old ones stay in force");
-                }
-            }
-        }
+    /// Reads every listener's certificates anew; one that fails keeps what it has. Gives what came of each.
+    pub fn reload_certificates(&self) -> Vec<(String, Result<usize, tls::TlsError>)> {
+        self.acceptors.iter().map(|acceptor| told(acceptor, acceptor.reload())).collect()
+    }
+
+    /// What accepts TLS, by listener.
+    pub fn acceptors(&self) -> Vec<tls::Acceptor> {
+        self.acceptors.clone()
     }
 
     /// Stops accepting, waits for requests under way, and returns how many connections had to be
@@ -213,4 +224,18 @@ impl Listening {
         }
         cut
     }
+}
+
+/// Says what came of reading a listener's certificates anew.
+pub fn told(
+    acceptor: &tls::Acceptor,
+    read: Result<usize, tls::TlsError>,
+) -> (String, Result<usize, tls::TlsError>) {
+    match &read {
+        Ok(closed) => info!(listener = acceptor.name(), closed, "certificates reloaded"),
+        Err(cause) => {
+            warn!(listener = acceptor.name(), %cause, "certificates not reloaded; the old ones stay in force");
+        }
+    }
+    (acceptor.name().to_owned(), read)
 }

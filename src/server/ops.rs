@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
 use super::as_of::{self, AsOfFace};
+use super::consents::ConsentFace;
 use super::http::{Handler, Refused, Request, RespBody, Transacted, text};
 use super::metrics::{Metrics, Outcome};
 use super::reviews::ReviewFace;
@@ -33,6 +34,7 @@ pub struct Ops {
     metrics: Option<Metrics>,
     as_of: Option<AsOfFace>,
     reviews: Option<ReviewFace>,
+    consents: Option<ConsentFace>,
     communities: Option<Directory>,
     offsets: Option<Offsets>,
 }
@@ -43,12 +45,26 @@ pub const COMMUNITIES: &str = "/communities";
 impl Ops {
     /// Ready until `stop`, as far as `readiness` finds no fault.
     pub fn new(readiness: Readiness, stop: CancellationToken, metrics: Option<Metrics>) -> Self {
-        Self { readiness, stop, metrics, as_of: None, reviews: None, communities: None, offsets: None }
+        Self {
+            readiness,
+            stop,
+            metrics,
+            as_of: None,
+            reviews: None,
+            consents: None,
+            communities: None,
+            offsets: None,
+        }
     }
 
     /// The same with `/registry/as-of`.
     pub fn with_as_of(self, as_of: Option<AsOfFace>) -> Self {
         Self { as_of, ..self }
+    }
+
+    /// The same with `/consent`.
+    pub fn with_consents(self, consents: Option<ConsentFace>) -> Self {
+        Self { consents, ..self }
     }
 
     /// The same with `/mpi/reviews`.
@@ -68,7 +84,7 @@ impl Ops {
 
     /// The same without `/metrics` and patients' data, for listeners others can reach.
     pub fn health_only(&self) -> Self {
-        Self { metrics: None, as_of: None, reviews: None, communities: None, ..self.clone() }
+        Self { metrics: None, as_of: None, reviews: None, consents: None, communities: None, ..self.clone() }
     }
 
     /// Whether `path` is ours.
@@ -138,6 +154,9 @@ impl Ops {
 impl Handler for Ops {
     async fn handle(&self, request: Request) -> Response<RespBody> {
         let path = request.uri.path();
+        if let Some(face) = self.consents.as_ref().filter(|_| ConsentFace::serves(path)) {
+            return face.handle(request).await;
+        }
         match (&self.as_of, &self.reviews) {
             (Some(face), _) if path == as_of::PATH => face.handle(request).await,
             (_, Some(face)) if ReviewFace::serves(path) => face.handle(request).await,

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::config::LimitsConfig;
 use crate::model::audit::Outcome;
 use crate::model::caller::Caller;
-use crate::server::accept::{Doorway, accept, handshake};
+use crate::server::accept::{Doorway, accept};
+use crate::server::gate::{Admitted, Gate};
 use crate::server::clock::Clock;
 use crate::server::http::ConnInfo;
 use crate::server::metrics;
@@ -43,6 +44,7 @@ pub struct Settings {
     pub max_connections: usize,
     pub max_connections_per_address: usize,
     pub limits: Arc<LimitsConfig>,
+    pub gate: Gate,
     pub clock: Clock,
 }
 
@@ -90,19 +92,25 @@ async fn connection(
         local_addr,
         encrypted: settings.tls.is_some(),
         tls: None,
+        seat: None,
     };
     let Some(acceptor) = settings.tls.clone() else {
         return Reading { settings, face, caller: conn.caller(), transport: "tcp" }.all(socket, stop).await;
     };
-    match handshake(&acceptor, socket, &settings.limits).await {
-        Ok((stream, tls)) => {
-            conn.tls = tls;
-            Reading { settings, face, caller: conn.caller(), transport: "tls" }.all(stream, stop).await;
-        }
-        Err(cause) => {
-            metrics::handshake_failed(&settings.name);
-            info!(listener = %settings.name, peer = %peer_addr, %cause, "TLS handshake failed");
-        }
+    let Some(Admitted { stream, tls, seat }) =
+        settings.gate.enter(&settings.name, &acceptor, socket, peer_addr).await
+    else {
+        return;
+    };
+    (conn.tls, conn.seat) = (tls, seat.clone());
+    let reading = Reading { settings, face, caller: conn.caller(), transport: "tls" }.all(stream, stop);
+    match seat {
+        None => reading.await,
+        Some(seat) => tokio::select! {
+            () = reading => {}
+            // Whose certificate was revoked is not heard to the end.
+            () = seat.closed() => info!(peer = %peer_addr, "connection closed: its node is no longer let in"),
+        },
     }
 }
 

@@ -1,15 +1,18 @@
 //! Decisions; the only room that opens transactions.
 //!
-//! Services call each other downward only: outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
+//! Services call each other downward only: outbox → national → mpi, repository; outbox → gateway → mpi, repository; outbox → answers → repository → registry → access →
 //! audit.
 
 pub mod access;
 pub mod answers;
 pub mod audit;
 pub mod backup;
+pub mod consent;
 pub mod context;
 pub mod gateway;
 pub mod mpi;
+pub mod national;
+pub mod nodes;
 pub mod outbox;
 pub mod patients;
 pub mod registry;

@@ -1,7 +1,7 @@
 //! The repository's own index: which bytes stand behind a uniqueId.
 
-use crate::model::consent::Permit;
 use crate::model::metadata::EntryType;
+use crate::store::consent::Gate;
 use crate::store::db::{DbError, Row, Tx, Val};
 use crate::store::registry::put::entry_type_column;
 use crate::store::tables::{self, Kind, TableError};
@@ -181,12 +181,28 @@ pub async fn is_offline(
     Ok(least.is_some_and(|least| least >= entry_type_column(EntryType::Stable, true)))
 }
 
+/// A document of the index that the gate lets pass: where it may leave something out, each entry in force that has the
+/// uniqueId must be let pass, and there must be one. What is held back is not told from what is not there.
 pub async fn get(
     tx: &mut Tx<'_>,
     unique_id: &str,
-    _permit: &Permit,
+    gate: &mut Gate<'_>,
 ) -> Result<Option<StoredDocument>, DbError> {
-    find(tx, unique_id).await
+    let Some(found) = find(tx, unique_id).await? else { return Ok(None) };
+    if !gate.is_narrow() {
+        return Ok(Some(found));
+    }
+    let entries = tx
+        .fetch(
+            "SELECT d.patient_key, d.body FROM document_entry d WHERE d.unique_id = $1 AND d.status <> 3",
+            &[Val::Text(unique_id)],
+            |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
+        )
+        .await?;
+    let keys: Vec<i64> = entries.iter().map(|(key, _)| *key).collect();
+    gate.meet(tx, &keys).await?;
+    let shown = !entries.is_empty() && entries.iter().all(|(key, body)| gate.shows_entry(*key, body));
+    Ok(Some(found).filter(|_| shown))
 }
 
 /// The same for those who look after documents and give none out.

@@ -35,7 +35,10 @@ const STEPS: &[Step] = steps! {
     6 "0006_subsumed",
     7 "0007_domains",
     8 "0008_correlation",
+    9 "0009_consent",
     10 "0010_audit",
+    11 "0011_national",
+    12 "0012_xua",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -2,15 +2,18 @@
 
 pub mod audit;
 pub mod blob;
+pub mod consent;
 pub mod db;
 pub mod documents;
 mod in_place;
 pub mod lease;
 pub mod migrate;
 pub mod mpi;
+pub mod national;
 pub mod outbox;
 pub mod patient;
 pub mod registry;
+pub mod seen;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

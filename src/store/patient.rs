@@ -1,7 +1,7 @@
 //! Patients known to the registry.
 
-use crate::model::consent::Permit;
 use crate::model::patient::{Knowledge, Patient};
+use crate::store::consent::Gate;
 use crate::store::db::{DbError, Row, Tx, Val};
 
 /// `patient.status`.
@@ -157,12 +157,16 @@ pub async fn subsumed_by(tx: &mut Tx<'_>, patient_key: i64) -> Result<Vec<i64>, 
     tx.fetch(sql, &[Val::I64(patient_key)], |row| row.get(0)).await
 }
 
-/// A patient of the registry, and when they became known (microseconds since 1970).
+/// A patient of the registry, and when they became known (microseconds since 1970); none whom the
+/// gate has not met.
 pub async fn get(
     tx: &mut Tx<'_>,
     patient_key: i64,
-    _permit: &Permit,
+    gate: &Gate<'_>,
 ) -> Result<Option<(Patient, i64)>, DbError> {
+    if gate.is_narrow() && gate.standing(patient_key).is_none() {
+        return Ok(None);
+    }
     tx.fetch_opt(
         "SELECT body, created_at FROM patient WHERE patient_key = $1",
         &[Val::I64(patient_key)],

@@ -6,6 +6,7 @@ pub mod ebxml;
 pub mod fhir;
 pub mod hl7v2;
 pub mod hl7v3;
+pub mod jwt;
 pub mod mtom;
 pub mod saml;
 pub mod soap;

@@ -70,6 +70,7 @@ async fn examining() -> Gateway {
             certificates: ["idp-signer", "idp-signer-next", "idp-signer-p256", "idp-signer-p384"]
                 .map(|name| pki(&format!("{name}.cert")))
                 .into(),
+            ..XuaIssuerConfig::default()
         }];
     })
     .await;

@@ -4,6 +4,9 @@ mod bound;
 mod cells;
 mod directory;
 mod documents;
+mod hostile;
+mod many;
+mod processes;
 mod queries;
 mod responding;
 

@@ -1,5 +1,7 @@
 //! Who our patients are in another network: two real gateways, with a door between them that misbehaves as it is told.
 
+mod cli;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

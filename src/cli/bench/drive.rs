@@ -224,7 +224,7 @@ async fn client<S: Scenario>(
     mine
 }
 
-async fn exchange(
+pub async fn exchange(
     connection: &mut Connection,
     ask: Ask,
     mut check: impl Check,

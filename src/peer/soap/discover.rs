@@ -116,9 +116,10 @@ impl Question {
         })
     }
 
-    /// Asks, and says who it is there.
-    pub async fn discover(&self, client: &Client) -> Result<Discovered, SoapError> {
-        let answered = self.call(client).send(client, &mut Discard).await?.body(xcpd_answer::read)?;
+    /// Asks, and says who it is there. `assertion` says for whom.
+    pub async fn discover(&self, client: &Client, assertion: Option<&str>) -> Result<Discovered, SoapError> {
+        let call = self.call(client).secured(assertion);
+        let answered = call.send(client, &mut Discard).await?.body(xcpd_answer::read)?;
         let time_to_live = answered.time_to_live.clone();
         let failed = answered.acknowledgement.ack != Ack::Accept
             || matches!(answered.query_ack, QueryAck::Error | QueryAck::QueryError);
@@ -133,8 +134,9 @@ impl Question {
     }
 
     /// Asks, and says which ids it has there; none: the patient is known, but has none, or is not known at all.
-    pub async fn ids(&self, client: &Client) -> Result<Ids, SoapError> {
-        let answered = self.call(client).send(client, &mut Discard).await?.body(pix::read_answer)?;
+    pub async fn ids(&self, client: &Client, assertion: Option<&str>) -> Result<Ids, SoapError> {
+        let call = self.call(client).secured(assertion);
+        let answered = call.send(client, &mut Discard).await?.body(pix::read_answer)?;
         let accepted = answered.acknowledgement.ack == Ack::Accept
             && matches!(answered.query_ack, QueryAck::Found | QueryAck::NothingFound);
         if !accepted {
@@ -212,11 +214,37 @@ pub struct Told<'t> {
     pub new: bool,
 }
 
-/// Tells a neighbour of a patient. What it made of it is in the answer.
+/// A feed about nobody: its patient has no id and no name. Who takes it takes anything.
+pub async fn nothing_told(
+    client: &Client,
+    between: &Between<'_>,
+    id: &str,
+    assertion: Option<&str>,
+) -> Result<Acknowledgement, SoapError> {
+    let (sender, receiver) = between.devices();
+    let own = Own { id: id.to_owned(), time: between.time.to_owned() };
+    let out = feed::Outgoing {
+        interaction: feed::REVISED,
+        sender: &sender,
+        receiver: &receiver,
+        ids: &[],
+        demographics: &Demographics::default(),
+        subsumed: None,
+    };
+    let row = Transaction::Iti44.row();
+    let action = format!("urn:hl7-org:v3:{}", feed::REVISED);
+    let call = Call::with_action(client, Transaction::Iti44, &action, row.response_action, |w| {
+        feed::write(w, &own, &out);
+    });
+    call.secured(assertion).send(client, &mut Discard).await?.body(ack::read)
+}
+
+/// Tells a neighbour of a patient; `assertion` says for whom. What it made of it is in the answer.
 pub async fn tell(
     client: &Client,
     between: &Between<'_>,
     told: &Told<'_>,
+    assertion: Option<&str>,
 ) -> Result<Acknowledgement, SoapError> {
     let (sender, receiver) = between.devices();
     let ii = |id: &DomainId| Ii::with(id.domain.clone(), id.value.clone());
@@ -240,5 +268,5 @@ pub async fn tell(
     let call = Call::with_action(client, Transaction::Iti44, &action, row.response_action, |w| {
         feed::write(w, &own, &out);
     });
-    call.send(client, &mut Discard).await?.body(ack::read)
+    call.secured(assertion).send(client, &mut Discard).await?.body(ack::read)
 }

@@ -31,10 +31,14 @@ pub fn query_text(request: &AdhocQueryRequest) -> String {
     w.finish()
 }
 
-/// Asks a community.
-pub async fn query(client: &Client, request: &AdhocQueryRequest) -> Result<Found, SoapError> {
+/// Asks a community; `assertion` says for whom.
+pub async fn query(
+    client: &Client,
+    request: &AdhocQueryRequest,
+    assertion: Option<&str>,
+) -> Result<Found, SoapError> {
     let call = Call::new(client, Transaction::Iti38, vec![], |w| query::write_request(w, request));
-    let answer = call.send(client, &mut Discard).await?;
+    let answer = call.secured(assertion).send(client, &mut Discard).await?;
     let (status, result, errors) = answer.body(query::read_response)?;
     Ok(Found { status, result, errors })
 }
@@ -58,8 +62,10 @@ pub async fn retrieve(
     client: &Client,
     transaction: Transaction,
     requests: &[DocumentRequest],
+    assertion: Option<&str>,
 ) -> Result<Retrieving, SoapError> {
     let call = Call::new(client, transaction, vec![], |w| retrieve::write_request(w, requests));
+    let call = call.secured(assertion);
     let expected = Some((call.answered_by, call.message_id.clone()));
     let (content_type, length, body) = call.pack(transaction.row().request_action);
     let (mut answer, mut reader) = open(client, &content_type, length, body).await?;
@@ -95,17 +101,19 @@ fn size(event: &AnswerEvent) -> usize {
 }
 
 impl Retrieving {
-    /// The next step through the documents; `None` at the answer's end.
+    /// The next step through the documents; `None` at the answer's end. Who stops waiting loses nothing.
     pub async fn next(&mut self) -> Result<Option<AnswerEvent>, SoapError> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
-            let Some((mut answer, mut reader)) = self.rest.take() else { return Ok(None) };
+            let Some((answer, _)) = &mut self.rest else { return Ok(None) };
             let status = answer.status;
+            let chunk = answer.chunk().await;
+            let Some((answer, mut reader)) = self.rest.take() else { return Ok(None) };
             let unsound = |fault: AnswerFault| not_soap(&self.client, status, &fault);
             let mut events = vec![];
-            match answer.chunk().await? {
+            match chunk? {
                 Some(chunk) => {
                     reader.push(chunk, &mut events).map_err(unsound)?;
                     self.events.extend(events);

@@ -9,6 +9,7 @@ use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::caller::Caller;
 use crate::model::error::Error;
 use crate::model::identity::{Field, IdentityError, Trouble};
+use crate::model::node::{Trespass, alert};
 use crate::model::transaction::Transaction;
 use crate::server::http::{RespBody, Transacted, full};
 use crate::server::metrics::Outcome;
@@ -27,11 +28,13 @@ pub struct Answer {
     location: Option<String>,
     /// `Allow`.
     allow: Option<&'static str>,
+    /// `WWW-Authenticate`.
+    challenge: Option<String>,
 }
 
 impl Answer {
     pub fn new(transaction: &'static str, status: StatusCode, resource: Value, outcome: Outcome) -> Self {
-        Self { transaction, status, resource, outcome, location: None, allow: None }
+        Self { transaction, status, resource, outcome, location: None, allow: None, challenge: None }
     }
 
     /// What was asked for.
@@ -54,6 +57,9 @@ impl Answer {
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
+        if let Some(Ok(challenge)) = self.challenge.map(|c| HeaderValue::from_str(&c)) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         let transacted = Transacted { transaction: self.transaction, outcome: self.outcome };
         response.extensions_mut().insert(transacted);
         response
@@ -66,11 +72,13 @@ pub struct Denied {
     pub status: StatusCode,
     pub issues: Vec<Issue>,
     pub allow: Option<&'static str>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<String>,
 }
 
 impl Denied {
     pub fn new(status: StatusCode, code: IssueCode, text: impl Into<String>) -> Self {
-        Self { status, issues: vec![Issue::error(code, text)], allow: None }
+        Self { status, issues: vec![Issue::error(code, text)], allow: None, challenge: None }
     }
 
     pub fn at(mut self, expression: &str) -> Self {
@@ -93,6 +101,31 @@ impl FhirFace {
         at: Timestamp,
     ) -> Answer {
         denied(&self.audit, refused, transaction, caller, request_id, at).await
+    }
+
+    /// Answers what a node is not granted, leaving the record that names it.
+    pub(super) async fn trespassed(
+        &self,
+        trespass: &Trespass,
+        transaction: Option<Transaction>,
+        caller: Caller,
+        request_id: &str,
+        at: Timestamp,
+    ) -> Answer {
+        let own = matches!(trespass, Trespass::Transaction(_));
+        self.audit
+            .fault(Faulted {
+                transaction: transaction.filter(|_| own),
+                labels: [alert::RESTRICTED_FUNCTION, trespass.label()],
+                outcome: AuditOutcome::SeriousFailure,
+                caller,
+                request_id: request_id.to_owned(),
+                at,
+            })
+            .await;
+        let issue = Issue::error(IssueCode::Forbidden, trespass.sentence());
+        let named = transaction.map_or("fhir", Transaction::code);
+        Answer::new(named, StatusCode::FORBIDDEN, operation_outcome(&[issue]), Outcome::Refused)
     }
 }
 
@@ -120,7 +153,11 @@ pub(super) async fn denied(
     let outcome = if busy { Outcome::Busy } else { Outcome::Refused };
     let named = transaction.map_or("fhir", Transaction::code);
     let resource = operation_outcome(&denied.issues);
-    Answer { allow: denied.allow, ..Answer::new(named, denied.status, resource, outcome) }
+    Answer {
+        allow: denied.allow,
+        challenge: denied.challenge,
+        ..Answer::new(named, denied.status, resource, outcome)
+    }
 }
 
 /// What the index refused, or could not do; it has left its record.

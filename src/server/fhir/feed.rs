@@ -7,14 +7,17 @@ use serde_json::Value;
 use super::answer::{Answer, Denied, refused};
 use super::{FhirFace, wrong};
 use crate::model::identity::{Authority, DemographicsQuery, Feed, FeedMessage, Field, Place, SentId, Source};
+use crate::model::node::Grants;
 use crate::server::metrics::Outcome;
 use crate::service::context::Context;
 use crate::service::mpi::{Page, Refusal};
+use crate::service::nodes::check;
 use crate::wire::fhir::{self, Issue, IssueCode, Link, Read};
 
 pub async fn answer(
     face: &FhirFace,
     context: &Context,
+    grants: Option<&Grants>,
     base: &str,
     query: &str,
     resource: &Value,
@@ -61,6 +64,12 @@ pub async fn answer(
         warnings: vec![],
         raw,
     };
+    if let Some(grants) = grants
+        && let Err(trespass) = check::feed(grants, face.mpi.domains(), &message)
+    {
+        let (caller, id, at) = (context.caller.clone(), &context.request_id, context.received_at);
+        return Ok(face.trespassed(&trespass, Some(context.transaction), caller, id, at).await);
+    }
     let fed = match face.mpi.feed(context, message).await {
         Ok(fed) => fed,
         Err(refusal) => return Ok(refused(context, refusal)),

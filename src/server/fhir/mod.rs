@@ -10,6 +10,7 @@
 //! | `GET [base]/AuditEvent?…` (ITI-81) | [`trail`] |
 
 mod answer;
+mod bearer;
 mod feed;
 mod matching;
 mod negotiate;
@@ -23,11 +24,12 @@ use http::{Method, Response, StatusCode};
 
 use crate::model::audit::Exchange;
 use crate::model::transaction::Transaction;
-use crate::server::http::{Handler, Refused, Request, RespBody};
+use crate::server::http::{Handler, Refusal, Refused, Request, RespBody};
 use crate::server::metrics::Outcome;
 use crate::service::audit::Audit;
 use crate::service::context::Context;
 use crate::service::mpi::Mpi;
+use crate::service::xua::Iua;
 use crate::wire::fhir::{self, Format, Issue, IssueCode};
 use answer::{Answer, Denied};
 
@@ -42,6 +44,8 @@ const BODY: u64 = 1 << 20;
 pub struct FhirFace {
     pub mpi: Mpi,
     pub audit: Audit,
+    /// Who asks is looked at.
+    pub iua: Option<Iua>,
 }
 
 /// What a path and a method ask for.
@@ -144,6 +148,11 @@ impl FhirFace {
             Err(denied) => return self.denied(denied, None, caller, &id, at).await,
         };
         let transaction = route.transaction();
+        if let (Some(entry), Some(transaction)) = (request.conn.entry(), transaction)
+            && let Err(trespass) = entry.grants.transaction(transaction)
+        {
+            return self.trespassed(&trespass, Some(transaction), caller, &id, at).await;
+        }
         match self.routed(route, request).await {
             Ok(answer) => answer,
             Err(denied) => self.denied(denied, transaction, caller, &id, at).await,
@@ -169,9 +178,12 @@ impl FhirFace {
             .iter()
             .filter_map(|name| Some(format!("{name}: {}", request.header(name)?)))
             .collect();
+        let entry = request.conn.entry();
+        let presented = self.presented(transaction, &request);
+        let caller = self.who(presented).await?;
         let context = Context {
             transaction,
-            caller: request.conn.caller(),
+            caller,
             request_id: request.id.clone(),
             received_at: request.received_at,
             elsewhere: None,
@@ -198,7 +210,8 @@ impl FhirFace {
             }
             Route::Update => {
                 let (resource, raw) = negotiate::resource(request).await?;
-                feed::answer(self, &context, &base, &query, &resource, raw).await
+                let grants = entry.as_ref().map(|entry| &entry.grants);
+                feed::answer(self, &context, grants, &base, &query, &resource, raw).await
             }
         }
     }
@@ -232,11 +245,12 @@ impl Handler for FhirFace {
 
     async fn refuse(&self, refused: Refused<'_>) -> Response<RespBody> {
         let Refused { refusal, request_id, received_at, conn, .. } = refused;
-        let code = match refusal.status().as_u16() {
-            500.. => IssueCode::Transient,
-            _ => IssueCode::Structure,
+        let (status, code) = match refusal {
+            Refusal::Limited(_) => (StatusCode::TOO_MANY_REQUESTS, IssueCode::Throttled),
+            refusal if refusal.status().is_server_error() => (refusal.status(), IssueCode::Transient),
+            refusal => (refusal.status(), IssueCode::Structure),
         };
-        let denied = Denied::new(refusal.status(), code, refusal.reason());
+        let denied = Denied::new(status, code, refusal.reason());
         self.denied(denied, None, conn.caller(), request_id, received_at).await.respond(Format::default())
     }
 

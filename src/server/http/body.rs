@@ -82,6 +82,8 @@ pub struct GuardedBody {
     limit: u64,
     rate: Rate,
     seen: Arc<Seen>,
+    /// Read already, and not yet given out.
+    held: std::collections::VecDeque<Bytes>,
 }
 
 impl GuardedBody {
@@ -93,7 +95,7 @@ impl GuardedBody {
         let seen = Arc::new(Seen::default());
         seen.complete.store(body.is_end_stream(), Ordering::Relaxed);
         let inner = body.map_err(Into::into).boxed_unsync();
-        Self { inner, limit, rate: Rate::new(min_rate, window), seen }
+        Self { inner, limit, rate: Rate::new(min_rate, window), seen, held: Default::default() }
     }
 
     /// A body at hand, for handlers called without a socket.
@@ -104,6 +106,24 @@ impl GuardedBody {
     /// The next bytes; `None` at the end.
     pub async fn chunk(&mut self) -> Option<Result<Bytes, BodyError>> {
         self.next().await
+    }
+
+    /// Reads it to its end or beyond `most` bytes, and keeps what came for its reader. A failure is the reader's.
+    pub async fn prefetch(&mut self, most: usize) {
+        if self.inner.size_hint().lower() > most as u64 {
+            return;
+        }
+        let (mut ahead, mut total) = (std::collections::VecDeque::new(), 0);
+        while total <= most && !self.inner.is_end_stream() {
+            match self.chunk().await {
+                Some(Ok(bytes)) => {
+                    total += bytes.len();
+                    ahead.push_back(bytes);
+                }
+                Some(Err(_)) | None => break,
+            }
+        }
+        self.held = ahead;
     }
 
     /// All of it, if it is no more than `limit` bytes.
@@ -133,6 +153,9 @@ impl Stream for GuardedBody {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let me = self.get_mut();
+        if let Some(bytes) = me.held.pop_front() {
+            return Poll::Ready(Some(Ok(bytes)));
+        }
         if let Some(error) = me.seen.failure.get() {
             return Poll::Ready(Some(Err(error.clone())));
         }

@@ -7,11 +7,13 @@
 
 mod admit;
 mod body;
+mod pace;
 mod rate;
 mod request;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,19 +27,21 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, debug, error, info};
 
 pub use body::{BodyError, BoxError, GuardedBody, RespBody, Seen, empty, full, stream};
 use body::{CountedBody, Sent};
+use pace::Paced;
 pub use request::{ConnInfo, Handler, Refusal, Refused, Request, TlsPeer, Transacted, text};
 use tap::{Shared, Tap, Times, Wire};
+pub use turns::{Turn, Turns};
 
 use crate::config::LimitsConfig;
-use crate::server::accept::{Doorway, accept, handshake};
+use crate::server::accept::{Doorway, accept};
 use crate::server::clock::Clock;
+use crate::server::gate::{Admitted, Gate};
 use crate::server::metrics::{self, InFlight, Outcome};
 use crate::server::tls::Acceptor;
 
@@ -58,9 +62,17 @@ pub struct Settings {
     pub max_connections: usize,
     pub max_connections_per_address: usize,
     pub limits: Arc<LimitsConfig>,
-    /// Turns of all listeners that share it; `None`: no waiting (ops).
-    pub turns: Option<Arc<Semaphore>>,
+    /// Turns of all listeners that share them; `None`: no waiting (ops).
+    pub turns: Option<Queues>,
+    pub gate: Gate,
     pub clock: Clock,
+}
+
+/// The turns of requests: those with documents, which come slowly, do not stand in the way of the others.
+#[derive(Clone)]
+pub struct Queues {
+    pub long: Turns,
+    pub short: Turns,
 }
 
 /// Serves `listener` until `stop`, then lets requests under way finish for `limits.drain_seconds`.
@@ -95,15 +107,11 @@ async fn connection<H: Handler>(
     let Ok(local_addr) = socket.local_addr() else { return };
     // Answers are small and written whole: waiting to fill packets only delays them.
     let _ = socket.set_nodelay(true);
-    let (wire, tls) = match &settings.tls {
-        None => (Wire::Plain(socket), None),
-        Some(acceptor) => match handshake(acceptor, socket, &settings.limits).await {
-            Ok((stream, tls)) => (Wire::Tls(Box::new(stream)), tls),
-            Err(cause) => {
-                metrics::handshake_failed(&settings.name);
-                info!(listener = %settings.name, peer = %peer_addr, %cause, "TLS handshake failed");
-                return;
-            }
+    let (wire, tls, seat) = match &settings.tls {
+        None => (Wire::Plain(socket), None, None),
+        Some(acceptor) => match settings.gate.enter(&settings.name, acceptor, socket, peer_addr).await {
+            Some(Admitted { stream, tls, seat }) => (Wire::Tls(Box::new(stream)), tls, seat),
+            None => return,
         },
     };
     let shared = Arc::new(Shared::default());
@@ -120,6 +128,7 @@ async fn connection<H: Handler>(
         local_addr,
         encrypted: settings.tls.is_some(),
         tls,
+        seat: seat.clone(),
     };
     let door = Arc::new(Door { handler, settings: settings.clone(), shared, conn: Arc::new(info) });
     let service = hyper::service::service_fn(move |request| {
@@ -139,13 +148,25 @@ async fn connection<H: Handler>(
         // A sender may close its side after the last byte and still read our answer.
         .half_close(true)
         .serve_connection(TokioIo::new(tap), service);
+    // Whose certificate was revoked, or whose node was taken off the directory, is not heard to the end.
+    let shut_out = async {
+        match &seat {
+            Some(seat) => seat.closed().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(shut_out);
     let mut result = tokio::select! {
         result = &mut connection => Some(result),
         () = stop.cancelled() => None,
+        () = &mut shut_out => return told_out(&settings, peer_addr),
     };
     if result.is_none() {
         std::pin::Pin::new(&mut connection).graceful_shutdown();
-        result = Some((&mut connection).await);
+        result = tokio::select! {
+            result = &mut connection => Some(result),
+            () = &mut shut_out => return told_out(&settings, peer_addr),
+        };
     }
     if let Some(Err(cause)) = result {
         if cause.is_parse() {
@@ -156,6 +177,11 @@ async fn connection<H: Handler>(
         }
     }
     connection.into_parts().io.into_inner().into_wire().close().await;
+}
+
+fn told_out(settings: &Settings, peer: SocketAddr) {
+    metrics::connection_refused(&settings.name, "no longer let in");
+    info!(listener = %settings.name, %peer, "connection closed: its node is no longer let in");
 }
 
 fn describe(error: &hyper::Error) -> String {
@@ -184,7 +210,7 @@ impl<H: Handler> Door<H> {
         });
         let path = request.uri().path().to_owned();
         let (parts, incoming) = request.into_parts();
-        let body = GuardedBody::new(
+        let mut body = GuardedBody::new(
             incoming,
             limits.request_bytes(),
             limits.min_rate_bytes,
@@ -210,13 +236,27 @@ impl<H: Handler> Door<H> {
             let (path, request_id, conn) = (path.as_str(), id.as_str(), &*self.conn);
             let refused = Refused { refusal, path, request_id, received_at, conn };
             let mut response = self.handler.refuse(refused).await;
+            if let Refusal::Limited(seconds) = refusal {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
             let transaction = response.extensions().get::<Transacted>().map_or("http", |t| t.transaction);
             response.extensions_mut().insert(Transacted { transaction, outcome: refusal.outcome() });
             response
         };
+        let long = is_upload(&parts.headers);
+        // A short message is here before it is judged by load: who sends slowly holds no turn, and who is refused one
+        // keeps the connection.
+        let expects = parts.headers.contains_key(header::EXPECT);
+        if head.is_ok() && !long && !expects && self.settings.turns.is_some() {
+            let _ = timeout_at(deadline, body.prefetch(PREFETCH)).await;
+        }
+        let head = match head {
+            Ok(()) => self.allowance(&path),
+            refused => refused,
+        };
         let mut response = match head {
             Err(refusal) => refuse(refusal).await,
-            Ok(()) => match self.turn().await {
+            Ok(()) => match self.turn(long).await {
                 Err(refusal) => refuse(refusal).await,
                 Ok(_turn) => {
                     let request = Request {
@@ -252,17 +292,28 @@ impl<H: Handler> Door<H> {
             transaction: "http",
             outcome: if response.status().is_success() { Outcome::Success } else { Outcome::Refused },
         });
-        response.map(|body| CountedBody::new(body, account))
+        let body = |body| match &self.conn.seat {
+            Some(seat) => Paced::over(body, seat),
+            None => body,
+        };
+        response.map(|inner| CountedBody::new(body(inner), account))
+    }
+
+    /// What the node's rate class leaves it. Whoever asks how we are has asked for nothing yet.
+    fn allowance(&self, path: &str) -> Result<(), Refusal> {
+        match &self.conn.seat {
+            Some(seat) if !path.starts_with("/health/") => {
+                seat.request().map_err(|wait| Refusal::Limited(seconds(wait)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits for a turn, but not for long.
-    async fn turn(&self) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Refusal> {
-        let Some(turns) = &self.settings.turns else { return Ok(None) };
-        let patience = Duration::from_millis(self.settings.limits.queue_milliseconds);
-        match timeout(patience, turns.clone().acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(Some(turn)),
-            Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
-        }
+    async fn turn(&self, long: bool) -> Result<Option<Turn>, Refusal> {
+        let Some(queues) = &self.settings.turns else { return Ok(None) };
+        let turns = if long { &queues.long } else { &queues.short };
+        turns.take().await.map(Some).ok_or(Refusal::Busy)
     }
 }
 
@@ -275,13 +326,24 @@ fn spoiled(seen: &Seen) -> Option<Refusal> {
     }
 }
 
+/// Bytes of a request that are read before its turn.
+const PREFETCH: usize = 64 * 1024;
+
+/// Whole seconds, at least one: `Retry-After`.
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs_f64().ceil() as u64).unwrap_or(u32::MAX).clamp(1, 3600)
+}
+
 fn seconds_for(headers: &HeaderMap, limits: &LimitsConfig) -> u64 {
+    if is_upload(headers) { limits.upload_seconds } else { limits.request_seconds }
+}
+
+fn is_upload(headers: &HeaderMap) -> bool {
     const MULTIPART: &[u8] = b"multipart/";
-    let upload = headers
+    headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.as_bytes().get(..MULTIPART.len()))
-        .is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART));
-    if upload { limits.upload_seconds } else { limits.request_seconds }
+        .is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
 }
 
 /// Headers of every answer. The connection ends after a client error, and where the request was
@@ -300,7 +362,9 @@ fn finish(response: &mut Response<RespBody>, id: &str, seen: &Seen) {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(seconds) = retry {
+    if let Some(seconds) = retry
+        && !headers.contains_key(header::RETRY_AFTER)
+    {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if close {
@@ -339,6 +403,7 @@ impl Sent for Account {
             if transaction == "ops" && outcome == Outcome::Success { Level::DEBUG } else { Level::INFO };
         let path: String = self.path.chars().take(128).collect();
         let subject = self.conn.tls.as_ref().map(|tls| tls.subject.as_str());
+        let node = self.conn.entry();
         macro_rules! line {
             ($level:expr) => {
                 tracing::event!(
@@ -347,6 +412,7 @@ impl Sent for Account {
                     listener = %self.conn.listener,
                     peer = %self.conn.peer_addr,
                     certificate = subject,
+                    node = node.as_ref().map(|node| node.node.id.as_str()),
                     method = %self.method,
                     path = %path,
                     transaction,

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use super::body::{GuardedBody, RespBody, full};
 use crate::model::audit::Exchange;
 use crate::model::caller::Caller;
+use crate::model::node::Entry;
 use crate::server::metrics::Outcome;
+use crate::service::nodes::Seat;
 
 /// The client's certificate, already verified by TLS.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct ConnInfo {
     pub encrypted: bool,
     /// The client's certificate, if it presented one.
     pub tls: Option<TlsPeer>,
+    /// The place of a certificate that was let in.
+    pub seat: Option<Arc<Seat>>,
 }
 
 /// A request whose head has passed every check; its body is yet to come.
@@ -63,8 +67,15 @@ impl ConnInfo {
             address: self.peer_addr.ip().to_string(),
             listener: self.listener.to_string(),
             certificate: self.tls.as_ref().map(|t| t.fingerprint.clone()),
+            node: self.entry().map(|entry| Box::new(entry.node.clone())),
             ..Caller::default()
         }
+    }
+
+    /// The node behind it, as the directory has it now; `None` where no directory is kept, or no certificate was
+    /// shown.
+    pub fn entry(&self) -> Option<Arc<Entry>> {
+        self.seat.as_ref()?.entry()
     }
 }
 
@@ -108,6 +119,8 @@ pub enum Refusal {
     TooSlow,
     /// No turn within `limits.queue_milliseconds`.
     Busy,
+    /// More than the node's rate class allows; after so many seconds it may ask again.
+    Limited(u32),
     /// The whole request came, and we did not answer in time.
     Late,
     /// We failed; the log has the cause under the request id.
@@ -124,7 +137,7 @@ impl Refusal {
             Refusal::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Refusal::Expectation => StatusCode::EXPECTATION_FAILED,
             Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Refusal::Busy | Refusal::Late => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Busy | Refusal::Limited(_) | Refusal::Late => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -141,6 +154,9 @@ impl Refusal {
             Refusal::UnknownHost => "this Host is not served here",
             Refusal::TooSlow => "the request came in too slowly",
             Refusal::Busy => "the server is busy; send the request again later",
+            Refusal::Limited(_) => {
+                "this node asks more than its rate class allows; send the request again after Retry-After"
+            }
             Refusal::Late => {
                 "the server could not answer in time; look up whether anything was stored before you send it again"
             }
@@ -150,7 +166,7 @@ impl Refusal {
 
     pub fn outcome(self) -> Outcome {
         match self {
-            Refusal::Busy | Refusal::Late => Outcome::Busy,
+            Refusal::Busy | Refusal::Limited(_) | Refusal::Late => Outcome::Busy,
             Refusal::Failed => Outcome::Internal,
             _ => Outcome::Refused,
         }

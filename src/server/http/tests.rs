@@ -3,9 +3,11 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::*;
 use crate::config::{Config, ListenerConfig, TlsMode, TlsProfile};
+use crate::service::nodes::Nodes;
 
 /// Answers with what it was sent; some paths misbehave.
 #[derive(Default)]
@@ -50,6 +52,7 @@ pub fn settings() -> Settings {
         max_connections_per_address: 10,
         limits: Arc::new(Config::default().limits),
         turns: None,
+        gate: Gate::new(Nodes::none(), None, Arc::new(Config::default().limits), Clock::System),
         clock: Clock::System,
     }
 }
@@ -57,7 +60,9 @@ pub fn settings() -> Settings {
 fn limited(change: impl FnOnce(&mut LimitsConfig)) -> Settings {
     let mut limits = LimitsConfig::default();
     change(&mut limits);
-    Settings { limits: Arc::new(limits), ..settings() }
+    let limits = Arc::new(limits);
+    let gate = Gate::new(Nodes::none(), None, limits.clone(), Clock::System);
+    Settings { limits, gate, ..settings() }
 }
 
 struct Server {
@@ -278,7 +283,8 @@ async fn resting_connections_end_after_the_idle_time() {
 #[tokio::test]
 async fn late_answers_panics_and_missing_turns_are_worded() {
     let mut settings = limited(|l| (l.request_seconds, l.queue_milliseconds) = (1, 1));
-    settings.turns = Some(Arc::new(Semaphore::new(1)));
+    let turns = Turns::new(1, &settings.limits);
+    settings.turns = Some(Queues { long: turns.clone(), short: turns });
     let server = start(settings).await;
     let answer = server.raw("GET /never HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(status(&answer) == "503" && answer.contains("retry-after"), "{answer}");

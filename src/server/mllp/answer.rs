@@ -1,22 +1,24 @@
 //! One message: read, handed to the index, answered.
 
 use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jiff::tz;
 use tracing::{error, info, warn};
 
-use super::{MllpFace, rehearse};
+use super::{MllpFace, rehearse, strict};
 use crate::model::audit::{self, Outcome as AuditOutcome};
 use crate::model::error::Error;
 use crate::model::identity::{DomainId, Feed, FeedMessage, Source, Warning};
+use crate::model::node::{Entry, Trespass, alert};
 use crate::model::transaction::Transaction;
 use crate::server::http::ConnInfo;
 use crate::server::metrics::Outcome;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
 use crate::service::mpi::{Page, Refusal};
+use crate::service::nodes::check;
 use crate::wire::hl7v2::charset::Encoded;
 use crate::wire::hl7v2::reply::{self, Answering, Hit, Totals};
 use crate::wire::hl7v2::{
@@ -97,6 +99,10 @@ impl<'a> Asking<'a> {
     }
 
     pub async fn answer(&self, arrived: Arrived) -> Done {
+        if let Some(refused) = self.loose(&arrived) {
+            self.record(&refused).await;
+            return self.refuse(&refused);
+        }
         let question = match &arrived {
             Arrived::Message(message) => self.question(message),
             Arrived::TooLong { .. } => None,
@@ -137,6 +143,9 @@ impl<'a> Asking<'a> {
             exchange: exchange.into(),
         };
         let known = Known { header: &header, transaction: Some(transaction), echo: None };
+        if let Err(trespass) = self.granted(&header, transaction, &body) {
+            return self.trespassed(known, &trespass, &body).await;
+        }
         match body {
             Body::Feed(message) if !ours => self.rehearsed(known, &message).await,
             Body::Feed(message) => self.feed(&context, known, *message).await,
@@ -223,15 +232,92 @@ impl<'a> Asking<'a> {
         (asked.len() > 1).then(|| self.face.mpi.recordable(&asked.join("\r")))
     }
 
+    /// Whether the node is granted this, and says what is its own to say (ITI-19): the transaction, MSH-3 and MSH-4,
+    /// the authorities of the patients it feeds.
+    fn granted(&self, header: &Header, transaction: Transaction, body: &Body) -> Result<(), Trespass> {
+        let Some(entry) = self.conn.entry() else { return Ok(()) };
+        let source = &header.source;
+        entry.grants.sender(&source.facility, source.facility_oid.as_deref(), &source.application)?;
+        entry.grants.transaction(transaction)?;
+        match body {
+            Body::Feed(message) => check::feed(&entry.grants, self.face.mpi.domains(), message),
+            _ => Ok(()),
+        }
+    }
+
+    /// `AR`: sending it again will not help. The record names the node and what it tried.
+    async fn trespassed(&self, known: Known<'_>, trespass: &Trespass, body: &Body) -> Done {
+        let own = matches!(trespass, Trespass::Transaction(_));
+        self.face
+            .audit
+            .fault(Faulted {
+                transaction: known.transaction.filter(|_| own),
+                labels: [alert::RESTRICTED_FUNCTION, trespass.label()],
+                outcome: AuditOutcome::SeriousFailure,
+                caller: self.conn.caller(),
+                request_id: self.request_id.to_owned(),
+                at: self.received_at,
+            })
+            .await;
+        let field = match trespass {
+            Trespass::Sender(_) => 4,
+            _ => 9,
+        };
+        let location = match trespass {
+            Trespass::Authority(_) => Location::field("PID", 1, 3),
+            _ => Location::field("MSH", 1, field),
+        };
+        let errors = vec![ErrorSegment::new(location, Condition::Internal, trespass.sentence())];
+        let echo = match body {
+            Body::Pix(echo, _) | Body::Demographics(echo, ..) => Some(echo),
+            _ => None,
+        };
+        self.answer_refused(Known { echo, ..known }, Ack::Reject, Outcome::Refused, &errors)
+    }
+
     fn kind(&self) -> &'static str {
         self.face.config.processing_id.as_str()
+    }
+
+    /// Who keeps to the specification.
+    fn strict(&self) -> Option<Arc<Entry>> {
+        self.conn.entry().filter(|entry| !entry.hl7_lenient)
+    }
+
+    /// A message of such a node whose segments end in LF.
+    fn loose(&self, arrived: &Arrived) -> Option<Refused> {
+        let Arrived::Message(message) = arrived else { return None };
+        self.strict().filter(|_| strict::ends_in_lf(message))?;
+        let text = "segments end in LF; CR is wanted of this node (HL7 2.5 chapter 2, 2.5.4)";
+        let errors = vec![ErrorSegment::whole(Condition::SegmentSequence, text)];
+        Some(Refused { ack: Ack::Reject, errors, ..hl7v2::too_long(message, 0) })
     }
 
     async fn feed(&self, context: &Context, known: Known<'_>, message: FeedMessage) -> Done {
         let exchange = exchange_of(&message.feed);
         let source = message.source.clone();
+        let (control_id, raw) = (message.control_id.clone(), message.raw.clone());
+        let node = self.strict().map(|entry| entry.node.id.clone());
+        if let Some(node) = &node
+            && self.face.heard.altered(node, &control_id, &raw, self.received_at)
+        {
+            let text = "another message with this MSH-10 was taken from this node within the hour";
+            let location = Location::field("MSH", 1, 10);
+            let refused = Refused {
+                header: Some(known.header.clone()),
+                transaction: known.transaction,
+                echo: None,
+                ack: Ack::Error,
+                errors: vec![ErrorSegment::new(location, Condition::DuplicateKey, text)],
+            };
+            self.record(&refused).await;
+            return self.refuse(&refused);
+        }
         match self.face.mpi.feed(context, message).await {
             Ok(fed) => {
+                if let Some(node) = &node {
+                    self.face.heard.note(node, &control_id, &raw, self.received_at);
+                }
                 self.tell(&source, &fed.warnings);
                 self.accept(known, &[], fed.warnings.len())
             }

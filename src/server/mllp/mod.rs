@@ -4,6 +4,7 @@
 
 mod answer;
 pub mod rehearse;
+mod strict;
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -13,15 +14,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
 use crate::config::{Hl7v2Config, LimitsConfig};
-use crate::server::accept::{Doorway, accept, handshake};
+use crate::server::accept::{Doorway, accept};
 use crate::server::clock::Clock;
-use crate::server::http::ConnInfo;
+use crate::server::gate::{Admitted, Gate};
+use crate::server::http::{ConnInfo, Turn, Turns};
 use crate::server::metrics::{self, InFlight};
 use crate::server::tls::Acceptor;
 use crate::service::audit::Audit;
@@ -38,6 +39,7 @@ pub struct MllpFace {
     pub audit: Audit,
     pub config: Hl7v2Config,
     reading: Reading,
+    heard: strict::Heard,
 }
 
 impl MllpFace {
@@ -53,7 +55,7 @@ impl MllpFace {
             insurance_branch: config.insurance_branch,
             senders: config.shift_jis_senders.iter().filter_map(sender).collect(),
         };
-        Self { mpi, audit, config: config.clone(), reading }
+        Self { mpi, audit, config: config.clone(), reading, heard: strict::Heard::default() }
     }
 }
 
@@ -67,7 +69,8 @@ pub struct Settings {
     pub max_connections_per_address: usize,
     pub limits: Arc<LimitsConfig>,
     /// Turns of all listeners that share them.
-    pub turns: Arc<Semaphore>,
+    pub turns: Turns,
+    pub gate: Gate,
     pub clock: Clock,
 }
 
@@ -108,18 +111,26 @@ async fn connection(
         local_addr,
         encrypted: settings.tls.is_some(),
         tls: None,
+        seat: None,
     };
     let Some(acceptor) = settings.tls.clone() else {
         return Conversation { settings, face, conn }.hold(socket, stop).await;
     };
-    match handshake(&acceptor, socket, &settings.limits).await {
-        Ok((stream, tls)) => {
-            conn.tls = tls;
-            Conversation { settings, face, conn }.hold(stream, stop).await;
-        }
-        Err(cause) => {
-            metrics::handshake_failed(&settings.name);
-            info!(listener = %settings.name, peer = %peer_addr, %cause, "TLS handshake failed");
+    let gate = settings.gate.clone();
+    if let Some(Admitted { stream, tls, seat }) =
+        gate.enter(&settings.name, &acceptor, socket, peer_addr).await
+    {
+        (conn.tls, conn.seat) = (tls, seat.clone());
+        let conversation = Conversation { settings, face, conn }.hold(stream, stop);
+        match seat {
+            None => conversation.await,
+            Some(seat) => tokio::select! {
+                () = conversation => {}
+                // Whose certificate was revoked is not heard to the end.
+                () = seat.closed() => {
+                    info!(peer = %peer_addr, "connection closed: its node is no longer let in");
+                }
+            },
         }
     }
 }
@@ -153,7 +164,11 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Conversation {
     async fn hold<S: AsyncRead + AsyncWrite + Unpin>(self, mut stream: S, stop: CancellationToken) {
-        let mut splitter = Splitter::new(self.face.config.message_bytes());
+        let limit = self.face.config.message_bytes();
+        let mut splitter = match self.strict() {
+            true => Splitter::strict(limit),
+            false => Splitter::new(limit),
+        };
         let end = match self.converse(&mut stream, &mut splitter, &stop).await {
             Ok(end) => end,
             Err(cause) => {
@@ -182,6 +197,11 @@ impl Conversation {
             };
             let _ = timeout(GOODBYE, goodbye).await;
         }
+    }
+
+    /// A node of the directory keeps to the specification, unless it need not.
+    fn strict(&self) -> bool {
+        self.conn.entry().is_some_and(|entry| !entry.hl7_lenient)
     }
 
     async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
@@ -239,6 +259,10 @@ impl Conversation {
         let (listener, peer) = (&self.settings.name, self.conn.peer_addr);
         let arrived = match event {
             Event::Message(message) => Arrived::Message(message),
+            Event::TooLong { .. } if self.strict() => {
+                metrics::mllp_framing(listener, "endless");
+                return Ok(Some(End::Endless));
+            }
             Event::TooLong { beginning, bytes } => Arrived::TooLong { beginning, bytes },
             Event::Restarted { bytes } => {
                 metrics::mllp_framing(listener, "restarted");
@@ -319,9 +343,19 @@ impl Conversation {
         bytes
     }
 
-    /// Waits for a turn, but not for long.
-    async fn turn(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        let patience = Duration::from_millis(self.settings.limits.queue_milliseconds);
-        timeout(patience, self.settings.turns.clone().acquire_owned()).await.ok()?.ok()
+    /// Waits for a turn, but not for long; and before it, what the node's rate class leaves it. Meanwhile nothing
+    /// more is read.
+    async fn turn(&self) -> Option<Turn> {
+        if let Some(seat) = &self.conn.seat {
+            let begun = Instant::now();
+            let patience = Duration::from_millis(self.settings.limits.queue_milliseconds);
+            while let Err(wait) = seat.request() {
+                if begun.elapsed() + wait > patience {
+                    return None;
+                }
+                tokio::time::sleep(wait).await;
+            }
+        }
+        self.settings.turns.take().await
     }
 }

@@ -9,6 +9,7 @@ use super::{
     iti55, iti56, iti57, iti61, iti62, iti86,
 };
 use crate::model::error::Fault;
+use crate::model::identity::FeedMessage;
 use crate::model::transaction::Transaction;
 use crate::service::context::Context;
 use crate::wire::soap::SoapRequest;
@@ -32,6 +33,26 @@ pub enum Asked {
     Update(iti57::Asked),
     Remove(iti62::Asked),
     RemoveDocuments(iti86::Asked),
+}
+
+impl Asked {
+    /// The feed it is, if it is one that could be read.
+    pub fn fed(&self) -> Option<&FeedMessage> {
+        match self {
+            Asked::Feed(asked) => asked.0.as_ref().ok().map(|read| &read.message),
+            _ => None,
+        }
+    }
+
+    /// SubmissionSet.sourceId of a submission or an update.
+    pub fn source_id(&self) -> Option<&str> {
+        match self {
+            Asked::Provide(asked) => Some(asked.source_id()),
+            Asked::Register(asked) => Some(asked.source_id()),
+            Asked::Update(asked) => Some(asked.source_id()),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the body of a transaction. What breaks a rule is kept for the answer; what cannot be a

@@ -31,7 +31,9 @@ pub fn respond(
 /// A refusal by the HTTP layer, as a fault.
 pub fn of_refusal(refusal: Refusal) -> Fault {
     let (code, kind) = match refusal {
-        Refusal::Busy | Refusal::Late | Refusal::Failed => (FaultCode::Receiver, FaultKind::Ours),
+        Refusal::Busy | Refusal::Limited(_) | Refusal::Late | Refusal::Failed => {
+            (FaultCode::Receiver, FaultKind::Ours)
+        }
         Refusal::TooLarge | Refusal::TooSlow => (FaultCode::Sender, FaultKind::Body),
         _ => (FaultCode::Sender, FaultKind::Http),
     };

@@ -26,6 +26,12 @@ pub struct Asked {
     empty: Vec<String>,
 }
 
+impl Asked {
+    pub fn source_id(&self) -> &str {
+        &self.draft.submission.submission_set.source_id
+    }
+}
+
 pub fn read(face: &SoapFace, body: Node<'_, '_>, mut parts: Documents) -> Result<Asked, Fault> {
     let mut draft = match tree::child(body, NS_LCM, "SubmitObjectsRequest") {
         Some(request) => {

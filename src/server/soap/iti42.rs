@@ -21,6 +21,12 @@ pub struct Asked {
     draft: Draft,
 }
 
+impl Asked {
+    pub fn source_id(&self) -> &str {
+        &self.draft.submission.submission_set.source_id
+    }
+}
+
 pub fn read(face: &SoapFace, body: Node<'_, '_>) -> Asked {
     read_from(face, body, Column::DocumentRepository)
 }

@@ -61,6 +61,15 @@ pub async fn answer(
             return Ok(Reply { body: Body::Envelope(envelope), audited, outcome: Outcome::Failure });
         }
     };
+    // Who is known to be one community's node asks, and announces patients, for no other.
+    let member = face.gateway.as_ref().and_then(|gateway| gateway.directory().whose(&context.caller));
+    if let Some(member) = member.filter(|member| !member.community.speaks_for(&read.home.to_string())) {
+        return Err(Fault::sender(format!(
+            "the sender is community '{}', but this node is the gateway of '{}' (ITI TF-2 3.55.4.1.2)",
+            read.home,
+            member.home()
+        )));
+    }
     match read.respond_to.clone() {
         None if deferred => {
             let text = "the Action asks for an answer later, but responsePriorityCode is I";

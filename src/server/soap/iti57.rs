@@ -19,6 +19,12 @@ pub struct Asked {
     restricted: bool,
 }
 
+impl Asked {
+    pub fn source_id(&self) -> &str {
+        &self.draft.update.submission.submission_set.source_id
+    }
+}
+
 pub fn read(face: &SoapFace, body: Node<'_, '_>, restricted: bool) -> Asked {
     let rules = face.registry.as_ref().map(|r| r.rules(Column::DocumentRepository));
     let mut draft = update::read(body, rules.as_ref());

@@ -5,6 +5,7 @@
 mod asynchronous;
 mod dispatch;
 mod fault;
+mod granted;
 mod hl7v3;
 mod initiating;
 mod intake;

@@ -9,7 +9,7 @@ use roxmltree::Document;
 use super::dispatch;
 use super::intake::{self, Intake};
 use super::reply::{self, Reply};
-use super::{Endpoint, SoapFace, fault};
+use super::{Endpoint, SoapFace, fault, granted};
 use crate::config::{SecurityHeader, XuaMode};
 use crate::model::addressing::Elsewhere;
 use crate::model::audit::Outcome;
@@ -22,7 +22,7 @@ use crate::server::http::{ConnInfo, GuardedBody, Request, RespBody};
 use crate::server::metrics::Outcome as Counted;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
-use crate::service::xua::Node;
+use crate::service::xua::{Examined, Node, Note, alarm};
 use crate::wire::hl7v3::xcpd;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::saml;
@@ -36,6 +36,8 @@ struct Read {
     elsewhere: Option<Elsewhere>,
     /// Of an assertion that held.
     user: Option<User>,
+    /// What may not be brought by another, or twice.
+    brings: Vec<Note>,
     asked: dispatch::Asked,
 }
 
@@ -70,8 +72,15 @@ impl SoapFace {
         match self.run(endpoint, request).await {
             Ok(response) => response,
             Err(Refused { fault, relates_to, transaction }) => {
-                self.record(&fault, transaction, conn.caller(), &request_id, received_at).await;
+                let caller = conn.caller();
+                let mut shown = None;
+                if let Some(xua) = self.xua.as_ref().filter(|_| is_of_user(&fault)) {
+                    xua.refused(&self.audit, &fault, &caller, &request_id, received_at).await;
+                    shown = xua.shown(&fault, &request_id);
+                }
+                self.record(&fault, transaction, caller, &request_id, received_at).await;
                 let transaction = transaction.map_or("soap", Transaction::code);
+                let fault = shown.unwrap_or(fault);
                 fault::respond(&fault, relates_to.as_deref(), &request_id, transaction)
             }
         }
@@ -103,8 +112,9 @@ impl SoapFace {
             .await
             .map_err(|e| Refused::early(e, &id))?;
         let mtom = intake.multipart;
-        let Read { transaction, message_id, elsewhere, user, asked } =
-            self.read(endpoint, intake, &conn, received_at)?;
+        let path = request.uri.path().trim_end_matches('/').to_owned();
+        let Read { transaction, message_id, elsewhere, user, brings, asked } =
+            self.read(endpoint, &path, intake, &conn, received_at)?;
         let caller = Caller { user: user.map(Box::new), ..conn.caller() };
         let row = transaction.row();
         let elsewhere = elsewhere.map(Arc::new);
@@ -118,11 +128,34 @@ impl SoapFace {
         };
         let refused =
             |fault| Refused { fault, relates_to: message_id.clone(), transaction: Some(transaction) };
-        if let (Some(asynchronous), Some(to)) = (&self.asynchronous, elsewhere) {
-            return self.accept(asynchronous, context, to, asked).await.map_err(refused);
-        }
-        let Reply { body, audited, outcome } =
-            dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await.map_err(refused)?;
+        let bringing = async {
+            let Some(xua) = &self.xua else { return Ok(()) };
+            let brought = xua.bring(brings, received_at).await.map_err(|e| {
+                let fault = match fault::failure(e, transaction, &id) {
+                    Err(fault) => fault,
+                    Ok((errors, _)) => {
+                        Fault::busy(errors.into_iter().next().map(|e| e.context).unwrap_or_default())
+                    }
+                };
+                refused(fault)
+            })?;
+            // A security alert rather than a failed transaction.
+            brought.map_err(|fault| Refused { transaction: None, ..refused(fault) })
+        };
+        let answered = if is_question(endpoint, transaction) && elsewhere.is_none() {
+            // Worked on while what it brings is noted: it changes nothing, and is not answered before both are done.
+            let answering = dispatch::answer(self, &context, asked, message_id.as_deref(), mtom);
+            let (brought, answered) = tokio::join!(bringing, answering);
+            brought?;
+            answered
+        } else {
+            bringing.await?;
+            if let (Some(asynchronous), Some(to)) = (&self.asynchronous, elsewhere) {
+                return self.accept(asynchronous, context, to, asked).await.map_err(refused);
+            }
+            dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await
+        };
+        let Reply { body, audited, outcome } = answered.map_err(refused)?;
         if let Err(e) = self.audit.settle(audited).await {
             let fault = unrecorded(e, &id);
             // Without a durable record nothing is shown. A refusal shows nothing, and its reason may be
@@ -152,6 +185,7 @@ impl SoapFace {
     fn read(
         &self,
         endpoint: Endpoint,
+        path: &str,
         intake: Intake,
         conn: &ConnInfo,
         now: Timestamp,
@@ -174,8 +208,12 @@ impl SoapFace {
         let refused = |fault, transaction| Refused { fault, relates_to: relates_to.clone(), transaction };
         let elsewhere = self.destination(&envelope).map_err(|f| refused(f, None))?;
         let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
+        granted::transaction(conn, transaction).map_err(|f| refused(f, Some(transaction)))?;
         // A security alert rather than a failed transaction.
-        let user = self.user(&doc, transaction, conn, now).map_err(|f| refused(f, None))?;
+        let (user, brings) = self
+            .user(&doc, transaction, path, relates_to.as_deref(), conn, now)
+            .map_err(|f| refused(f, None))?;
+        granted::person(conn, user.as_ref()).map_err(|f| refused(f, Some(transaction)))?;
         let row = transaction.row();
         let mut elements = row.elements(&envelope.action);
         let (ns, name) = row.elements(&envelope.action).next().unwrap_or(row.request_element);
@@ -199,31 +237,52 @@ impl SoapFace {
         }
         let asked = dispatch::read(self, endpoint, transaction, &envelope, intake.documents)
             .map_err(|f| refused(f, Some(transaction)))?;
-        Ok(Read { transaction, message_id: relates_to, elsewhere, user, asked })
+        // As above: who speaks in another's name is no failed transaction.
+        granted::message(self, conn, &asked, elsewhere.as_ref()).map_err(|f| refused(f, None))?;
+        Ok(Read { transaction, message_id: relates_to, elsewhere, user, brings, asked })
     }
 
-    /// Who asks, where this transaction is one whose users are looked at.
+    /// Who asks, where this transaction is one whose users are looked at; and what the request brings that may not
+    /// be brought by another, or twice.
     fn user(
         &self,
         doc: &Document<'_>,
         transaction: Transaction,
+        path: &str,
+        message_id: Option<&str>,
         conn: &ConnInfo,
         now: Timestamp,
-    ) -> Result<Option<User>, Fault> {
-        let Some(xua) = self.xua.as_ref().filter(|xua| xua.mode(transaction) != XuaMode::Off) else {
-            return Ok(None);
-        };
+    ) -> Result<(Option<User>, Vec<Note>), Fault> {
+        let Some(xua) = &self.xua else { return Ok((None, vec![])) };
+        let caller = conn.caller();
+        let member = self.gateway.as_ref().and_then(|gateway| gateway.directory().whose(&caller));
+        let asked = member.as_ref().and_then(|member| member.config.incoming_assertion);
+        let mode = xua.mode(transaction, path, asked);
+        if mode == XuaMode::Off {
+            return Ok((None, vec![]));
+        }
+        let certificate = conn.tls.as_ref().map(|tls| tls.certificate.as_slice());
+        let community = member.as_ref().map(|member| &*member.community);
+        let node = Node { caller: &caller, certificate, community };
         let examined = || {
             let Some(located) = saml::locate(doc.root_element())? else {
-                return xua.absent(transaction).map(|()| None);
+                return xua.absent(transaction, mode).map(|()| None);
             };
             let signed = saml::take_apart(located)?;
             let assertion = saml::read(located.assertion)?;
-            let address = conn.peer_addr.ip().to_string();
-            let certificate = conn.tls.as_ref().map(|tls| tls.certificate.as_slice());
-            xua.examine(&assertion, &signed, Node { address: &address, certificate }, now).map(Some)
+            let xml = saml::original(located.assertion);
+            xua.examine(&assertion, &signed, xml, node, now).map(Some)
         };
-        examined().map_err(|trouble| trouble.fault())
+        let examined = examined().map_err(|trouble| trouble.fault())?;
+        let message = match mode {
+            XuaMode::Required => xua.message(message_id, node, now)?,
+            XuaMode::Off | XuaMode::Optional => None,
+        };
+        let Some(Examined { user, note }) = examined else {
+            return Ok((None, message.into_iter().collect()));
+        };
+        alarm::examined("saml", "held");
+        Ok((Some(user), std::iter::once(note).chain(message).collect()))
     }
 
     fn transaction(&self, endpoint: Endpoint, action: &str) -> Result<Transaction, Fault> {
@@ -262,6 +321,17 @@ impl SoapFace {
         }
         Ok(transaction)
     }
+}
+
+/// A query of our own registry: nothing comes of it but its answer, with which its record is made.
+fn is_question(endpoint: Endpoint, transaction: Transaction) -> bool {
+    !matches!(endpoint, Endpoint::Initiating(_))
+        && matches!(transaction, Transaction::Iti18 | Transaction::Iti51 | Transaction::Iti38)
+}
+
+/// A fault about who asks.
+fn is_of_user(fault: &Fault) -> bool {
+    fault.subcode.is_some_and(|subcode| subcode.starts_with("wsse:"))
 }
 
 fn refuse_multipart(transaction: Transaction) -> Result<(), Fault> {

@@ -31,6 +31,7 @@ use crate::store::mpi::review::State;
 use crate::store::patient;
 
 use super::directory::Directory;
+use super::people::People;
 use super::respond::Place;
 use super::trouble::Trouble;
 use learn::{Keep, Lesson, Theirs};
@@ -75,6 +76,7 @@ struct Inner {
     /// None: this gateway keeps no index of patients, and only shared ids lead elsewhere.
     mpi: Option<Mpi>,
     directory: Directory,
+    people: People,
     settings: Settings,
 }
 
@@ -104,8 +106,19 @@ pub struct Known {
 }
 
 impl Correlations {
-    pub fn new(db: Db, audit: Audit, mpi: Option<Mpi>, directory: Directory, settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { db, audit, mpi, directory, settings }) }
+    pub fn new(
+        db: Db,
+        audit: Audit,
+        mpi: Option<Mpi>,
+        directory: Directory,
+        people: People,
+        settings: Settings,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { db, audit, mpi, directory, people, settings }) }
+    }
+
+    pub fn people(&self) -> &People {
+        &self.inner.people
     }
 
     /// The communities as they are listed now.

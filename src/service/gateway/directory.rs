@@ -7,7 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use super::line::{Bounds, Line};
 use crate::config::limits::MIB;
-use crate::config::{CommunityConfig, CommunityFile, Config, Fault, ForeignRepositoryConfig, GatewayConfig};
+use crate::config::{
+    CommunityConfig, CommunityFile, Config, Fault, ForeignRepositoryConfig, GatewayConfig, plain_fingerprint,
+};
+use crate::model::caller::Caller;
 use crate::model::community::Community;
 use crate::peer::http::Client;
 
@@ -55,6 +58,19 @@ impl Listed {
         own.or_else(|| self.members.iter().find(|m| m.community.speaks_for(home)))
     }
 
+    /// The community whose gateway a node is: as the directory of nodes has it, or else by its certificate.
+    pub fn whose(&self, caller: &Caller) -> Option<&Arc<Member>> {
+        match caller.node.as_ref().and_then(|node| node.home_community_id.as_deref()) {
+            Some(home) => self.members.iter().find(|m| m.home() == home),
+            None => {
+                let shown = caller.certificate.as_deref()?;
+                self.members.iter().find(|m| {
+                    m.config.client_certificates.iter().any(|known| plain_fingerprint(known) == shown)
+                })
+            }
+        }
+    }
+
     pub fn repository(&self, unique_id: &str) -> Option<&Arc<Foreign>> {
         self.foreign.iter().find(|f| f.config.unique_id == unique_id)
     }
@@ -99,6 +115,11 @@ impl Directory {
 
     pub fn now(&self) -> Arc<Listed> {
         self.0.listed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The community whose gateway a node is.
+    pub fn whose(&self, caller: &Caller) -> Option<Arc<Member>> {
+        self.now().whose(caller).cloned()
     }
 
     /// Faults that keep the file from being in force.

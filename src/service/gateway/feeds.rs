@@ -10,6 +10,7 @@ use crate::model::community::Step;
 use crate::model::identity::DomainId;
 use crate::model::transaction::Transaction;
 use crate::peer::soap::discover::{Ack, Between, Told, tell};
+use crate::service::context::Context;
 use crate::service::mpi::{Mpi, Neighbourly, Sent, Standing, cx};
 
 /// Tells neighbours. Clones share it.
@@ -78,7 +79,14 @@ impl Feeds {
             subsumed: subsumed.as_ref(),
             new: news.new,
         };
-        let telling = async { tell(client, &between, &told).await.map_err(Trouble::from) };
+        // Nobody in particular is behind what is told.
+        let context = Context::of_operator("outbox", None, self.mpi.now());
+        let assertion = match self.correlations.people().assertion(&context, &member.community, None) {
+            Ok(assertion) => assertion,
+            Err(trouble) => return Sent::Later { why: trouble.detail, away: false },
+        };
+        let telling =
+            async { tell(client, &between, &told, assertion.as_deref()).await.map_err(Trouble::from) };
         let deadline = tokio::time::Instant::now() + member.community.budget;
         match member.line.ask(deadline, telling).await {
             Ok((answer, _)) => {

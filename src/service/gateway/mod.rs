@@ -6,6 +6,8 @@ pub mod correlate;
 pub mod directory;
 mod feeds;
 pub mod line;
+mod passing;
+mod people;
 mod probe;
 mod query;
 pub mod respond;
@@ -16,10 +18,12 @@ pub mod trouble;
 pub use correlate::{Correlated, Correlation, Correlations};
 pub use directory::Directory;
 pub use feeds::Feeds;
-pub use probe::{Oddity, Probe, Verdict, probe};
+pub use passing::{Incoming, Piece};
+pub use people::People;
+pub use probe::{Oddity, Probe, Prober, Verdict, probe};
 pub use query::Gathered;
 pub use respond::Responder;
-pub use retrieve::{Delivery, Incoming, Piece, Promised};
+pub use retrieve::{Delivery, Promised};
 pub use status::{BreakerState, Scoreboard, Standing};
 
 use std::sync::Arc;
@@ -39,6 +43,17 @@ pub struct Settings {
     pub deadline: Duration,
     /// `gateway.retrieve_deadline_ms`.
     pub retrieve_deadline: Duration,
+    pub hold: HoldSettings,
+}
+
+/// How much of others' documents is read before our own answer begins: `gateway.hold_kib`, `hold_ms`, `hold_all_mib`.
+#[derive(Debug, Clone, Copy)]
+pub struct HoldSettings {
+    /// Octets of one source.
+    pub octets: usize,
+    pub time: Duration,
+    /// Octets of all sources of all requests.
+    pub in_all: usize,
 }
 
 /// The gateway service. Clones share it.
@@ -49,6 +64,7 @@ pub struct Gateway {
     correlations: Correlations,
     registry: Option<Registry>,
     repository: Option<Repository>,
+    hold: passing::Hold,
 }
 
 impl Gateway {
@@ -59,7 +75,8 @@ impl Gateway {
         registry: Option<Registry>,
         repository: Option<Repository>,
     ) -> Self {
-        Self { settings, directory, correlations, registry, repository }
+        let hold = passing::Hold::new(&settings.hold);
+        Self { settings, directory, correlations, registry, repository, hold }
     }
 
     /// Our homeCommunityId.
@@ -69,6 +86,11 @@ impl Gateway {
 
     pub fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Who gives assertions to go with requests.
+    pub fn people(&self) -> &People {
+        self.correlations.people()
     }
 
     /// Whether another community's query may be asked here: it names us, or, naming a patient, nobody

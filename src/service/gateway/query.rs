@@ -245,10 +245,18 @@ async fn reach(
             found.found.into_iter().map(|c| (request.about(&c.patient), Some(c.patient))).collect()
         }
     };
+    let people = correlations.people();
     let asking = about.into_iter().map(|(request, patient)| {
         let member = &member;
         async move {
-            let given = ask(member, &request, ours, deadline).await;
+            let given = match people.assertion(
+                context,
+                &member.community,
+                patient.as_ref().map(Cx::to_string).as_deref(),
+            ) {
+                Ok(assertion) => ask(member, &request, assertion.as_deref(), ours, deadline).await,
+                Err(trouble) => Err(trouble),
+            };
             Asked { text: xca::query_text(&request), patient, given }
         }
     });
@@ -259,6 +267,7 @@ async fn reach(
 async fn ask(
     member: &Member,
     request: &AdhocQueryRequest,
+    assertion: Option<&str>,
     ours: &str,
     deadline: Instant,
 ) -> Result<Given, Trouble> {
@@ -266,7 +275,7 @@ async fn ask(
         return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-38"));
     };
     let asking = async {
-        let found = xca::query(client, request).await?;
+        let found = xca::query(client, request, assertion).await?;
         vetted(member, request.return_type, found, ours)
     };
     member.line.ask(deadline, asking).await.map(|(given, _)| given)

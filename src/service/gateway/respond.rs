@@ -87,7 +87,7 @@ impl Responder {
         asker: &Asker<'_>,
         query: &str,
     ) -> Result<Answer, Error> {
-        let (answer, outcome) = match self.mpi.discover(discovery).await {
+        let (answer, outcome) = match self.mpi.discover(context, discovery).await {
             Ok(Discovered::Found(found)) => {
                 let told = |p: crate::service::mpi::FoundPatient| Told {
                     id: p.person,

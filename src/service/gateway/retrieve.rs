@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Gateway;
 use super::directory::{Foreign, Listed, Member};
-use super::line::{Line, Place};
+use super::line::Line;
+use super::passing::{Flow, Hold, Incoming};
+use super::people::People;
 use super::query::unknown;
 use super::trouble::Trouble;
 use crate::model::audit::{AuditEvent, Held, Outcome};
@@ -17,7 +18,6 @@ use crate::model::community::Step;
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::model::transaction::Transaction;
 use crate::peer::http::Client;
-use crate::peer::soap::AnswerEvent;
 use crate::peer::soap::xca::{self, Content, DocumentResponse, ResponseStatus, Retrieving};
 use crate::service::context::{Context, Subject};
 use crate::service::repository::{DocumentRequest, MadeAs, Retrieval};
@@ -25,27 +25,11 @@ use crate::service::repository::{DocumentRequest, MadeAs, Retrieval};
 const CLAUSE: &str = "ITI TF-2 3.43.4.1.3";
 
 /// A document of somebody else's, its bytes to come.
+#[derive(Clone)]
 pub struct Promised {
     pub request: DocumentRequest,
     pub mime_type: String,
     pub made: Option<MadeAs>,
-}
-
-/// Documents on their way from one other system.
-pub struct Incoming {
-    pub documents: Vec<Promised>,
-    hrefs: Vec<Option<String>>,
-    current: Option<usize>,
-    retrieving: Retrieving,
-    line: Arc<Line>,
-    _place: Place,
-}
-
-/// One step through them; a number counts `documents`.
-pub enum Piece {
-    Start(usize),
-    Data(Bytes),
-    End,
 }
 
 /// What a retrieval gives.
@@ -60,27 +44,27 @@ pub struct Delivery {
 
 /// Somebody with documents.
 #[derive(Clone)]
-enum Source {
+pub(super) enum Source {
     Community(Arc<Member>),
     Repository(Arc<Foreign>),
 }
 
 impl Source {
-    fn transaction(&self) -> Transaction {
+    pub(super) fn transaction(&self) -> Transaction {
         match self {
             Self::Community(_) => Transaction::Iti39,
             Self::Repository(_) => Transaction::Iti43,
         }
     }
 
-    fn client(&self) -> Option<&Client> {
+    pub(super) fn client(&self) -> Option<&Client> {
         match self {
             Self::Community(member) => member.client("iti39"),
             Self::Repository(foreign) => Some(&foreign.client),
         }
     }
 
-    fn line(&self) -> &Arc<Line> {
+    pub(super) fn line(&self) -> &Arc<Line> {
         match self {
             Self::Community(member) => &member.line,
             Self::Repository(foreign) => &foreign.line,
@@ -99,7 +83,12 @@ impl Source {
     }
 
     /// What the consumer reads of trouble.
-    fn error(&self, trouble: &Trouble, requests: &[DocumentRequest], ours: &str) -> Vec<RegistryError> {
+    pub(super) fn error(
+        &self,
+        trouble: &Trouble,
+        requests: &[DocumentRequest],
+        ours: &str,
+    ) -> Vec<RegistryError> {
         match self {
             Self::Community(member) => vec![trouble.error(&member.community.name, &member.home())],
             // Part of our own community, which is there.
@@ -199,13 +188,23 @@ impl Gateway {
         // Documents that pass through cannot wait in an outbox.
         let passing = context.elsewhere.is_none();
         for (n, (source, requests)) in there.iter().enumerate() {
-            let (source, requests) = (source.clone(), requests.clone());
+            let asker = Asker {
+                source: source.clone(),
+                context: context.clone(),
+                people: self.people().clone(),
+                home: self.settings.home.clone(),
+            };
+            let (requests, hold) = (requests.clone(), self.hold.clone());
             tasks.spawn(async move {
                 if !passing {
                     let why = "documents of other systems are given on the connection they are asked on";
                     return (n, Err(Trouble::new(Step::Request, why)));
                 }
-                (n, fetch(&source, &requests, deadline).await)
+                let fetched = match asker.ask(&requests, deadline).await {
+                    Ok(fetched) => fetched,
+                    Err(trouble) => return (n, Err(trouble)),
+                };
+                (n, Ok(held(asker, fetched, &hold, deadline).await))
             });
         }
         let ours = async {
@@ -215,7 +214,7 @@ impl Gateway {
             }
         };
         let theirs = async {
-            let mut fetched: Vec<Option<Result<Fetched, Trouble>>> = there.iter().map(|_| None).collect();
+            let mut fetched: Vec<Option<Result<Given, Trouble>>> = there.iter().map(|_| None).collect();
             while let Some(done) = tasks.join_next().await {
                 if let Ok((n, result)) = done
                     && let Some(slot) = fetched.get_mut(n)
@@ -231,54 +230,85 @@ impl Gateway {
         for ((source, requests), fetched) in there.into_iter().zip(fetched) {
             let fetched = fetched.unwrap_or_else(|| Err(Trouble::new(Step::Request, "our own failure")));
             let (documents, said) = match fetched {
-                Ok(Fetched { incoming: documents, errors: said }) => (documents, said),
+                Ok(Given { incoming: documents, errors: said }) => (documents, said),
                 Err(trouble) => (None, source.error(&trouble, &requests, &self.settings.home)),
             };
             records.push(record(context, &source, &requests, documents.as_ref(), &said));
             errors.extend(said);
             incoming.extend(documents);
         }
+        // What is here already goes first: nobody waits for it, and nobody behind it.
+        incoming.sort_by_key(|incoming: &Incoming| !incoming.is_whole());
         Ok(Delivery { here, incoming, errors, records })
     }
 }
 
-/// What one source gave.
-struct Fetched {
+/// What one source gave, read ahead as far as may be held.
+struct Given {
     /// `None`: no document.
     incoming: Option<Incoming>,
     errors: Vec<RegistryError>,
 }
 
-async fn fetch(source: &Source, requests: &[DocumentRequest], deadline: Instant) -> Result<Fetched, Trouble> {
-    let Some(client) = source.client() else {
-        return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-39"));
-    };
-    let items: Vec<xca::DocumentRequest> = requests
-        .iter()
-        .map(|r| xca::DocumentRequest {
-            // A repository of our own domain knows of no communities.
-            home_community_id: match source {
-                Source::Community(_) => r.home_community_id.clone(),
-                Source::Repository(_) => None,
-            },
-            repository_unique_id: r.repository_unique_id.clone(),
-            document_unique_id: r.document_unique_id.clone(),
-        })
-        .collect();
-    let asking = async {
-        let retrieving = xca::retrieve(client, source.transaction(), &items).await?;
-        vetted(source, requests, &items, retrieving)
-    };
-    let ((documents, hrefs, errors, retrieving), place) = source.line().ask(deadline, asking).await?;
-    let incoming = (!documents.is_empty()).then(|| Incoming {
-        documents,
-        hrefs,
-        current: None,
-        retrieving,
-        line: source.line().clone(),
-        _place: place,
-    });
-    Ok(Fetched { incoming, errors })
+async fn held(asker: Asker, fetched: Fetched, hold: &Hold, deadline: Instant) -> Given {
+    let Fetched { documents, flow, mut errors } = fetched;
+    if documents.is_empty() {
+        return Given { incoming: None, errors };
+    }
+    let (incoming, lost) = Incoming::read_ahead(asker, documents, flow, hold, deadline).await;
+    errors.extend(lost);
+    let incoming = Some(incoming).filter(|incoming| !incoming.documents.is_empty());
+    Given { incoming, errors }
+}
+
+/// Who asks one source, again if need be.
+pub(super) struct Asker {
+    pub source: Source,
+    pub context: Context,
+    pub people: People,
+    pub home: Arc<str>,
+}
+
+/// What one source promised.
+pub(super) struct Fetched {
+    pub documents: Vec<Promised>,
+    pub flow: Flow,
+    pub errors: Vec<RegistryError>,
+}
+
+impl Asker {
+    /// Asks, and reads as far as the envelope's end.
+    pub async fn ask(&self, requests: &[DocumentRequest], deadline: Instant) -> Result<Fetched, Trouble> {
+        let source = &self.source;
+        // A repository of our own domain is no community.
+        let assertion = match source {
+            Source::Community(member) => self.people.assertion(&self.context, &member.community, None)?,
+            Source::Repository(_) => None,
+        };
+        let Some(client) = source.client() else {
+            return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-39"));
+        };
+        let items: Vec<xca::DocumentRequest> = requests
+            .iter()
+            .map(|r| xca::DocumentRequest {
+                // A repository of our own domain knows of no communities.
+                home_community_id: match source {
+                    Source::Community(_) => r.home_community_id.clone(),
+                    Source::Repository(_) => None,
+                },
+                repository_unique_id: r.repository_unique_id.clone(),
+                document_unique_id: r.document_unique_id.clone(),
+            })
+            .collect();
+        let asking = async {
+            let retrieving =
+                xca::retrieve(client, source.transaction(), &items, assertion.as_deref()).await?;
+            vetted(source, requests, &items, retrieving)
+        };
+        let ((documents, hrefs, errors, retrieving), place) = source.line().ask(deadline, asking).await?;
+        let flow = Flow::new(hrefs, retrieving, source.line().clone(), place);
+        Ok(Fetched { documents, flow, errors })
+    }
 }
 
 type Vetted = (Vec<Promised>, Vec<Option<String>>, Vec<RegistryError>, Retrieving);
@@ -425,42 +455,4 @@ fn record(
         subject.facts.missing = asked.filter(|id| !given.contains(&id.as_str())).collect();
     }
     context.audit_sent(source.transaction(), source.address(), outcome, subject)
-}
-
-impl Incoming {
-    /// The next step. `None` when every document has come; an error when one breaks off, or does not come.
-    pub async fn next(&mut self) -> Result<Option<Piece>, Trouble> {
-        loop {
-            let event = match self.retrieving.next().await {
-                Ok(event) => event,
-                Err(e) => return Err(self.broke(e.into())),
-            };
-            match event {
-                Some(AnswerEvent::Start(head)) => {
-                    let meant = |h: &Option<String>| h.as_deref().is_some_and(|h| xca::means(h, &head.key));
-                    // A part that nothing refers to is let go by.
-                    self.current = self.hrefs.iter().position(meant);
-                    if let Some(n) = self.current {
-                        if let Some(href) = self.hrefs.get_mut(n) {
-                            *href = None;
-                        }
-                        return Ok(Some(Piece::Start(n)));
-                    }
-                }
-                Some(AnswerEvent::Data(bytes)) if self.current.is_some() => {
-                    return Ok(Some(Piece::Data(bytes)));
-                }
-                Some(AnswerEvent::End) if self.current.take().is_some() => return Ok(Some(Piece::End)),
-                Some(AnswerEvent::Data(_) | AnswerEvent::End) => {}
-                None if self.hrefs.iter().all(Option::is_none) => return Ok(None),
-                None => return Err(self.broke(Trouble::bad_answer("a document it names is not in it"))),
-            }
-        }
-    }
-
-    fn broke(&self, trouble: Trouble) -> Trouble {
-        tracing::warn!(step = %trouble.step, trouble.detail, "documents of another system broke off");
-        self.line.broke(&trouble);
-        trouble
-    }
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::admit;
 use super::search::{candidates, load, near, percent, persons_of, stored};
+use super::seen::seen;
 use super::{FoundPatient, Mpi, Refusal, number};
 use crate::matching::levels::is_same;
 use crate::matching::{Candidate, Features, Field, Judgement, Level, Model, Outcome, Ranked, Subject};
+use crate::model::consent::Permit;
 use crate::model::identity::{Demographics, Discovery, DomainId, Sent, Source, Trouble, Update, Wanted};
+use crate::service::context::Context;
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
 use crate::store::mpi::{identity, person};
@@ -36,11 +39,12 @@ struct Search {
     cap: usize,
     network: String,
     missing: Vec<Wanted>,
+    permit: Permit,
 }
 
 impl Mpi {
     /// Who is meant. Leaves no audit record: the gateway that asks this does.
-    pub async fn discover(&self, discovery: &Discovery) -> Result<Discovered, Refusal> {
+    pub async fn discover(&self, context: &Context, discovery: &Discovery) -> Result<Discovered, Refusal> {
         let ids = self.known_ids(discovery)?;
         if !discovery.describes() && ids.is_empty() {
             return Ok(Discovered::NotAvailable);
@@ -60,6 +64,7 @@ impl Mpi {
             population: self.population().await.map_err(|e| Refusal::Error(database(e)))?,
             cap: usize::try_from(self.settings.config.block_limit).unwrap_or(usize::MAX),
             network: self.settings.domains.network().oid.clone(),
+            permit: self.settings.access.permit_discovery(context),
             missing: missing.into_iter().filter(|(_, missing)| *missing).map(|(wanted, _)| wanted).collect(),
         });
         // Weighed and loaded in one state of the index, so that nobody is joined to another in between.
@@ -145,6 +150,10 @@ async fn look(tx: &mut Tx<'_>, search: &Search) -> Result<Discovered, DbError> {
         false => vec![],
     };
     all.extend(&named);
+    // Who is not to be told is nobody: not even that somebody comes near is said.
+    let told = seen(tx, &search.permit, &all).await?;
+    all.retain(|person| told.contains(person));
+    let named: Vec<i64> = named.into_iter().filter(|person| told.contains(person)).collect();
     let rows = identity::of_persons(tx, &all, false).await?;
     let stored = stored(&rows)?;
     let candidates = candidates(&stored);

@@ -11,6 +11,7 @@ mod courier;
 mod discover;
 mod domains;
 mod feed;
+pub mod insured;
 mod link;
 mod merge;
 pub mod meter;
@@ -23,6 +24,7 @@ mod ownership;
 mod pix;
 mod review;
 mod search;
+mod seen;
 mod settle;
 mod terms;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use crate::model::error::Error;
 use crate::model::identity::{
     Demographics, DemographicsQuery, DomainId, FeedMessage, IdentityError, PixQuery, SentId, Trouble, Warning,
 };
+use crate::service::access::Access;
 use crate::service::audit::Audit;
 use crate::service::context::{Context, Subject};
 use crate::service::patients::random;
@@ -90,6 +93,8 @@ pub struct Settings {
     pub neighbours: Neighbours,
     /// The present in microseconds since 1970, asked inside a transaction that changes something.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Who may know of whom.
+    pub access: Access,
 }
 
 /// Why nothing was done.
@@ -211,6 +216,11 @@ impl Mpi {
     /// The model decisions are made with.
     pub fn model(&self) -> Arc<Model> {
         self.state.model.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The present, as this index has it.
+    pub fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_microsecond((self.settings.now)()).unwrap_or_default()
     }
 
     /// Makes decisions with another model from now on.

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::DocumentEntry;
+use crate::store::consent::record::{self as consent, Tie};
 use crate::store::db::{DbError, Tx};
 use crate::store::documents;
 use crate::store::patient::{self, Held};
@@ -58,6 +59,8 @@ pub(super) async fn merge(
     gone.finish(tx, cause).await?;
     come.finish(tx, cause).await?;
     patient::set_merged(tx, from, Some(into), at).await?;
+    // Nothing is permitted that either does not permit, until the office has confirmed (security.md 4.1).
+    consent::tie(tx, into, from, Tie::Joined, at).await?;
     Ok(moved)
 }
 
@@ -112,6 +115,7 @@ pub(super) async fn unmerge(
     gone.finish(tx, cause).await?;
     come.finish(tx, cause).await?;
     patient::set_merged(tx, patient, None, 0).await?;
+    consent::untie(tx, patient).await?;
     Ok(moved)
 }
 
@@ -195,6 +199,8 @@ pub(super) async fn follow(
     }
     gone.finish(tx, cause).await?;
     come.finish(tx, cause).await?;
+    // What the patient kept back is kept back wherever the documents went.
+    consent::tie(tx, into, from, Tie::Parted, now).await?;
     Ok(moved)
 }
 

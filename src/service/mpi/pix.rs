@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::admit::{self, error};
+use super::seen::is_seen;
 use super::{Mpi, PixAnswer, Refusal, cx};
 use crate::model::audit::Outcome;
+use crate::model::consent::Permit;
 use crate::model::identity::{Authority, DomainId, Field, IdentityError, PixQuery, Place, Source, Trouble};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
@@ -17,6 +19,7 @@ struct Question {
     network: String,
     /// In the order asked; none: all.
     wanted: Vec<String>,
+    permit: Permit,
 }
 
 impl Mpi {
@@ -33,7 +36,12 @@ impl Mpi {
             Ok((asked, wanted)) => {
                 subject.patients.push(cx(&asked));
                 self.answer(
-                    Question { asked, network: domains.network().oid.clone(), wanted },
+                    Question {
+                        asked,
+                        network: domains.network().oid.clone(),
+                        wanted,
+                        permit: self.settings.access.permit_discovery(context),
+                    },
                     query.id.place,
                 )
                 .await
@@ -111,7 +119,7 @@ impl Mpi {
     }
 }
 
-/// None if the id is nobody's, or no longer. One that was exchanged for another (A47) is known, and has no others:
+/// None if the id is nobody's, or no longer, or of somebody who is not to be told. One that was exchanged for another (A47) is known, and has no others:
 /// its facility may give it to somebody else, so the ids of the patient who had it are not told.
 async fn ids(tx: &mut Tx<'_>, q: &Question) -> Result<Option<Vec<DomainId>>, DbError> {
     let person = match q.asked.domain == q.network {
@@ -125,6 +133,9 @@ async fn ids(tx: &mut Tx<'_>, q: &Question) -> Result<Option<Vec<DomainId>>, DbE
         },
     };
     let Some((person, value)) = person else { return Ok(None) };
+    if !is_seen(tx, &q.permit, person).await? {
+        return Ok(None);
+    }
     let wants = |oid: &str| q.wanted.is_empty() || q.wanted.iter().any(|w| w == oid);
     let mut found: Vec<DomainId> = identity::ids_of(tx, person).await?;
     found.retain(|id| wants(&id.domain));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::admit::{self, error};
+use super::seen::seen;
 use super::{Found, FoundPatient, Grade, Likely, Mpi, Page, Refusal, cx, number, terms, view, weigh};
 use crate::matching::{Candidate, Features, Known, Outcome as Judged, Subject as Weighed, fold};
 use crate::model::audit::Outcome;
@@ -25,6 +26,9 @@ use crate::store::mpi::identity::{self, Identity};
 use crate::store::mpi::person;
 use crate::store::mpi::question::{self, Open};
 use crate::store::mpi::search::{self, Question, TermKind, Wanted};
+
+/// How many times more persons are looked at where some are not told.
+const UNTOLD: usize = 20;
 
 /// What marks names folded by sound in the index, where they differ from the name.
 pub(super) const SOUND: char = '~';
@@ -167,6 +171,9 @@ impl Mpi {
             return Err(Refusal::Identity(errors));
         }
         let limit = usize::try_from(self.settings.config.query_results).unwrap_or(usize::MAX);
+        let permit = self.settings.access.permit_discovery(context);
+        // Who is not told takes nobody's place among the first.
+        let sought = if permit.is_narrow() { limit.saturating_mul(UNTOLD) } else { limit };
         let network = domains.network().oid.clone();
         let score = fit(&query);
         let keys: Vec<i64> = {
@@ -178,12 +185,16 @@ impl Mpi {
                 .read(move |tx| {
                     let (ids, sieve, question, network) =
                         (ids.clone(), sieve.clone(), question.clone(), network.clone());
+                    let permit = permit.clone();
                     Box::pin(async move {
                         let mut question = Question::clone(&question);
                         if !ids.is_empty() {
                             question.persons = Some(persons_of(tx, &ids, &network).await?);
                         }
-                        let found = search::persons(tx, &question, limit).await?;
+                        let found = search::persons(tx, &question, sought).await?;
+                        let told = seen(tx, &permit, &found).await?;
+                        let mut found: Vec<i64> = found.into_iter().filter(|p| told.contains(p)).collect();
+                        found.truncate(limit);
                         match sieve.is_open() {
                             true => Ok(found),
                             false => sieved(tx, found, &sieve).await,
@@ -217,7 +228,7 @@ impl Mpi {
                 .await
                 .map_err(|e: DbError| Refusal::Error(database(e)))?;
         }
-        self.page_of(kept, 0, size, &query_id).await
+        self.page_of(context, kept, 0, size, &query_id).await
     }
 
     fn size(&self, asked: Option<u64>) -> u64 {
@@ -257,15 +268,22 @@ impl Mpi {
             })
             .await
             .map_err(|e: DbError| Refusal::Error(database(e)))?;
-        self.page_of(kept, place, size, query_id).await
+        self.page_of(context, kept, place, size, query_id).await
     }
 
-    async fn page_of(&self, kept: Kept, place: u64, size: u64, query_id: &str) -> Result<Found, Refusal> {
+    async fn page_of(
+        &self,
+        context: &Context,
+        kept: Kept,
+        place: u64,
+        size: u64,
+        query_id: &str,
+    ) -> Result<Found, Refusal> {
         let total = kept.found.len() as u64;
         let (start, end) = (place.min(total), place.saturating_add(size).min(total));
         let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
         let persons: Vec<(i64, u8)> = kept.found.get(range).unwrap_or_default().to_vec();
-        let patients = self.load(persons, kept.returned).await?;
+        let patients = self.load(context, persons, kept.returned).await?;
         let remaining = total - end;
         Ok(Found { patients, total, remaining, next: (remaining > 0).then(|| format!("{end}.{query_id}")) })
     }
@@ -273,15 +291,24 @@ impl Mpi {
     /// Persons with their ids in the domains asked for (none: all), and what is known of them.
     async fn load(
         &self,
+        context: &Context,
         persons: Vec<(i64, u8)>,
         returned: Vec<String>,
     ) -> Result<Vec<FoundPatient>, Refusal> {
         let network = self.settings.domains.network().oid.clone();
-        let asked = Arc::new((persons, returned));
+        let asked = Arc::new((persons, returned, self.settings.access.permit_discovery(context)));
         self.db
             .snapshot(move |tx| {
                 let (asked, network) = (asked.clone(), network.clone());
-                Box::pin(async move { load(tx, &asked.0, &asked.1, &network).await })
+                Box::pin(async move {
+                    // Since the first page somebody may have withdrawn.
+                    let (persons, returned, permit) = &*asked;
+                    let keys: Vec<i64> = persons.iter().map(|(key, _)| *key).collect();
+                    let told = seen(tx, permit, &keys).await?;
+                    let persons: Vec<(i64, u8)> =
+                        persons.iter().copied().filter(|(key, _)| told.contains(key)).collect();
+                    load(tx, &persons, returned, &network).await
+                })
             })
             .await
             .map(|found| found.into_iter().map(|(_, patient)| patient).collect())
@@ -304,17 +331,21 @@ impl Mpi {
             .map(|r| r.id)
             .collect();
         let most = usize::try_from(count).unwrap_or(usize::MAX);
-        let work = Arc::new((Features::of(&described), known, model, network));
+        let permit = self.settings.access.permit_discovery(context);
+        let work = Arc::new((Features::of(&described), known, model, network, permit));
         // Weighed and loaded in one state of the index, so that nobody is joined to another in between.
         let likely = self
             .db
             .snapshot(move |tx| {
                 let work = work.clone();
                 Box::pin(async move {
-                    let (features, known, model, network) = &*work;
+                    let (features, known, model, network, permit) = &*work;
                     let mut all = near(tx, features, population, cap).await?;
                     let named = persons_of(tx, known, network).await?;
                     all.extend(&named);
+                    let told = seen(tx, permit, &all).await?;
+                    all.retain(|person| told.contains(person));
+                    let named: Vec<i64> = named.into_iter().filter(|p| told.contains(p)).collect();
                     let rows = identity::of_persons(tx, &all, false).await?;
                     let mut best = ranked(model, population, features, &rows, &named)?;
                     best.truncate(most);

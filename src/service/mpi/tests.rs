@@ -93,7 +93,7 @@ async fn mpi(t: &TestDb, config: &str) -> Mpi {
     let domains = Domains::new(&config, NETWORK);
     let clock = std::sync::atomic::AtomicI64::new(1_800_000_000_000_000);
     let now = Arc::new(move || clock.fetch_add(1, Ordering::Relaxed));
-    let settings = Settings { config, domains, neighbours: Arc::new(Vec::new), now };
+    let settings = Settings { config, domains, neighbours: Arc::new(Vec::new), now, access: Access::off() };
     Mpi::open(t.db.clone(), Audit::new(t.db.clone(), true), settings).await.unwrap()
 }
 

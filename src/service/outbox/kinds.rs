@@ -5,6 +5,7 @@ use crate::service::answers::Answers;
 use crate::service::context::time_uuid;
 use crate::service::gateway::Feeds;
 use crate::service::mpi::{self, Notices, Sent};
+use crate::service::national::{self, National};
 use crate::store::outbox::Claimed;
 
 /// What a row is.
@@ -16,10 +17,12 @@ pub enum Kind {
     PixUpdate,
     /// A patient of ours is new, or another (ITI-44 to neighbours).
     PixFeed,
+    /// Documents changed: whether they go to the national service.
+    NationalChange,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Self::Answer, Self::PixUpdate, Self::PixFeed];
+    pub const ALL: [Kind; 4] = [Self::Answer, Self::PixUpdate, Self::PixFeed, Self::NationalChange];
 
     /// `outbox.kind`
     pub fn as_str(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Kind {
             Kind::Answer => "answer",
             Kind::PixUpdate => mpi::NOTICE,
             Kind::PixFeed => mpi::NEWS,
+            Kind::NationalChange => national::CHANGE,
         }
     }
 
@@ -72,6 +76,7 @@ pub struct Couriers {
     pub answers: Option<Answers>,
     pub notices: Option<Notices>,
     pub feeds: Option<Feeds>,
+    pub national: Option<National>,
 }
 
 impl Couriers {
@@ -86,6 +91,8 @@ impl Couriers {
             Kind::Answer => None,
             Kind::PixUpdate => self.notices.as_ref()?.record(&row.id, &row.payload),
             Kind::PixFeed => self.feeds.as_ref()?.record(&row.id, &row.payload),
+            // The adapter records its calls itself.
+            Kind::NationalChange => None,
         }?;
         let time = jiff::Timestamp::from_microsecond(at).unwrap_or_default();
         let mut event =
@@ -110,6 +117,13 @@ impl Couriers {
             Some(Kind::PixFeed) => match &self.feeds {
                 Some(feeds) => delivery(feeds.deliver(&row.id, &row.payload).await),
                 None => Delivery::Never("no neighbour is told (any more)".into()),
+            },
+            Some(Kind::NationalChange) => match &self.national {
+                Some(national) => match national.changed(&row.payload).await {
+                    Ok(()) => Delivery::Done,
+                    Err(why) => Delivery::later(why),
+                },
+                None => Delivery::later("this gateway sends nothing to the national service (any more)"),
             },
             // A newer gateway on the same database may know it.
             None => Delivery::later("this version knows no such kind"),

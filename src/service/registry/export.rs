@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::consent::{Permit, Purpose};
+use crate::model::consent::{Action, Permit};
 use crate::model::error::Error;
 use crate::model::metadata::{MetadataObject, Submission};
 use crate::service::context::Context;
+use crate::service::database;
 use crate::service::registry::Registry;
-use crate::service::{access, database};
+use crate::store::consent::Gate;
 use crate::store::db::{DbError, Tx};
 use crate::store::documents::{self, StoredDocument};
 use crate::store::patient;
@@ -82,7 +83,7 @@ impl Registry {
         scratch: &Path,
         take: Box<Take>,
     ) -> Result<ExportCounts, Error> {
-        let permit = Arc::new(access::permit(&context.caller, Purpose::Query));
+        let permit = Arc::new(self.settings.access.permit(context, Action::Upkeep));
         let (patient_id, scratch): (Option<Arc<str>>, Arc<Path>) =
             (patient_id.map(Arc::from), scratch.into());
         let (take, begun) = (Arc::new(Mutex::new(take)), AtomicBool::new(false));
@@ -194,8 +195,9 @@ async fn submission(
         }
     }
     let mut found = vec![];
+    let mut gate = Gate::new(permit);
     for entry in &submission.document_entries {
-        if let Some(document) = documents::get(tx, &entry.unique_id, permit).await? {
+        if let Some(document) = documents::get(tx, &entry.unique_id, &mut gate).await? {
             found.push(document);
         }
     }

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::caller::Caller;
-use crate::model::consent::{Permit, Purpose};
+use crate::model::consent::{Action, Permit};
 use crate::model::error::Error;
 use crate::model::metadata::{AvailabilityStatus, MetadataObject};
 use crate::service::context::Context;
+use crate::service::database;
 use crate::service::registry::Registry;
-use crate::service::{access, database};
 use crate::store::db::Tx;
 use crate::store::registry::change::{DOCUMENT, Operation};
 use crate::store::registry::history::{self, LinkRow, Named, State};
@@ -72,7 +72,7 @@ impl Registry {
     /// DocumentEntry or Folder; none if nothing ever had the name.
     pub async fn history(&self, context: &Context, name: &str) -> Result<Vec<History>, Error> {
         let question: Arc<(String, Permit)> =
-            Arc::new((name.to_owned(), access::permit(&context.caller, Purpose::Query)));
+            Arc::new((name.to_owned(), self.settings.access.permit(context, Action::Operator)));
         self.db
             .snapshot(move |tx| {
                 let question = question.clone();

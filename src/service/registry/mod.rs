@@ -27,6 +27,7 @@ pub use update::subject_of as subject_of_update;
 use crate::config::RegistryConfig;
 use crate::model::codes::Vocabulary;
 use crate::model::rules::{Column, Rules};
+use crate::service::access::Access;
 use crate::store::db::Db;
 use std::sync::Arc;
 
@@ -47,9 +48,13 @@ pub struct Settings {
     pub home_community_id: String,
     /// `limits.query_results`.
     pub query_results: usize,
+    /// `national.coverage_slot`: answers say of each document whether it is national too.
+    pub coverage_slot: bool,
     /// The present in microseconds since 1970, asked inside a transaction that changes something: a
     /// document may take minutes to arrive, and its history begins when it can be found.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Who may see what.
+    pub access: Access,
 }
 
 impl Registry {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::query::failure;
 use super::register::{Stop, store, swept};
 use crate::model::audit::Outcome;
-use crate::model::consent::{Permit, Purpose};
+use crate::model::consent::{Action, Permit};
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::model::metadata::{
     AvailabilityStatus, CorruptBody, DocumentEntry, EntryType, MetadataObject, Submission,
@@ -17,10 +17,11 @@ use crate::model::patient::Patient;
 use crate::model::query::{FindDocuments, Found, QueryResult, ReturnType, StoredQuery, View};
 use crate::model::transaction::Transaction;
 use crate::service::context::{Context, Subject};
+use crate::service::database;
 use crate::service::registry::Registry;
 use crate::service::registry::plan::Plan;
 use crate::service::traces::Traces;
-use crate::service::{access, database};
+use crate::store::consent::Gate;
 use crate::store::db::{DbError, Tx};
 use crate::store::documents::StoredDocument;
 use crate::store::patient;
@@ -44,6 +45,8 @@ pub struct OnDemand {
     pub at: Timestamp,
     /// The entry's own snapshots that are Approved: at most one, unless others registered some.
     pub snapshots: Vec<Snapshot>,
+    /// `documents` are those one viewer may see: what is made of them is for nobody else, and is not kept.
+    pub narrowed: bool,
 }
 
 /// What became of a snapshot.
@@ -99,7 +102,7 @@ impl Registry {
                 as_of: None,
                 view: View::default(),
             },
-            permit: access::permit(&context.caller, Purpose::Retrieve),
+            permit: self.settings.access.permit(context, Action::Retrieve),
         });
         let found = self
             .db
@@ -184,8 +187,9 @@ impl Registry {
 }
 
 async fn look(tx: &mut Tx<'_>, q: &Question) -> Result<Option<OnDemand>, Unanswered> {
+    let mut gate = Gate::new(&q.permit);
     let entries =
-        on_demand::entries(tx, &q.repository, &q.unique_id, &q.permit).await.map_err(FindError::from)?;
+        on_demand::entries(tx, &q.repository, &q.unique_id, &mut gate).await.map_err(FindError::from)?;
     let Some((patient_key, entry)) = entries.first() else { return Ok(None) };
     if entries.iter().any(|(key, _)| key != patient_key) {
         return Err(Unanswered::Ambiguous);
@@ -193,7 +197,7 @@ async fn look(tx: &mut Tx<'_>, q: &Question) -> Result<Option<OnDemand>, Unanswe
     let MetadataObject::DocumentEntry(entry) = entry.read().map_err(FindError::Corrupt)? else {
         return Ok(None);
     };
-    let (patient, known_since) = patient::get(tx, *patient_key, &q.permit).await?.ok_or(DbError::NoRow)?;
+    let (patient, known_since) = patient::get(tx, *patient_key, &gate).await?.ok_or(DbError::NoRow)?;
     let snapshots = on_demand::snapshots(tx, *patient_key, &q.repository).await?;
     let query = StoredQuery::FindDocuments(FindDocuments {
         patient_ids: vec![patient.patient_id.clone()],
@@ -208,7 +212,8 @@ async fn look(tx: &mut Tx<'_>, q: &Question) -> Result<Option<OnDemand>, Unanswe
     // A registry may be older than its history.
     let at = Timestamp::from_microsecond(changed.unwrap_or(known_since)).unwrap_or_default();
     let snapshots = approved_of(lineage(&entry), snapshots);
-    Ok(Some(OnDemand { entry: *entry, patient, documents, at, snapshots }))
+    let narrowed = q.permit.is_narrow();
+    Ok(Some(OnDemand { entry: *entry, patient, documents, at, snapshots, narrowed }))
 }
 
 fn approved_of(lineage: &str, snapshots: Vec<Snapshot>) -> Vec<Snapshot> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::config::registry::UnknownPatientQuery;
-use crate::model::consent::{Permit, Purpose};
+use crate::model::consent::{Action, Permit};
 use crate::model::error::{Error, ErrorCode, RegistryError};
 use crate::model::query::{Found, QueryRequest, ReturnType, StoredQuery};
 use crate::service::context::Context;
 use crate::service::registry::Registry;
 use crate::service::{access, database};
 use crate::store::db::{DbError, Tx};
+use crate::store::national::coverage;
 use crate::store::patient;
 use crate::store::registry::find::{self, FindError, FindOptions, FindOutcome};
 
@@ -57,6 +58,9 @@ impl Registry {
         moment: Option<i64>,
     ) -> Result<Answer, Error> {
         access::bound(&context.caller, request.query.patient_ids(), ErrorCode::XDSRegistryError)?;
+        // As of a moment is what operators ask.
+        let action = if moment.is_some() { Action::Operator } else { Action::Query };
+        let permit = self.settings.access.permit(context, action);
         let question = Arc::new(Question {
             options: FindOptions {
                 as_of: moment,
@@ -67,11 +71,12 @@ impl Registry {
                 },
                 view: request.view,
             },
-            permit: access::permit(&context.caller, Purpose::Query),
+            permit: permit.clone(),
             refuse_unknown_patients: self.settings.config.unknown_patient_query == UnknownPatientQuery::Error,
             query: request.query,
         });
-        let one_statement = !find::needs_snapshot(&question.query) && !question.refuse_unknown_patients;
+        let one_statement =
+            !find::needs_snapshot(&question.query, &permit) && !question.refuse_unknown_patients;
         // Several statements must see one state of the registry.
         let outcome = if one_statement {
             self.db
@@ -88,10 +93,15 @@ impl Registry {
                 })
                 .await
         };
+        access::note(context, &permit);
         match outcome {
             Ok(FindOutcome { found, patients }) => {
                 // What was asked for by ids is whose it turns out to be.
                 access::bound(&context.caller, &patients, ErrorCode::XDSRegistryError)?;
+                let found = match moment {
+                    None if self.settings.coverage_slot => self.with_coverage(found).await?,
+                    _ => found,
+                };
                 Ok(Answer { found, patients })
             }
             Err(Stop::Unknown(ids)) => Err(Error::Rejected(
@@ -108,6 +118,26 @@ impl Registry {
         }
     }
 }
+
+impl Registry {
+    /// The same with a slot in each DocumentEntry that says whether the national service holds it too.
+    async fn with_coverage(&self, found: Found) -> Result<Found, Error> {
+        let Found::Objects(objects) = found else { return Ok(found) };
+        let objects = Arc::new(objects);
+        let annotated = self.db.read(move |tx| {
+            let objects = objects.clone();
+            Box::pin(async move {
+                let mut objects = (*objects).clone();
+                coverage::annotate(tx, &mut objects, COVERAGE).await?;
+                Ok(objects)
+            })
+        });
+        annotated.await.map(Found::Objects).map_err(|e: DbError| database(e))
+    }
+}
+
+/// Whether a document is `regional` or `both`: the national service holds it too.
+pub const COVERAGE: &str = "urn:chiren:national:coverage";
 
 async fn ask(tx: &mut Tx<'_>, q: &Question) -> Result<FindOutcome, Stop> {
     if q.refuse_unknown_patients {

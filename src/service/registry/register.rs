@@ -8,6 +8,7 @@ use crate::model::ebrim::ObjectKind;
 use crate::model::error::{Error, ErrorCode, RegistryError};
 use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, Submission};
 use crate::model::patient::{Knowledge, Patient};
+use crate::service::consent;
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::registry::judge::{Claim, Effects, judge};
@@ -164,6 +165,9 @@ pub(super) async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> 
     let mut change = Change::begin(tx, held, (settings.now)()).await?;
     apply(tx, plan, &mut change, &verdict.effects).await?;
     change.finish(tx, &plan.cause).await?;
+    let entries = plan.entries.iter().map(|row| &row.entry);
+    consent::of_submission(tx, &settings.access, &plan.context, held.key(), &plan.patient_id, entries)
+        .await?;
     plan.traces.leave(tx).await?;
     Ok(())
 }

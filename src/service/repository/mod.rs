@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::config::OnDemandConfig;
 use crate::peer::http::Client;
+use crate::service::access::Access;
 use crate::service::registry::Registry;
 use crate::store::blob::{BlobKey, Blobs};
 use crate::store::db::Db;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub on_demand: OnDemandConfig,
     /// `repository.remove_registered`.
     pub remove_registered: bool,
+    /// Who may see what.
+    pub access: Access,
 }
 
 impl Repository {

@@ -51,7 +51,7 @@ impl Repository {
             })
             .await
             .map_err(|e| Error::Internal(e.into()))?;
-            let kept = self.settings.on_demand.persist;
+            let kept = self.settings.on_demand.persist && !found.narrowed;
             // One whose document was removed is no longer what it says.
             if kept && !found.snapshots.iter().any(|s| s.kept && s.unique_id == made.unique_id) {
                 let spooled = self.spooled(&made).await?;

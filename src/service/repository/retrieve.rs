@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::model::consent::Purpose;
+use crate::model::consent::{Action, Permit};
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::service::context::Context;
 use crate::service::repository::{RegisterAt, Repository};
 use crate::service::{access, database, storage};
 use crate::store::blob::{BlobKey, BlobReader};
-use crate::store::db::DbError;
+use crate::store::consent::Gate;
+use crate::store::db::{DbError, Tx, TxFuture};
 use crate::store::documents::{self, StoredDocument};
 
 const CLAUSE: &str = "ITI TF-2 3.43.4.1.3";
@@ -136,28 +137,46 @@ impl Repository {
     async fn look_up(&self, context: &Context, unique_ids: Vec<String>) -> Result<Vec<Looked>, Error> {
         let registered_here = matches!(self.register_at, RegisterAt::Here(_));
         let ours = registered_here.then(|| self.settings.unique_id.clone());
-        let question = Arc::new((unique_ids, access::permit(&context.caller, Purpose::Retrieve), ours));
-        self.db
-            .read(move |tx| {
-                let question = question.clone();
-                Box::pin(async move {
-                    let (unique_ids, permit, ours) = &*question;
-                    let mut found = vec![];
-                    for id in unique_ids {
-                        found.push(match (documents::get(tx, id, permit).await?, ours) {
-                            (None, _) => Looked::Missing,
-                            (Some(_), Some(ours)) if documents::is_offline(tx, id, ours).await? => {
-                                Looked::Offline
-                            }
-                            (Some(stored), _) => Looked::There(stored),
-                        });
-                    }
-                    Ok(found)
-                })
+        let permit = self.settings.access.permit(context, Action::Retrieve);
+        let question = Arc::new((unique_ids, permit.clone(), ours));
+        let several = permit.is_narrow();
+        let look = closure(move |tx| {
+            let question = question.clone();
+            Box::pin(async move {
+                let (unique_ids, permit, ours) = &*question;
+                looked(tx, unique_ids, permit, ours.as_deref()).await
             })
-            .await
-            .map_err(|e: DbError| database(e))
+        });
+        // What the patient said and what there is must be of one state.
+        let found = if several { self.db.snapshot(look).await } else { self.db.read(look).await };
+        access::note(context, &permit);
+        found.map_err(|e: DbError| database(e))
     }
+}
+
+/// Tells the compiler what kind of closure it is.
+fn closure<F>(f: F) -> F
+where
+    F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, Vec<Looked>, DbError>,
+{
+    f
+}
+
+async fn looked(
+    tx: &mut Tx<'_>,
+    unique_ids: &[String],
+    permit: &Permit,
+    ours: Option<&str>,
+) -> Result<Vec<Looked>, DbError> {
+    let (mut gate, mut found) = (Gate::new(permit), vec![]);
+    for id in unique_ids {
+        found.push(match (documents::get(tx, id, &mut gate).await?, ours) {
+            (None, _) => Looked::Missing,
+            (Some(_), Some(ours)) if documents::is_offline(tx, id, ours).await? => Looked::Offline,
+            (Some(stored), _) => Looked::There(stored),
+        });
+    }
+    Ok(found)
 }
 
 /// Whether it is about the patient of the user's assertion.

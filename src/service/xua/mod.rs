@@ -1,46 +1,36 @@
 //! Whether a user assertion holds: for whom it is, by whom and when it was made, and who brings it (ITI-40;
 //! SAML 2.0 Core 2.5; WS-Security SAML Token Profile 1.1). Nothing here believes what it has not checked.
 
+pub mod alarm;
 mod key;
+mod node;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod token;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
 
+use self::alarm::Alarm;
 use self::key::Key;
-use self::seen::Seen;
-use crate::config::{XuaConfig, XuaMode, tls, x509};
-use crate::model::assertion::{Assertion, Confirmation, Kind, Signed, Trouble, Value};
-use crate::model::error::clip;
+use self::seen::Of;
+use crate::config::{MessageIds, XuaConfig, XuaMode, tls, x509};
+use crate::model::assertion::{
+    Assertion, BEARER, Brought, Confirmation, HOLDER_OF_KEY, Kind, Original, Signed, Trouble, Value, name,
+};
+use crate::model::audit::{AuditEvent, Outcome, SECURITY_ALERT};
+use crate::model::caller::Caller;
+use crate::model::error::{Error, Fault, clip};
 use crate::model::transaction::Transaction;
 use crate::model::user::{Coded, User};
+use crate::service::audit::{Audit, Audited};
+use crate::service::context::time_uuid;
 
-const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
-const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
-
-/// Names of attributes (ITI TF-2 3.40.4.1.2; XSPA 1.0).
-mod name {
-    pub const SUBJECT: &str = "urn:oasis:names:tc:xspa:1.0:subject:subject-id";
-    pub const ORGANIZATION: &str = "urn:oasis:names:tc:xspa:1.0:subject:organization";
-    pub const ORGANIZATION_ID: &str = "urn:oasis:names:tc:xspa:1.0:subject:organization-id";
-    pub const HOME: [&str; 2] =
-        ["urn:ihe:iti:xca:2010:homeCommunityId", "urn:nhin:names:saml:homeCommunityId"];
-    pub const ROLE: &str = "urn:oasis:names:tc:xacml:2.0:subject:role";
-    pub const PURPOSE: &str = "urn:oasis:names:tc:xspa:1.0:subject:purposeofuse";
-    pub const PATIENT: &str = "urn:oasis:names:tc:xacml:2.0:resource:resource-id";
-}
-
-/// The node that brings an assertion, as TLS proved it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Node<'n> {
-    /// Address, and certificate if it showed one (DER).
-    pub address: &'n str,
-    pub certificate: Option<&'n [u8]>,
-}
+pub use node::Node;
+pub use seen::{Memory, Note};
+pub use token::{Admitted, Iua};
 
 /// The examiner of assertions.
 #[derive(Clone)]
@@ -50,9 +40,28 @@ struct Inner {
     config: XuaConfig,
     /// Our homeCommunityId.
     home: String,
-    /// Issuer and keys.
-    issuers: Vec<(String, Vec<Key>)>,
-    seen: Seen,
+    /// As they were read last.
+    issuers: RwLock<Arc<Vec<Issuer>>>,
+    memory: Arc<Memory>,
+    alarm: Alarm,
+}
+
+/// Who is trusted to make assertions.
+struct Issuer {
+    name: String,
+    keys: Vec<Key>,
+    /// Who may bring them.
+    nodes: Vec<String>,
+}
+
+/// Microseconds for which a `wsa:MessageID` is remembered (security guidance of WS-Addressing 1.0 Core, 4).
+const MESSAGES: i64 = 15 * 60 * 1_000_000;
+
+/// An assertion that holds, if nobody else brought it before.
+#[derive(Debug)]
+pub struct Examined {
+    pub user: User,
+    pub note: Note,
 }
 
 fn refused(text: impl Into<String>) -> Trouble {
@@ -65,33 +74,28 @@ fn malformed(text: impl Into<String>) -> Trouble {
 
 impl Xua {
     /// Reads the issuers' certificates. The error is a sentence that names the key.
-    pub fn new(config: XuaConfig, home: &str) -> anyhow::Result<Self> {
-        let mut issuers = vec![];
-        for issuer in &config.issuer {
-            let mut keys = vec![];
-            for path in &issuer.certificates {
-                for certificate in tls::certificates(path)? {
-                    let key = Key::of(&certificate).ok_or_else(|| {
-                        anyhow::anyhow!(
-                            "xua.issuer.certificates: {} holds a certificate whose key cannot be read",
-                            path.display()
-                        )
-                    })?;
-                    keys.push(key);
-                }
-            }
-            issuers.push((issuer.name.clone(), keys));
-        }
-        Ok(Self(Arc::new(Inner { config, home: home.to_owned(), issuers, seen: Seen::default() })))
+    pub fn new(config: XuaConfig, home: &str, memory: Arc<Memory>) -> anyhow::Result<Self> {
+        let issuers = RwLock::new(Arc::new(issuers(&config)?));
+        let alarm = Alarm::new(config.alarm_failures, config.alarm_minutes);
+        Ok(Self(Arc::new(Inner { config, home: home.to_owned(), issuers, memory, alarm })))
     }
 
-    pub fn mode(&self, transaction: Transaction) -> XuaMode {
-        self.0.config.mode_of(transaction.code())
+    /// Reads the certificates anew; with an error those before stay in force.
+    pub fn reload(&self) -> anyhow::Result<usize> {
+        let read = issuers(&self.0.config)?;
+        let count = read.iter().map(|issuer| issuer.keys.len()).sum();
+        *self.0.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        Ok(count)
+    }
+
+    /// Of a transaction at an address; `asked` is what the community is asked for whose gateway brings it.
+    pub fn mode(&self, transaction: Transaction, path: &str, asked: Option<XuaMode>) -> XuaMode {
+        asked.unwrap_or_else(|| self.0.config.mode_of(transaction.code(), path))
     }
 
     /// What a request without an assertion earns.
-    pub fn absent(&self, transaction: Transaction) -> Result<(), Trouble> {
-        match self.mode(transaction) {
+    pub fn absent(&self, transaction: Transaction, mode: XuaMode) -> Result<(), Trouble> {
+        match mode {
             XuaMode::Required => Err(Trouble::new(
                 Kind::SecurityTokenUnavailable,
                 format!(
@@ -103,28 +107,126 @@ impl Xua {
         }
     }
 
-    /// Judges an assertion whose digest fits it.
+    /// Judges an assertion whose digest fits it. `xml` is the assertion, for those it may be passed on to. What is left
+    /// is to ask [`bring`](Self::bring) whether it was another's before.
     pub fn examine(
+        &self,
+        assertion: &Assertion,
+        signed: &Signed,
+        xml: Option<String>,
+        node: Node<'_>,
+        now: Timestamp,
+    ) -> Result<Examined, Trouble> {
+        self.trusted(assertion, signed, node, now)?;
+        self.timely(assertion, now)?;
+        self.for_us(assertion)?;
+        self.confirmed(assertion, node, now)?;
+        let mut user = self.user(assertion)?;
+        self.at_home(&user, node)?;
+        let conditions = assertion.conditions.as_ref();
+        let until = conditions.and_then(|c| c.not_on_or_after).unwrap_or(now);
+        let once = conditions.is_some_and(|c| c.one_time_use);
+        if let (Some(xml), Some(conditions)) = (xml, conditions) {
+            let audiences = conditions.audiences.clone();
+            user.brought = Brought::new(Original { xml, audiences, until, one_time_use: once });
+        }
+        let of = if once { Of::Once } else { Of::Assertion };
+        // Until nobody would take it any more.
+        let until = until.as_microsecond().saturating_add(self.skew().as_micros() as i64);
+        let note = Note::new(of, &[&assertion.issuer, &assertion.id], node.name(), until);
+        Ok(Examined { user, note })
+    }
+
+    /// The note of a message, where messages are remembered: one that comes again within 15 minutes was recorded by
+    /// somebody.
+    pub fn message(&self, id: Option<&str>, node: Node<'_>, now: Timestamp) -> Result<Option<Note>, Fault> {
+        let here = match self.0.config.message_ids {
+            MessageIds::Off => return Ok(None),
+            MessageIds::Database => false,
+            MessageIds::Memory => true,
+        };
+        let Some(id) = id else {
+            return Err(Fault::sender(
+                "the header wsa:MessageID is required where a user assertion is (ITI TF-2 V.3.2.2)",
+            )
+            .subcode("wsa:MessageAddressingHeaderRequired"));
+        };
+        let until = now.as_microsecond().saturating_add(MESSAGES);
+        // Whoever sends it, it is the second.
+        let node_name: String = node.name().iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Some(Note::new(Of::Message, &[&node_name, id], node.name(), until).here(here)))
+    }
+
+    /// Notes what a request brings: one assertion serves many requests, but of one node, unless it is for one alone; a
+    /// message serves once.
+    pub async fn bring(&self, notes: Vec<Note>, now: Timestamp) -> Result<Result<(), Fault>, Error> {
+        if notes.is_empty() {
+            return Ok(Ok(()));
+        }
+        let refused = match self.0.memory.bring(notes, now.as_microsecond()).await? {
+            Ok(()) => return Ok(Ok(())),
+            Err(note) => note,
+        };
+        Ok(Err(match refused.of {
+            Of::Once => refused_fault("the assertion is for one use (OneTimeUse) and was used"),
+            Of::Assertion | Of::Token => refused_fault("the assertion was brought by another node before"),
+            Of::Message => Fault::sender(
+                "a message with this wsa:MessageID came within the last 15 minutes (wsa:DuplicateMessageID); each \
+                 request has a MessageID of its own",
+            )
+            .subcode("wsa:InvalidAddressingHeader"),
+        }))
+    }
+
+    /// What the sender is told of a fault: all of it, or, with `xua.terse_faults`, that there is one. Nothing of the
+    /// kind of failure can be learned from it.
+    pub fn shown(&self, fault: &Fault, request_id: &str) -> Option<Fault> {
+        let told = fault.subcode == Some(Kind::SecurityTokenUnavailable.subcode());
+        let of_ours = fault.subcode.is_some_and(|s| s.starts_with("wsse:"));
+        if !self.0.config.terse_faults || told || !of_ours {
+            return None;
+        }
+        let text = format!("the user assertion is not accepted (reference {request_id})");
+        Some(Trouble::new(Kind::FailedAuthentication, text).fault())
+    }
+
+    /// Counts a refusal and tells the log; enough of them by one node are a security alert.
+    pub async fn refused(
+        &self,
+        audit: &Audit,
+        fault: &Fault,
+        caller: &Caller,
+        request_id: &str,
+        now: Timestamp,
+    ) {
+        let subcode = fault.subcode.unwrap_or("wsse:InvalidSecurity");
+        alarm::examined("saml", subcode);
+        let Caller { address, certificate, .. } = caller;
+        tracing::warn!(
+            request_id,
+            subcode,
+            address,
+            certificate,
+            reason = fault.reason,
+            "user assertion refused"
+        );
+        // Who brings none has not failed to.
+        if fault.subcode != Some(Kind::SecurityTokenUnavailable.subcode()) {
+            sound(&self.0.alarm, "saml", audit, caller, request_id, now).await;
+        }
+    }
+
+    /// Signed by a key that is known to be the issuer's; what KeyInfo says is nothing to go by.
+    fn trusted(
         &self,
         assertion: &Assertion,
         signed: &Signed,
         node: Node<'_>,
         now: Timestamp,
-    ) -> Result<User, Trouble> {
-        self.trusted(assertion, signed, now)?;
-        self.timely(assertion, now)?;
-        self.for_us(assertion)?;
-        self.confirmed(assertion, node, now)?;
-        let user = self.user(assertion)?;
-        self.at_home(&user, node)?;
-        self.first_there(assertion, node, now)?;
-        Ok(user)
-    }
-
-    /// Signed by a key that is known to be the issuer's; what KeyInfo says is nothing to go by.
-    fn trusted(&self, assertion: &Assertion, signed: &Signed, now: Timestamp) -> Result<(), Trouble> {
-        let known = self.0.issuers.iter().find(|(name, _)| *name == assertion.issuer);
-        let (_, keys) = known.ok_or_else(|| {
+    ) -> Result<(), Trouble> {
+        let issuers = self.0.issuers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = issuers.iter().find(|issuer| issuer.name == assertion.issuer);
+        let Issuer { keys, nodes, .. } = known.ok_or_else(|| {
             refused(format!("Assertion/Issuer '{}' is not trusted here", clip(&assertion.issuer)))
         })?;
         let key = keys.iter().find(|key| key.verifies(signed)).ok_or_else(|| {
@@ -137,13 +239,19 @@ impl Xua {
                 ),
             )
         })?;
-        if !key.is_valid(now) {
+        if let Some(validity) = key.validity.filter(|_| !key.is_valid(now)) {
             return Err(refused(format!(
                 "the certificate the assertion is signed with is valid from {} to {}",
-                key.validity.not_before, key.validity.not_after
+                validity.not_before, validity.not_after
             )));
         }
-        Ok(())
+        match node.is_among(nodes) {
+            true => Ok(()),
+            false => Err(refused(format!(
+                "issuer '{}' does not serve the node that brings its assertion (xua.issuer.nodes)",
+                clip(&assertion.issuer)
+            ))),
+        }
     }
 
     fn skew(&self) -> SignedDuration {
@@ -176,7 +284,7 @@ impl Xua {
         if assertion.authenticated.is_empty() {
             return Err(malformed("Assertion holds no AuthnStatement with an AuthnContextClassRef"));
         }
-        let made = assertion.authenticated.iter().chain([&assertion.issued]);
+        let made = assertion.authenticated.iter().map(|a| &a.at).chain([&assertion.issued]);
         if let Some(ahead) = made.copied().find(|at| *at > now + skew) {
             return Err(refused(format!("the assertion was made at {ahead}; it is {now} here")));
         }
@@ -241,28 +349,9 @@ impl Xua {
                 .collect()
         };
         let first = |name: &str| a.texts(name).next().map(str::to_owned);
-        let roles = coded(name::ROLE);
-        let allowed = |role: &Coded| {
-            self.0.config.roles.iter().any(|known| match known.split_once('|') {
-                Some((system, code)) => role.system == system && role.code == code,
-                None => role.system == *known && !role.code.is_empty(),
-            })
-        };
-        let roles = match self.0.config.roles.is_empty() {
-            true => roles,
-            false => {
-                let usable: Vec<Coded> = roles.iter().filter(|r| allowed(r)).cloned().collect();
-                if usable.is_empty() {
-                    let said: Vec<String> =
-                        roles.iter().map(|r| format!("{}|{}", clip(&r.system), clip(&r.code))).collect();
-                    return Err(refused(format!(
-                        "the assertion has no role of xua.roles; it has '{}'",
-                        said.join("', '")
-                    )));
-                }
-                usable
-            }
-        };
+        let roles = usable(coded(name::ROLE), &self.0.config.roles)
+            .map_err(|said| refused(format!("the assertion has no role of xua.roles; it has '{said}'")))?;
+        let purposes = coded(name::PURPOSE);
         Ok(User {
             name_id: a.name_id.clone(),
             alias: a.provided_id.clone(),
@@ -272,52 +361,129 @@ impl Xua {
             organization_id: first(name::ORGANIZATION_ID),
             home_community_id: name::HOME.iter().find_map(|n| first(n)),
             roles,
-            purposes: coded(name::PURPOSE),
-            patient: first(name::PATIENT),
+            emergency: is_emergency(&purposes, &self.0.config.emergency_purposes),
+            purposes,
+            signed_in: a.authenticated.first().map(|a| a.class.clone()).filter(|class| !class.is_empty()),
+            patient: one_patient(a)?,
             assertion: a.id.clone(),
+            brought: Brought::default(),
         })
     }
 
-    /// Of our community or one that may ask, and of the node's organization.
+    /// Of a community that the node may speak for, and of its organization.
     fn at_home(&self, user: &User, node: Node<'_>) -> Result<(), Trouble> {
         if let Some(home) = &user.home_community_id
-            && *home != self.0.home
-            && !self.0.config.communities.contains(home)
+            && !node.speaks_for(home, &self.0.home, &self.0.config.communities)
         {
             return Err(refused(format!(
-                "homeCommunityId '{}' is no community whose users may ask here",
+                "homeCommunityId '{}' is no community whose users may ask here by this node",
                 clip(home)
             )));
         }
-        if let (true, Some(said), Some(certificate)) =
-            (self.0.config.bind_organization, &user.organization_id, node.certificate)
+        if let (true, Some(said)) = (self.0.config.bind_organization, &user.organization_id)
+            && !node.acts_for(said)
         {
-            let uris = x509::alternative_uris(certificate);
-            if !uris.is_empty() && !uris.contains(said) {
-                return Err(refused(format!(
-                    "organization-id '{}' is not the organization of the node's certificate",
-                    clip(said)
-                )));
-            }
+            return Err(refused(format!(
+                "organization-id '{}' is not the organization of the node",
+                clip(said)
+            )));
         }
         Ok(())
     }
+}
 
-    /// One assertion serves many requests, but of one node; unless it is for one alone.
-    fn first_there(&self, assertion: &Assertion, node: Node<'_>, now: Timestamp) -> Result<(), Trouble> {
-        let conditions = assertion.conditions.as_ref();
-        let until = conditions.and_then(|c| c.not_on_or_after).unwrap_or(now);
-        let once = conditions.is_some_and(|c| c.one_time_use);
-        let mut hasher = Sha256::new();
-        match node.certificate {
-            Some(certificate) => hasher.update(certificate),
-            None => hasher.update(node.address),
+/// The issuers of a configuration, their certificates read.
+fn issuers(config: &XuaConfig) -> anyhow::Result<Vec<Issuer>> {
+    let mut issuers = vec![];
+    for issuer in &config.issuer {
+        let mut keys = vec![];
+        for path in &issuer.certificates {
+            for certificate in tls::certificates(path)? {
+                let key = Key::of(&certificate).ok_or_else(|| {
+                    anyhow::anyhow!(
+                        "xua.issuer.certificates: {} holds a certificate whose key cannot be read",
+                        path.display()
+                    )
+                })?;
+                keys.push(key);
+            }
         }
-        let bearer: [u8; 32] = hasher.finalize().into();
-        match self.0.seen.note(&assertion.issuer, &assertion.id, bearer, once, until, now - self.skew()) {
-            true => Ok(()),
-            false if once => Err(refused("the assertion is for one use (OneTimeUse) and was used")),
-            false => Err(refused("the assertion was brought by another node before")),
-        }
+        issuers.push(Issuer { name: issuer.name.clone(), keys, nodes: issuer.nodes.clone() });
+    }
+    Ok(issuers)
+}
+
+fn refused_fault(text: &str) -> Fault {
+    refused(text).fault()
+}
+
+/// The roles that may ask, at least one; or what there was instead.
+fn usable(roles: Vec<Coded>, known: &[String]) -> Result<Vec<Coded>, String> {
+    if known.is_empty() {
+        return Ok(roles);
+    }
+    let allowed = |role: &Coded| {
+        known.iter().any(|known| match known.split_once('|') {
+            Some((system, code)) => role.system == system && role.code == code,
+            None => role.system == *known && !role.code.is_empty(),
+        })
+    };
+    let usable: Vec<Coded> = roles.iter().filter(|r| allowed(r)).cloned().collect();
+    if !usable.is_empty() {
+        return Ok(usable);
+    }
+    let said: Vec<String> = roles.iter().map(|r| format!("{}|{}", clip(&r.system), clip(&r.code))).collect();
+    Err(said.join("', '"))
+}
+
+fn is_emergency(purposes: &[Coded], known: &[String]) -> bool {
+    purposes.iter().any(|purpose| {
+        known.iter().any(|known| match known.split_once('|') {
+            Some((system, code)) => purpose.system == system && purpose.code == code,
+            None => purpose.code == *known,
+        })
+    })
+}
+
+/// The patient it is about: of two, nobody could say which is meant.
+fn one_patient(assertion: &Assertion) -> Result<Option<String>, Trouble> {
+    let mut named = assertion.texts(name::PATIENT);
+    let first = named.next();
+    match named.any(|other| Some(other) != first) {
+        true => Err(malformed("the assertion names several patients (resource-id)")),
+        false => Ok(first.map(str::to_owned)),
+    }
+}
+
+/// Counts a failure of a node, and sounds the alarm when there are enough.
+async fn sound(
+    alarm: &Alarm,
+    token: &'static str,
+    audit: &Audit,
+    caller: &Caller,
+    request_id: &str,
+    now: Timestamp,
+) {
+    let node = caller.certificate.as_deref().unwrap_or(&caller.address);
+    let Some(failures) = alarm.failed(node, now.as_microsecond()) else { return };
+    alarm::alarmed(token);
+    tracing::error!(
+        request_id,
+        failures,
+        address = caller.address,
+        "many assertions of one node were refused"
+    );
+    let event = AuditEvent {
+        id: time_uuid(now).to_string(),
+        at: now.as_microsecond(),
+        transaction: SECURITY_ALERT.to_owned(),
+        outcome: Outcome::SeriousFailure,
+        request_id: request_id.to_owned(),
+        caller: caller.clone(),
+        errors: vec![format!("{failures} user assertions refused"), token.to_owned()],
+        ..AuditEvent::default()
+    };
+    if let Err(e) = audit.settle(Audited::Due(Box::new(event))).await {
+        tracing::error!(request_id, cause = format!("{e:?}"), "the alarm could not be recorded");
     }
 }

@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::config::XuaIssuerConfig;
-use crate::model::assertion::{Algorithm, Attribute, Conditions};
+use crate::model::assertion::{Algorithm, Attribute, Authenticated, Conditions, UNSPECIFIED};
+use crate::model::community::{AssertionPolicy, Community, CorrelateBy, WithoutUser};
+use crate::model::ids::HomeCommunityId;
+use crate::store::testing;
 
 fn now() -> Timestamp {
     "2026-06-15T03:00:00Z".parse().unwrap()
@@ -16,9 +19,15 @@ struct Idp {
     xua: Xua,
 }
 
-const NODE: Node<'static> = Node { address: "10.0.0.1", certificate: None };
+fn caller(address: &str) -> Caller {
+    Caller { address: address.into(), ..Caller::default() }
+}
 
 fn idp(change: impl FnOnce(&mut XuaConfig)) -> Idp {
+    idp_with(Arc::new(Memory::new(None)), change)
+}
+
+fn idp_with(memory: Arc<Memory>, change: impl FnOnce(&mut XuaConfig)) -> Idp {
     crate::config::tls::install_provider();
     let dir = tempfile::tempdir().unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
@@ -30,11 +39,15 @@ fn idp(change: impl FnOnce(&mut XuaConfig)) -> Idp {
     let mut config = XuaConfig {
         mode: XuaMode::Required,
         audiences: vec!["urn:us".into()],
-        issuer: vec![XuaIssuerConfig { name: "urn:idp".into(), certificates: vec![path] }],
+        issuer: vec![XuaIssuerConfig {
+            name: "urn:idp".into(),
+            certificates: vec![path],
+            ..XuaIssuerConfig::default()
+        }],
         ..XuaConfig::default()
     };
     change(&mut config);
-    Idp { _dir: dir, key, xua: Xua::new(config, "urn:oid:1.2.3").unwrap() }
+    Idp { _dir: dir, key, xua: Xua::new(config, "urn:oid:1.2.3", memory).unwrap() }
 }
 
 fn good() -> Assertion {
@@ -54,7 +67,7 @@ fn good() -> Assertion {
             audiences: vec![vec!["urn:other".into(), "urn:us".into()]],
             one_time_use: false,
         }),
-        authenticated: vec![now()],
+        authenticated: vec![Authenticated { at: now(), class: UNSPECIFIED.into() }],
         attributes: vec![
             text(name::HOME[0], "urn:oid:1.2.3"),
             text(name::ORGANIZATION_ID, "urn:oid:1.2.3.4"),
@@ -88,9 +101,25 @@ impl Idp {
     }
 
     fn examine(&self, change: impl FnOnce(&mut Assertion)) -> Result<User, Kind> {
+        self.examine_by(&caller("10.0.0.1"), None, change).map(|examined| examined.user)
+    }
+
+    fn examine_by(
+        &self,
+        caller: &Caller,
+        community: Option<&Community>,
+        change: impl FnOnce(&mut Assertion),
+    ) -> Result<Examined, Kind> {
         let mut assertion = good();
         change(&mut assertion);
-        self.xua.examine(&assertion, &self.signed(), NODE, now()).map_err(|t| t.kind)
+        let node = Node { caller, certificate: None, community };
+        self.xua.examine(&assertion, &self.signed(), None, node, now()).map_err(|t| t.kind)
+    }
+
+    /// Brought by a node of this address; `true`: it may.
+    async fn brought(&self, address: &str, change: impl FnOnce(&mut Assertion)) -> bool {
+        let examined = self.examine_by(&caller(address), None, change).unwrap();
+        self.xua.bring(vec![examined.note], now()).await.unwrap().is_ok()
     }
 }
 
@@ -185,40 +214,208 @@ fn the_end_of_time_may_be_named() {
 #[test]
 fn another_key_is_no_key() {
     let (one, other) = (idp(|_| {}), idp(|_| {}));
-    let judged = one.xua.examine(&good(), &other.signed(), NODE, now());
+    let caller = caller("10.0.0.1");
+    let node = Node { caller: &caller, certificate: None, community: None };
+    let judged = one.xua.examine(&good(), &other.signed(), None, node, now());
     assert_eq!(judged.map_err(|t| t.kind).map(|_| ()), Err(Kind::FailedCheck));
     let late = "2027-01-02T00:00:00Z".parse().unwrap();
-    let judged = one.xua.examine(&good(), &one.signed(), NODE, late);
+    let judged = one.xua.examine(&good(), &one.signed(), None, node, late);
     assert_eq!(judged.map_err(|t| t.kind).map(|_| ()), Err(Kind::FailedAuthentication));
 }
 
-#[test]
-fn an_assertion_is_one_nodes() {
+#[tokio::test]
+async fn an_assertion_is_one_nodes() {
     let idp = idp(|_| {});
-    let brought = |address: &'static str| {
-        let node = Node { address, certificate: None };
-        idp.xua.examine(&good(), &idp.signed(), node, now()).map(|_| ()).map_err(|t| t.kind)
-    };
-    assert_eq!(brought("10.0.0.1"), Ok(()));
-    assert_eq!(brought("10.0.0.1"), Ok(()));
-    assert_eq!(brought("10.0.0.2"), Err(Kind::FailedAuthentication));
+    assert!(idp.brought("10.0.0.1", |_| {}).await);
+    assert!(idp.brought("10.0.0.1", |_| {}).await);
+    assert!(!idp.brought("10.0.0.2", |_| {}).await);
 }
 
-#[test]
-fn one_use_is_one_use() {
+#[tokio::test]
+async fn one_use_is_one_use() {
     let idp = idp(|_| {});
     let once = |a: &mut Assertion| a.conditions.as_mut().unwrap().one_time_use = true;
-    assert!(idp.examine(once).is_ok());
-    assert_eq!(idp.examine(once), Err(Kind::FailedAuthentication));
+    assert!(idp.brought("10.0.0.1", once).await);
+    assert!(!idp.brought("10.0.0.1", once).await);
+    assert!(!idp.brought("10.0.0.2", |_| {}).await, "that it says nothing of once changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_over_one_database_know_what_the_others_saw() {
+    for t in testing::databases().await {
+        let gateway = || idp_with(Arc::new(Memory::new(Some(t.db.clone()))), |_| {});
+        let (one, two) = (gateway(), gateway());
+        assert!(one.brought("10.0.0.1", |_| {}).await);
+        assert!(two.brought("10.0.0.1", |_| {}).await);
+        assert!(!two.brought("10.0.0.2", |_| {}).await);
+        assert!(!gateway().brought("10.0.0.2", |_| {}).await, "a restart forgets nothing");
+        let once = |a: &mut Assertion| {
+            a.id = "_once".into();
+            a.conditions.as_mut().unwrap().one_time_use = true;
+        };
+        let uses = [one.brought("10.0.0.1", once), two.brought("10.0.0.1", once)];
+        let uses = futures_util::future::join_all(uses).await;
+        assert_eq!(uses.iter().filter(|used| **used).count(), 1, "of two at once one is first");
+        // What is over is forgotten, and only that.
+        let memory = Memory::new(Some(t.db.clone()));
+        let end = (now() + SignedDuration::from_hours(1)).as_microsecond() + 180_000_000;
+        assert_eq!(memory.forget(end - 1).await.unwrap(), 0);
+        assert_eq!(memory.forget(end).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_message_serves_once_within_its_time() {
+    let idp = idp(|c| c.message_ids = MessageIds::Memory);
+    let (a, b) = (caller("10.0.0.1"), caller("10.0.0.2"));
+    let sent = async |caller: &Caller, id: &str, at: Timestamp| {
+        let node = Node { caller, certificate: None, community: None };
+        let note = idp.xua.message(Some(id), node, at).unwrap().unwrap();
+        idp.xua.bring(vec![note], at).await.unwrap().map_err(|f| f.subcode)
+    };
+    assert_eq!(sent(&a, "urn:1", now()).await, Ok(()));
+    assert_eq!(sent(&a, "urn:1", now()).await, Err(Some("wsa:InvalidAddressingHeader")));
+    assert_eq!(sent(&a, "urn:2", now()).await, Ok(()));
+    assert_eq!(sent(&b, "urn:1", now()).await, Ok(()), "ids are each node's own");
+    let node = Node { caller: &a, certificate: None, community: None };
+    let absent = idp.xua.message(None, node, now()).unwrap_err();
+    assert_eq!(absent.subcode, Some("wsa:MessageAddressingHeaderRequired"));
+    let later = now() + SignedDuration::from_mins(15);
+    idp.xua.0.memory.forget(later.as_microsecond()).await.unwrap();
+    assert_eq!(sent(&a, "urn:1", later).await, Ok(()));
 }
 
 #[test]
-fn the_mode_is_the_transactions() {
+fn the_mode_is_the_communitys_the_addresss_the_transactions() {
     let idp = idp(|c| {
         c.transactions =
             [("ITI-41".to_owned(), XuaMode::Off), ("ITI-18".to_owned(), XuaMode::Optional)].into();
+        c.endpoints = [("/xca/iti18".to_owned(), XuaMode::Off)].into();
     });
-    assert!(idp.xua.absent(Transaction::Iti41).is_ok() && idp.xua.absent(Transaction::Iti18).is_ok());
-    let absent = idp.xua.absent(Transaction::Iti43).unwrap_err();
+    let mode = |t, path, asked| idp.xua.mode(t, path, asked);
+    assert_eq!(mode(Transaction::Iti41, "/xds/iti41", None), XuaMode::Off);
+    assert_eq!(mode(Transaction::Iti18, "/xds/iti18", None), XuaMode::Optional);
+    assert_eq!(mode(Transaction::Iti18, "/xca/iti18", None), XuaMode::Off);
+    assert_eq!(mode(Transaction::Iti18, "/xca/iti18", Some(XuaMode::Required)), XuaMode::Required);
+    assert_eq!(mode(Transaction::Iti43, "/xds/iti43", None), XuaMode::Required);
+    assert!(idp.xua.absent(Transaction::Iti41, XuaMode::Off).is_ok());
+    assert!(idp.xua.absent(Transaction::Iti41, XuaMode::Optional).is_ok());
+    let absent = idp.xua.absent(Transaction::Iti43, XuaMode::Required).unwrap_err();
     assert_eq!(absent.kind, Kind::SecurityTokenUnavailable);
+}
+
+#[test]
+fn an_issuer_serves_its_nodes_alone() {
+    let idp = idp(|c| {
+        c.issuer[0].nodes = vec!["hospital-a".into(), "urn:oid:1.2.3.4".into(), "AB:CD".into()];
+    });
+    let node = |id: &str, organization: &str| {
+        let organizations = vec![organization.to_owned()];
+        let node = crate::model::node::Node { id: id.into(), organizations, home_community_id: None };
+        Caller { node: Some(Box::new(node)), ..caller("10.0.0.1") }
+    };
+    let judged = |caller: &Caller| {
+        idp.examine_by(caller, None, |a| {
+            // Of the organization, the first test of nodes is another.
+            a.attributes.remove(1);
+        })
+    };
+    assert!(judged(&node("hospital-a", "urn:oid:1")).is_ok());
+    assert!(judged(&node("x", "urn:oid:1.2.3.4")).is_ok());
+    assert!(judged(&Caller { certificate: Some("abcd".into()), ..caller("10.0.0.1") }).is_ok());
+    for other in [node("hospital-b", "urn:oid:1"), caller("10.0.0.1")] {
+        assert_eq!(judged(&other).map(|_| ()), Err(Kind::FailedAuthentication));
+    }
+}
+
+#[test]
+fn a_communitys_gateway_brings_users_of_that_community_alone() {
+    let idp = idp(|c| c.communities = vec!["urn:oid:1.2.9".into()]);
+    let community = Community {
+        id: "n9".into(),
+        name: "9".into(),
+        home: HomeCommunityId::parse("urn:oid:1.2.9").unwrap(),
+        stands_for: vec![],
+        patient_id_authority: None,
+        correlate: CorrelateBy::SharedId,
+        endpoints: vec![],
+        device: None,
+        budget: std::time::Duration::from_secs(1),
+        assertion: AssertionPolicy::None,
+        without_user: WithoutUser::Refuse,
+        audience: "urn:x".into(),
+    };
+    let judged = |community: Option<&Community>, home: &str| {
+        let home = home.to_owned();
+        let caller = caller("10.0.0.1");
+        let change = |a: &mut Assertion| a.attributes[0].values = vec![Value::Text(home)];
+        idp.examine_by(&caller, community, change).map(|_| ())
+    };
+    assert_eq!(judged(Some(&community), "urn:oid:1.2.9"), Ok(()));
+    assert_eq!(
+        judged(Some(&community), "urn:oid:1.2.3"),
+        Err(Kind::FailedAuthentication),
+        "ours is not theirs"
+    );
+    assert_eq!(judged(None, "urn:oid:1.2.9"), Ok(()));
+    assert_eq!(judged(None, "urn:oid:1.2.8"), Err(Kind::FailedAuthentication));
+}
+
+#[test]
+fn an_emergency_is_told_by_its_purpose() {
+    let idp = idp(|_| {});
+    let purpose = |code: &str, system: &str| {
+        let value = Value::Coded { code: code.into(), system: system.into(), display: None };
+        let attribute = Attribute { name: name::PURPOSE.into(), values: vec![value] };
+        idp.examine(|a| a.attributes.push(attribute)).unwrap().emergency
+    };
+    assert!(purpose("EMERGENCY", "2.16.840.1.113883.3.18.7.1") && purpose("BTG", "2.16.840.1.113883.5.8"));
+    assert!(!purpose("TREATMENT", "2.16.840.1.113883.3.18.7.1") && !purpose("BTG", "1.2.3"));
+    assert!(!idp.examine(|_| {}).unwrap().emergency);
+}
+
+#[test]
+fn two_patients_are_none() {
+    let idp = idp(|_| {});
+    let about = |patients: &[&str]| {
+        let values = patients.iter().map(|p| Value::Text((*p).into())).collect();
+        let attribute = Attribute { name: name::PATIENT.into(), values };
+        idp.examine(|a| a.attributes.push(attribute)).map(|user| user.patient)
+    };
+    assert_eq!(about(&["1^^^&2&ISO", "1^^^&2&ISO"]), Ok(Some("1^^^&2&ISO".into())));
+    assert_eq!(about(&["1^^^&2&ISO", "2^^^&2&ISO"]), Err(Kind::InvalidSecurityToken));
+}
+
+#[test]
+fn certificates_are_read_anew() {
+    let idp = idp(|_| {});
+    let path = idp.xua.0.config.issuer[0].certificates[0].clone();
+    let old = std::fs::read_to_string(&path).unwrap();
+    let next = rcgen::KeyPair::generate().unwrap();
+    let next = rcgen::CertificateParams::default().self_signed(&next).unwrap().pem();
+    std::fs::write(&path, format!("{old}{next}")).unwrap();
+    assert_eq!(idp.xua.reload().unwrap(), 2);
+    std::fs::write(&path, "nothing").unwrap();
+    assert!(idp.xua.reload().is_err());
+    assert!(idp.examine(|_| {}).is_ok(), "what was before stays in force");
+    std::fs::write(&path, next).unwrap();
+    assert_eq!(idp.xua.reload().unwrap(), 1);
+    assert_eq!(idp.examine(|_| {}), Err(Kind::FailedCheck));
+}
+
+#[test]
+fn terse_faults_tell_one_thing() {
+    let told = |terse: bool, kind: Kind| {
+        let idp = idp(|c| c.terse_faults = terse);
+        let fault = Trouble::new(kind, "why").fault();
+        idp.xua.shown(&fault, "7").map(|shown| (shown.subcode, shown.reason.contains("why")))
+    };
+    for kind in Kind::ALL {
+        assert_eq!(told(false, kind), None);
+        let expected = match kind {
+            Kind::SecurityTokenUnavailable => None,
+            _ => Some((Some("wsse:FailedAuthentication"), false)),
+        };
+        assert_eq!(told(true, kind), expected, "{kind:?}");
+    }
 }

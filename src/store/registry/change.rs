@@ -27,6 +27,7 @@ use crate::model::caller::Caller;
 use crate::model::ebrim::ObjectKind;
 use crate::store::db::{DbError, Tx, Val};
 use crate::store::documents::{self, Put, StoredDocument};
+use crate::store::national;
 use crate::store::patient::Held;
 
 /// Who changes something, and why. Made before the transaction begins.
@@ -388,6 +389,16 @@ impl Change {
             &[key, seq, at, transaction, request_id, caller, set, reason, contents, (&hash).into()],
         )
         .await?;
+        let entries: Vec<String> = self
+            .items
+            .iter()
+            .filter(|Item(of, ..)| *of == kind::DOCUMENT_ENTRY)
+            .map(|Item(_, id, ..)| id.clone())
+            .collect();
+        if !entries.is_empty() {
+            let changed = national::Changed { patient_key: self.patient_key, entries };
+            national::changed(tx, &changed, self.at).await?;
+        }
         Ok(())
     }
 

@@ -3,14 +3,11 @@
 use super::change::Link;
 use super::row::{self, RowError};
 use super::state::{self, Digest, Kept};
-use super::{change, kind};
+use super::{STILL, change, kind};
 use crate::model::consent::Permit;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::MetadataObject;
 use crate::store::db::{DbError, Row, Tx, Val};
-
-/// `valid_to` of what is current.
-const STILL: i64 = i64::MAX;
 
 /// A row of `change`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,8 +124,11 @@ pub struct State {
     pub until: Option<i64>,
 }
 
-/// The states of an object, oldest first.
-pub async fn states(tx: &mut Tx<'_>, named: &Named, _permit: &Permit) -> Result<Vec<State>, RowError> {
+/// The states of an object, oldest first; to those who may see everything.
+pub async fn states(tx: &mut Tx<'_>, named: &Named, permit: &Permit) -> Result<Vec<State>, RowError> {
+    if permit.is_narrow() {
+        return Ok(vec![]);
+    }
     let of = kind::from_i64(named.kind);
     let (kept, row::Table { alias, object, .. }) = (state::kept(of), row::table(of));
     let sql = format!(

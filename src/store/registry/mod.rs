@@ -16,6 +16,9 @@ pub mod versions;
 
 pub use lineage::State;
 
+/// `valid_to` of what still holds.
+pub const STILL: i64 = i64::MAX;
+
 /// `object_id.kind` and `unique_id.kind`.
 pub mod kind {
     use crate::model::ebrim::ObjectKind;

@@ -1,18 +1,18 @@
 //! On-demand entries as a repository looks them up to make their documents, and the snapshots there are.
 
 use super::row::{self, RowError};
-use crate::model::consent::Permit;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::{AssociationType, AtRest};
+use crate::store::consent::Gate;
 use crate::store::db::{DbError, Tx, Val};
 
 /// Approved on-demand entries with a uniqueId at a repository, the latest first, with their patients. A uniqueId
-/// may stand on several (ITI TF-2 3.61.4.1.3).
+/// may stand on several (ITI TF-2 3.61.4.1.3). Those that the gate does not let pass are not among them.
 pub async fn entries(
     tx: &mut Tx<'_>,
     repository: &str,
     unique_id: &str,
-    _permit: &Permit,
+    gate: &mut Gate<'_>,
 ) -> Result<Vec<(i64, AtRest)>, RowError> {
     let kind = ObjectKind::DocumentEntry;
     let sql = format!(
@@ -20,13 +20,16 @@ pub async fn entries(
          AND d.entry_type = 2 AND d.status = 1 ORDER BY d.registered_at DESC, d.id DESC",
         row::table(kind).object
     );
-    tx.fetch(sql, &[Val::Text(unique_id), Val::Text(repository)], |row| {
-        // The inner failure is the row's and not the database's.
-        Ok(row::object(kind, row).and_then(|object| Ok((row.get(0).map_err(RowError::Db)?, object))))
-    })
-    .await?
-    .into_iter()
-    .collect()
+    let found = tx
+        .fetch(sql, &[Val::Text(unique_id), Val::Text(repository)], |row| {
+            // The inner failure is the row's and not the database's.
+            Ok(row::object(kind, row).and_then(|object| Ok((row.get(0).map_err(RowError::Db)?, object))))
+        })
+        .await?;
+    let found = found.into_iter().collect::<Result<Vec<(i64, AtRest)>, RowError>>()?;
+    let keys: Vec<i64> = found.iter().map(|(key, _)| *key).collect();
+    gate.meet(tx, &keys).await?;
+    Ok(found.into_iter().filter(|(key, entry)| gate.shows_entry(*key, &entry.body)).collect())
 }
 
 /// The present version of a snapshot: a stable entry that was registered with IsSnapshotOf.

@@ -92,12 +92,15 @@ async fn from_before(tx: &mut Tx<'_>, brought: &Brought) -> Result<Vec<Named>, D
     Ok(found)
 }
 
-/// An object as it is now; none once it is removed.
+/// An object as it is now; none once it is removed, and none to those who may not see everything.
 pub async fn current(
     tx: &mut Tx<'_>,
     named: &Named,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<Option<MetadataObject>, RowError> {
+    if permit.is_narrow() {
+        return Ok(None);
+    }
     let of: ObjectKind = kind::from_i64(named.kind);
     let t = row::table(of);
     let sql = format!(

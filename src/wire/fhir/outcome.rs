@@ -25,9 +25,15 @@ pub enum IssueCode {
     TooLong,
     NotSupported,
     NotFound,
+    /// Not granted to who asks.
+    Forbidden,
+    /// More than may be asked in a time.
+    Throttled,
     BusinessRule,
     Duplicate,
     Expired,
+    /// Who asks is not known, or not well enough.
+    Login,
     Transient,
     Exception,
     Informational,
@@ -43,9 +49,12 @@ impl IssueCode {
             IssueCode::TooLong => "too-long",
             IssueCode::NotSupported => "not-supported",
             IssueCode::NotFound => "not-found",
+            IssueCode::Forbidden => "forbidden",
+            IssueCode::Throttled => "throttled",
             IssueCode::BusinessRule => "business-rule",
             IssueCode::Duplicate => "duplicate",
             IssueCode::Expired => "expired",
+            IssueCode::Login => "login",
             IssueCode::Transient => "transient",
             IssueCode::Exception => "exception",
             IssueCode::Informational => "informational",

@@ -46,12 +46,19 @@ pub struct Splitter {
     /// Bytes of the message, those not kept among them.
     bytes: u64,
     noise: u64,
+    strict: bool,
 }
 
 impl Splitter {
     /// `limit`: the longest message, in bytes.
     pub fn new(limit: usize) -> Self {
-        Self { limit, position: Position::Outside, message: vec![], bytes: 0, noise: 0 }
+        Self { limit, position: Position::Outside, message: vec![], bytes: 0, noise: 0, strict: false }
+    }
+
+    /// The same for a sender that keeps to the specification: a start block within a message, or an end block
+    /// without its CR, ends the connection.
+    pub fn strict(limit: usize) -> Self {
+        Self { strict: true, ..Self::new(limit) }
     }
 
     pub fn position(&self) -> Position {
@@ -94,6 +101,9 @@ impl Splitter {
     /// Nothing came for a while, or will come: a frame that only lacks its last byte is whole.
     pub fn settle(&mut self, events: &mut Vec<Event>) {
         if self.position == Position::Ending {
+            if self.strict {
+                events.push(Event::Endless);
+            }
             self.finish(events);
         }
     }
@@ -129,6 +139,9 @@ impl Splitter {
     }
 
     fn restart(&mut self, events: &mut Vec<Event>) {
+        if self.strict {
+            events.push(Event::Endless);
+        }
         events.push(Event::Restarted { bytes: self.bytes });
         self.begin();
     }
@@ -154,6 +167,9 @@ impl Splitter {
         match byte {
             b'\r' | b'\n' => self.finish(events),
             START => {
+                if self.strict {
+                    events.push(Event::Endless);
+                }
                 self.finish(events);
                 self.begin();
             }

@@ -31,6 +31,7 @@ mod types;
 pub use error::{Ack, Condition, ErrorSegment, Exchange, Location, Severity};
 pub use header::{Header, Version};
 pub use message::{Delimiters, Message, Segment, Value};
+pub use pid::INSURANCES;
 pub use query::{Echo, PageAsked};
-pub use request::{Body, Refused, Request, Sender, Settings, read, text_of, too_long};
+pub use request::{Body, Refused, Request, Sender, Settings, decoded, read, text_of, too_long};
 pub use types::Identifier;

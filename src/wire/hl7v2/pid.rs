@@ -16,7 +16,7 @@ use crate::model::identity::{
 const SEXES: &[&str] = &["M", "F", "O", "U", "A", "N"];
 
 /// JHSD0001, the kinds that insure a person; 公費 rows name payers and are no evidence of who somebody is.
-const INSURANCES: &[&str] = &[
+pub const INSURANCES: &[&str] = &[
     "01", "02", "03", "04", "06", "07", "31", "32", "33", "34", "39", "63", "67", "72", "73", "74", "75",
     "C0",
 ];

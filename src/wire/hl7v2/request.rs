@@ -168,6 +168,12 @@ pub fn text_of(bytes: &[u8]) -> String {
     charset::decode(bytes, label_of(bytes).set, false).text
 }
 
+/// A message as text, with what of its bytes could not be read. `shift_jis`: its sender is known to send that.
+pub fn decoded(bytes: &[u8], shift_jis: bool) -> Decoded {
+    let bytes = trim(bytes);
+    charset::decode(bytes, label_of(bytes).set, shift_jis)
+}
+
 fn headless() -> Refused {
     let text = "the message does not begin with a usable MSH segment";
     Refused {

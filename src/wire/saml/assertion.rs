@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use roxmltree::Node;
 
 use super::{NS_DS, NS_SAML};
-use crate::model::assertion::{Assertion, Attribute, Conditions, Confirmation, Kind, Trouble, Value};
+use crate::model::assertion::{
+    Assertion, Attribute, Authenticated, Conditions, Confirmation, Kind, Trouble, Value,
+};
 use crate::model::error::clip;
 use crate::model::namespace::NS_HL7V3;
 use crate::wire::xml::tree;
@@ -26,11 +28,14 @@ pub fn read(node: Node<'_, '_>) -> Result<Assertion, Trouble> {
         .map(confirmation)
         .collect::<Result<Vec<_>, _>>()?;
     let authenticated = tree::children(node, NS_SAML, "AuthnStatement")
-        .filter(|s| {
-            let context = child(*s, "AuthnContext");
-            context.and_then(|c| child(c, "AuthnContextClassRef")).is_some()
+        .filter_map(|s| {
+            let class = child(child(s, "AuthnContext")?, "AuthnContextClassRef")?;
+            Some((s, tree::text_of(class).trim().to_owned()))
         })
-        .map(|s| instant(s, "AuthnInstant")?.ok_or_else(|| invalid("AuthnStatement/@AuthnInstant is absent")))
+        .map(|(s, class)| match instant(s, "AuthnInstant")? {
+            Some(at) => Ok(Authenticated { at, class }),
+            None => Err(invalid("AuthnStatement/@AuthnInstant is absent")),
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let text = |node: Node<'_, '_>| tree::text_of(node).trim().to_owned();
     Ok(Assertion {

@@ -11,4 +11,4 @@ pub mod tree;
 pub mod write;
 
 pub use limits::{XmlFault, XmlLimits};
-pub use write::XmlWriter;
+pub use write::{XmlWriter, push_attr};

@@ -107,6 +107,10 @@ pub enum Way {
     Inline,
     /// The connection ends in the middle of a document.
     Cut,
+    /// Documents of `size` octets, which break off after so many octets of the message in its first `times` answers.
+    Breaks { size: usize, after: usize, times: usize },
+    /// These bytes of this Content-Type, whoever asks for what.
+    Raw(&'static str, Bytes),
 }
 
 /// A network that is nothing but its answers.
@@ -159,8 +163,17 @@ async fn serve(listener: TcpListener, home: String, way: Arc<Mutex<Way>>, asked:
                     let (head, body) = request.into_parts();
                     let body = body.collect().await.expect("a whole request").to_bytes();
                     let request = Answer::unjudged(StatusCode::OK, head.headers, body);
-                    asked.lock().expect("requests").push(request.envelope.clone());
-                    let way = way.lock().expect("a way").clone();
+                    let nth = {
+                        let mut asked = asked.lock().expect("requests");
+                        asked.push(request.envelope.clone());
+                        asked.len()
+                    };
+                    let way = match way.lock().expect("a way").clone() {
+                        Way::Breaks { size, times, .. } if nth > times => {
+                            Way::Breaks { size, after: usize::MAX, times }
+                        }
+                        way => way,
+                    };
                     match way {
                         Way::Reset => Err(std::io::Error::other("reset")),
                         way => Ok(answered(&home, way, &request.envelope).await),
@@ -207,6 +220,7 @@ async fn answered(home: &str, way: Way, envelope: &str) -> Response<Body> {
                 .body(StreamBody::new(drops.boxed()).boxed_unsync())
                 .expect("a response");
         }
+        Way::Raw(content_type, bytes) => return whole(200, content_type, bytes),
         Way::Page(status) => return whole(status, "text/html", "<html>proxy</html>"),
         Way::Malformed => return whole(200, SIMPLE, "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-"),
         Way::Fault => {
@@ -288,6 +302,12 @@ fn found(home: &str, way: &Way, refs: bool) -> (QueryResult, Vec<RegistryError>)
     (result, errors)
 }
 
+/// What a document of this size holds.
+pub fn large(unique_id: &str, size: usize) -> Vec<u8> {
+    let seed: usize = unique_id.bytes().map(usize::from).sum();
+    (0..size).map(|n| u8::try_from((n * 31 + n / 251 + seed) % 251).expect("an octet")).collect()
+}
+
 /// What a document of a neighbour holds.
 pub fn content(unique_id: &str) -> Vec<u8> {
     format!("the bytes of {unique_id}").into_bytes()
@@ -317,7 +337,10 @@ fn given(home: &str, way: &Way, requests: &[DocumentRequest], answer: &Write<'_>
         .iter()
         .enumerate()
         .map(|(n, r)| {
-            let bytes = content(&r.document_unique_id);
+            let bytes = match way {
+                Way::Breaks { size, .. } => large(&r.document_unique_id, *size),
+                _ => content(&r.document_unique_id),
+            };
             let content = match way {
                 Way::Inline => Content::Base64(base64::Engine::encode(
                     &base64::engine::general_purpose::STANDARD,
@@ -355,10 +378,17 @@ fn given(home: &str, way: &Way, requests: &[DocumentRequest], answer: &Write<'_>
     let parts: Vec<(&str, &[u8])> = parts.iter().map(|(id, bytes)| (id.as_str(), &bytes[..])).collect();
     let (content_type, body) = mtom(&envelope, &parts);
     match way {
-        Way::Cut => {
+        Way::Cut | Way::Breaks { .. } => {
             // Into the content of the last part: its tail is a line break, a boundary.
             let body = Bytes::from(body);
-            let half = body.slice(..body.len() - 60);
+            let end = match way {
+                Way::Breaks { after, .. } => *after,
+                _ => body.len() - 60,
+            };
+            if end >= body.len() {
+                return whole(200, &content_type, body);
+            }
+            let half = body.slice(..end);
             // What was written goes out first: an error at once would take it along.
             let cut = async {
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -194,7 +194,7 @@ fn synchronous() -> String {
     )
 }
 
-fn envelope_with(action: &str, headers: &str, body: &str) -> String {
+pub fn envelope_with(action: &str, headers: &str, body: &str) -> String {
     format!(
         "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
          xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header>\

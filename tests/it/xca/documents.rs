@@ -9,7 +9,7 @@ use chiren::wire::ebxml::retrieve::DocumentRequest;
 
 use super::{of, ours, ours_with, retrieval};
 use crate::on_demand::on_demand;
-use crate::support::community::{Neighbour, Way, community, content, home, network, repository};
+use crate::support::community::{Neighbour, Way, community, content, home, large, network, repository};
 use crate::support::raw::post;
 use crate::support::samples::*;
 use crate::support::sink::{Sink, allowed};
@@ -68,8 +68,52 @@ async fn a_plain_request_is_answered_in_parts() {
 }
 
 #[tokio::test]
-async fn a_document_that_breaks_off_never_looks_whole() {
-    let neighbour = Neighbour::start(2, Way::Cut).await;
+async fn a_small_document_that_breaks_off_is_an_error_of_its_community_alone() {
+    let (broken, good) = (Neighbour::start(2, Way::Cut).await, Neighbour::start(3, Way::Good).await);
+    let first = ours(vec![community(2, broken.address), community(3, good.address)]).await;
+    let (lost, kept) = (new_oid(), new_oid());
+    let answer = first.fetch(&[of(2, "2.999.392.77.3", &lost), of(3, "2.999.392.77.3", &kept)]).await;
+    let (status, errors) = answer.registry();
+    assert_eq!(status, ResponseStatus::PartialSuccess);
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0].0, "XDSUnavailableCommunity");
+    assert_eq!(answer.documents(), [(kept.clone(), content(&kept).into())]);
+    assert_eq!(first.failed_at(2), Some(chiren::model::community::Step::BadAnswer));
+    assert_eq!(broken.asked().len(), 3, "it was asked again, twice");
+}
+
+#[tokio::test]
+async fn what_broke_off_once_is_asked_for_again() {
+    // Before our own answer began, and after.
+    for (size, after) in [(200_000, 100_000), (8_000_000, 7_000_000)] {
+        let neighbour = Neighbour::start(2, Way::Breaks { size, after, times: 1 }).await;
+        let first = ours(vec![community(2, neighbour.address)]).await;
+        let id = new_oid();
+        let answer = first.fetch(&[of(2, "2.999.392.77.3", &id)]).await;
+        answer.assert_success();
+        assert_eq!(answer.documents(), [(id.clone(), large(&id, size).into())], "{size}");
+        assert_eq!(neighbour.asked().len(), 2, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_the_one_that_broke_off_and_those_behind_it_are_asked_for_again() {
+    let (size, after) = (3_000_000, 8_000_000);
+    let neighbour = Neighbour::start(2, Way::Breaks { size, after, times: 1 }).await;
+    let first = ours(vec![community(2, neighbour.address)]).await;
+    let ids: Vec<String> = (0..4).map(|_| new_oid()).collect();
+    let requests: Vec<_> = ids.iter().map(|id| of(2, "2.999.392.77.3", id)).collect();
+    let answer = first.fetch(&requests).await;
+    answer.assert_success();
+    for (id, bytes) in answer.documents() {
+        assert!(bytes == large(&id, size), "{id}");
+    }
+    assert_eq!(answer.documents().len(), 4);
+}
+
+#[tokio::test]
+async fn a_large_document_that_breaks_off_for_good_never_looks_whole() {
+    let neighbour = Neighbour::start(2, Way::Breaks { size: 8_000_000, after: 7_000_000, times: 100 }).await;
     let first = ours(vec![community(2, neighbour.address)]).await;
     let action = Transaction::Iti43.row().request_action;
     let (content_type, body) =
@@ -79,9 +123,8 @@ async fn a_document_that_breaks_off_never_looks_whole() {
     let mut bytes = vec![];
     // The connection ends; whether with a reset is the system's affair.
     let _ = stream.read_to_end(&mut bytes).await;
-    let text = String::from_utf8_lossy(&bytes);
-    assert!(text.starts_with("HTTP/1.1 200") && text.contains("the bytes of"), "{text}");
-    assert!(!text.ends_with("0\r\n\r\n"), "no last chunk: {text}");
+    assert!(bytes.starts_with(b"HTTP/1.1 200") && bytes.len() > 4_000_000);
+    assert!(!bytes.ends_with(b"0\r\n\r\n"), "no last chunk");
     assert_eq!(first.failed_at(2), Some(chiren::model::community::Step::BadAnswer));
 }
 

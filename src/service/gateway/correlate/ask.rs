@@ -86,10 +86,19 @@ impl Correlations {
                 (Question::cross_reference(&between, &ours, wanted), None)
             }
         };
+        let about = match way {
+            Way::Xcpd => None,
+            _ => Some(patient.to_string()),
+        };
+        let assertion = match self.inner.people.assertion(context, community, about.as_deref()) {
+            Ok(assertion) => assertion,
+            Err(trouble) => return Ok(failed(trouble)),
+        };
+        let assertion = assertion.as_deref();
         let asking = async {
             match &described {
                 Some(described) => {
-                    let answered = question.discover(client).await?;
+                    let answered = question.discover(client, assertion).await?;
                     let until = answered.time_to_live.map(|t| t.until(context.received_at));
                     let found = match answered.said {
                         Said::Found(found) => found,
@@ -107,7 +116,7 @@ impl Correlations {
                     Ok((theirs, until))
                 }
                 None => {
-                    let ids = match question.ids(client).await? {
+                    let ids = match question.ids(client, assertion).await? {
                         Ids::Of(ids) => ids,
                         Ids::Refused(codes) => {
                             return Err(Trouble::new(

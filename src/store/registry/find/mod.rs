@@ -94,15 +94,18 @@ impl From<RowError> for FindError {
     }
 }
 
-/// Runs a stored query. Objects and patients nobody knows are no errors: the answer is then empty.
+/// Runs a stored query. Objects and patients nobody knows are no errors: the answer is then empty. What the permit does
+/// not let pass is left out before anything is counted, and so is what would show that it is there.
 /// `homeCommunityId` is given as stored; whoever answers for a community stamps its own.
 pub async fn run(
     tx: &mut Tx<'_>,
     query: &StoredQuery,
     options: &FindOptions,
-    _permit: &Permit,
+    permit: &Permit,
 ) -> Result<FindOutcome, FindError> {
-    let mut reading = Reading::new(tx, options);
+    let mut reading = Reading::new(tx, options, permit);
+    // Whose records decide is known before the first row, where patients are named.
+    reading.meet(query.patient_ids()).await?;
     let hits = hits(&mut reading, query).await?;
     let patients = patients(tx, query, options, &hits).await?;
     let found = match options.return_type {
@@ -118,8 +121,13 @@ pub async fn run(
 /// does, which saves the round trips of a transaction.
 ///
 /// What a LIKE pattern stands for is read a moment before the rest: at worst an entry registered in
-/// between is missed. Keys and ids of patients do not change.
-pub fn needs_snapshot(query: &StoredQuery) -> bool {
+/// between is missed. Keys and ids of patients do not change. A permit that leaves something out reads the patient's
+/// records first, and must see one state of both.
+pub fn needs_snapshot(query: &StoredQuery, permit: &Permit) -> bool {
+    permit.is_narrow() || takes_several(query)
+}
+
+fn takes_several(query: &StoredQuery) -> bool {
     match query {
         StoredQuery::FindDocuments(_)
         | StoredQuery::FindDocumentsByReferenceId(_)

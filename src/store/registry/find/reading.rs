@@ -6,9 +6,11 @@ use std::collections::HashSet;
 use super::as_of;
 use super::statement::Statement;
 use super::{FindError, FindOptions};
+use crate::model::consent::Permit;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AtRest;
 use crate::model::query::{ReturnType, View};
+use crate::store::consent::Gate;
 use crate::store::db::{DbError, Row, Tx};
 use crate::store::registry::row::{self, Moment, RowError};
 
@@ -62,13 +64,16 @@ pub(super) struct Reading<'t, 'c> {
     /// How many objects the answer may still grow by.
     left: usize,
     as_of: Option<i64>,
+    gate: Gate<'t>,
+    /// The patients the query names; none: any.
+    named: Option<Vec<i64>>,
     /// How SQLite would run each statement, once somebody wants to know.
     #[cfg(test)]
     pub plans: Option<Vec<String>>,
 }
 
 impl<'t, 'c> Reading<'t, 'c> {
-    pub fn new(tx: &'t mut Tx<'c>, options: &FindOptions) -> Self {
+    pub fn new(tx: &'t mut Tx<'c>, options: &FindOptions, permit: &'t Permit) -> Self {
         Self {
             tx,
             return_type: options.return_type,
@@ -76,9 +81,46 @@ impl<'t, 'c> Reading<'t, 'c> {
             limit: options.limit,
             left: options.limit,
             as_of: options.as_of,
+            gate: Gate::new(permit),
+            named: None,
             #[cfg(test)]
             plans: None,
         }
+    }
+
+    /// Loads what decides about the patients a query names, if it names any.
+    pub async fn meet(&mut self, ids: &[String]) -> Result<(), DbError> {
+        if self.gate.is_narrow() && !ids.is_empty() {
+            self.named = Some(self.gate.meet_named(self.tx, ids).await?);
+        }
+        Ok(())
+    }
+
+    /// The patients a statement may be about, met; and surveyed where its rows show more than themselves.
+    async fn prepare(&mut self, kind: ObjectKind, s: &Statement<'_>) -> Result<(), DbError> {
+        if !self.gate.is_narrow() {
+            return Ok(());
+        }
+        let keys = match &self.named {
+            Some(keys) => keys.clone(),
+            None => self.patients_of(s).await?,
+        };
+        self.gate.meet(self.tx, &keys).await?;
+        // Old versions are decided on with the one that followed them.
+        let past = self.as_of.is_some();
+        if kind != ObjectKind::DocumentEntry || self.view.everything() || past {
+            self.gate.survey(self.tx, &keys, past).await?;
+        }
+        Ok(())
+    }
+
+    /// Patients of a statement's rows, each once, before any row is read.
+    async fn patients_of(&mut self, s: &Statement<'_>) -> Result<Vec<i64>, DbError> {
+        let around = Statement {
+            sql: format!("SELECT q.patient_key FROM ({}) q GROUP BY q.patient_key", s.sql),
+            args: s.args.clone(),
+        };
+        self.rows(around, |row| row.get(0)).await
     }
 
     pub fn too_many(&self) -> FindError {
@@ -88,6 +130,10 @@ impl<'t, 'c> Reading<'t, 'c> {
     /// Columns of an object in the form asked for.
     pub fn columns(&self, kind: ObjectKind) -> &'static str {
         match self.return_type {
+            // To be decided on, an entry is read whole.
+            ReturnType::ObjectRef if self.gate.is_narrow() && kind == ObjectKind::DocumentEntry => {
+                row::table(kind).object
+            }
             ReturnType::LeafClass => row::table(kind).object,
             ReturnType::ObjectRef => row::table(kind).reference,
         }
@@ -115,11 +161,38 @@ impl<'t, 'c> Reading<'t, 'c> {
     /// Runs a statement of [`select`](Self::select). Every row is part of the answer.
     pub async fn hits(&mut self, kind: ObjectKind, mut s: Statement<'_>) -> Result<Vec<Hit>, FindError> {
         let return_type = self.return_type;
+        if self.gate.is_narrow() {
+            return self.narrowed(kind, s).await;
+        }
         // One row too many is enough to know. Which rows does not matter then, so we sort and not the
         // database, which would carry the bodies through its sorter.
         s.bind(" LIMIT ", i64::try_from(self.left).unwrap_or(i64::MAX).saturating_add(1));
         let rows = self.rows(s, |row| Ok(hit(kind, return_type, row))).await?;
         self.take(kind, rows.into_iter())
+    }
+
+    /// The same, without what the permit leaves out: that counts for nothing, not even for the limit.
+    async fn narrowed(&mut self, kind: ObjectKind, s: Statement<'_>) -> Result<Vec<Hit>, FindError> {
+        self.prepare(kind, &s).await?;
+        let (return_type, most) = (self.return_type, self.left);
+        let alone = kind == ObjectKind::DocumentEntry && !self.view.everything() && self.as_of.is_none();
+        let gate = std::mem::take(&mut self.gate);
+        let mut kept = 0;
+        let rows = self
+            .rows(s, |row| {
+                let key: i64 = row.get(0)?;
+                let shown = kept <= most
+                    && (kind != ObjectKind::DocumentEntry || gate.shows_entry(key, row.text(3)?))
+                    && (alone || gate.shows(kind, key, row.text(1)?));
+                if !shown {
+                    return Ok(None);
+                }
+                kept += 1;
+                Ok(Some(hit(kind, return_type, row)))
+            })
+            .await;
+        self.gate = gate;
+        self.take(kind, rows?.into_iter().flatten())
     }
 
     /// Appends the selection of the associations in `keys` that the query shows, with their ends.
@@ -143,18 +216,24 @@ impl<'t, 'c> Reading<'t, 'c> {
         K: FnMut(&str, &str) -> bool + Send,
     {
         let kind = ObjectKind::Association;
+        self.prepare(kind, &s).await?;
         let (return_type, most) = (self.return_type, self.left);
+        let gate = std::mem::take(&mut self.gate);
         let mut kept = 0;
         let rows = self
             .rows(s, |row| {
-                if kept > most || !keep(row.text(5)?, row.text(6)?) {
+                let shown = kept <= most
+                    && keep(row.text(5)?, row.text(6)?)
+                    && gate.shows(kind, row.get(0)?, row.text(1)?);
+                if !shown {
                     return Ok(None);
                 }
                 kept += 1;
                 Ok(Some(hit(kind, return_type, row)))
             })
-            .await?;
-        self.take(kind, rows.into_iter().flatten())
+            .await;
+        self.gate = gate;
+        self.take(kind, rows?.into_iter().flatten())
     }
 
     /// Runs any statement.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::caller::Caller;
-use crate::model::consent::{Policy, Purpose, decide};
+use crate::model::consent::{Action, Network, admit};
 use crate::model::metadata::AssociationType::{Append, HasMember, Replace, Transform};
 use crate::model::metadata::AvailabilityStatus::{self, Approved, Deprecated};
 use crate::model::metadata::EntryType::{OnDemand, Stable};
@@ -42,8 +42,8 @@ pub(super) async fn found(
     query: StoredQuery,
     options: FindOptions,
 ) -> Result<FindOutcome, FindError> {
-    let permit = Arc::new(decide(Policy::AdmittedNodes, &Caller::default(), Purpose::Query));
-    let snapshot = needs_snapshot(&query);
+    let permit = Arc::new(admit(&Arc::new(Network::default()), &Caller::default(), Action::Query, 0));
+    let snapshot = needs_snapshot(&query, &permit);
     let query = Arc::new(query);
     let work = closure(move |tx| {
         let (query, permit) = (query.clone(), permit.clone());
@@ -258,7 +258,8 @@ async fn plan(db: &Db, query: StoredQuery, options: FindOptions) -> Vec<String> 
     db.read::<_, FindError, _>(move |tx| {
         let query = query.clone();
         Box::pin(async move {
-            let mut reading = Reading::new(tx, &options);
+            let permit = admit(&Arc::new(Network::default()), &Caller::default(), Action::Query, 0);
+            let mut reading = Reading::new(tx, &options, &permit);
             reading.plans = Some(vec![]);
             hits(&mut reading, &query).await?;
             Ok(reading.plans.take().unwrap_or_default())

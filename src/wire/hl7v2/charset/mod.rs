@@ -10,6 +10,7 @@ mod jis;
 
 pub use decode::{Decoded, Fault, FaultKind, Oddity, OddityKind, decode};
 pub use encode::{Encoded, encode};
+pub use jis::full_width;
 
 /// How the bytes of a message are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,370 @@
+//! `chiren bench gateway`: what the gateway itself costs. Everything is in one process: communities that answer at once,
+//! or after a time, and a real gateway with a database of its own in front of them.
+
+mod community;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use self::community::Community;
+use super::histogram::Histogram;
+use crate::app::Running;
+use crate::config::{
+    CodeCheck, CommunityConfig, Config, EndpointConfig, ListenerConfig, PeerConfig, Profile, Role, TlsMode,
+};
+use crate::model::community::CorrelateBy;
+use crate::model::ebrim::Slot;
+use crate::model::patient::Patient;
+use crate::model::query::{AdhocQueryRequest, QUERIES, QueryId, ReturnType, values};
+use crate::model::transaction::Transaction;
+use crate::peer::http::Client;
+use crate::peer::soap::xca::{self, DocumentRequest};
+use crate::peer::soap::{AnswerEvent, Call, Discard};
+use crate::server::clock::Clock;
+use crate::wire::ebxml::query;
+
+const HOME: &str = "urn:oid:2.999.392.100";
+const AUTHORITY: &str = "2.999.392.100.2";
+const PATIENT: &str = "1001^^^&2.999.392.100.2&ISO";
+const REPOSITORY: &str = "2.999.392.100.3";
+
+/// What is measured, and how much of it.
+#[derive(Debug, Args)]
+pub struct Measured {
+    /// How many communities, a measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,10,50")]
+    communities: Vec<usize>,
+
+    /// Milliseconds that each community thinks; the gateway's own part is what an answer takes beyond them
+    #[arg(long, default_value_t = 50)]
+    think: u64,
+
+    /// Queries, one after another, of each measurement
+    #[arg(long, default_value_t = 200)]
+    queries: u64,
+
+    /// Clients at a time, for the throughput
+    #[arg(long, default_value_t = 16)]
+    clients: usize,
+
+    /// Seconds of the throughput
+    #[arg(long, default_value_t = 5)]
+    duration: u64,
+
+    /// Size of the document that passes through; 0: none
+    #[arg(long, default_value = "1GB", value_parser = super::size)]
+    document: u64,
+
+    /// Words that say what is measured
+    #[arg(long)]
+    label: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A gateway before its communities.
+struct Stage {
+    running: Running,
+    communities: Vec<Community>,
+    at: SocketAddr,
+    _dir: tempfolder::Folder,
+}
+
+/// A folder that goes with the measurement.
+mod tempfolder {
+    use std::path::{Path, PathBuf};
+
+    pub struct Folder(PathBuf);
+
+    impl Folder {
+        pub fn new() -> std::io::Result<Self> {
+            let path = std::env::temp_dir().join(format!("chiren-bench-{}", uuid::Uuid::new_v4().simple()));
+            std::fs::create_dir_all(&path)?;
+            Ok(Self(path))
+        }
+
+        pub fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            // What cannot be removed now the system removes some day.
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+fn home(n: usize) -> String {
+    format!("urn:oid:2.999.392.{}", 200 + n)
+}
+
+impl Stage {
+    async fn set(count: usize, think: Duration, document: u64) -> anyhow::Result<Self> {
+        let dir = tempfolder::Folder::new()?;
+        let mut communities = vec![];
+        for n in 0..count {
+            communities.push(Community::open(&home(n), think, document).await?);
+        }
+        let mut config = Config::default();
+        config.network.home_community_id = HOME.into();
+        config.network.patient_id_authority = AUTHORITY.into();
+        config.network.allow_example_oids = true;
+        config.listener = vec![ListenerConfig {
+            name: "soap".into(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            role: Role::Soap,
+            tls: TlsMode::None,
+            max_connections_per_address: 10_000,
+            ..ListenerConfig::default()
+        }];
+        config.repository.unique_id = REPOSITORY.into();
+        config.repository.documents = dir.path().join("documents");
+        config.registry.rules = Profile::Ihe;
+        config.registry.codes = CodeCheck::Off;
+        config.database.url = format!("sqlite:{}", dir.path().join("chiren.db").display());
+        config.gateway.enabled = true;
+        config.gateway.deadline_ms = 60_000;
+        config.community = communities
+            .iter()
+            .enumerate()
+            .map(|(n, community)| CommunityConfig {
+                id: format!("n{n}"),
+                name: format!("network {n}"),
+                home_community_id: home(n),
+                patient_id_authority: Some(AUTHORITY.into()),
+                correlate: CorrelateBy::SharedId,
+                endpoint: EndpointConfig {
+                    iti38: Some(format!("http://{}/xca/iti38", community.address)),
+                    iti39: Some(format!("http://{}/xca/iti39", community.address)),
+                    ..EndpointConfig::default()
+                },
+                budget_ms: 60_000,
+                at_once: 1000,
+                ..CommunityConfig::default()
+            })
+            .collect();
+        let running = Running::start(&config, Clock::System, None).await?;
+        let at = running.listening.address(Role::Soap).context("there is no listener")?;
+        let patient = Patient {
+            patient_id: PATIENT.into(),
+            name_kanji: None,
+            name_kana: None,
+            name_romaji: None,
+            birth_date: None,
+            sex: None,
+        };
+        running.rooms.patients.add(vec![patient], Clock::System.now()).await.context("the patient")?;
+        Ok(Self { running, communities, at, _dir: dir })
+    }
+
+    fn client(&self, at: SocketAddr, path: &str) -> anyhow::Result<Client> {
+        let peer = PeerConfig {
+            url: format!("http://{at}{path}"),
+            answer_mib: 1 << 20,
+            answer_seconds: 600,
+            ..PeerConfig::default()
+        };
+        Ok(Client::new(&peer)?)
+    }
+
+    async fn end(self) {
+        self.running.drain().await;
+    }
+}
+
+/// FindDocuments of the patient.
+fn find() -> AdhocQueryRequest {
+    let urn = QUERIES.iter().find(|q| q.id == QueryId::FindDocuments).map_or("", |q| q.urn);
+    let slot = |name: &str, value: String| Slot { name: name.into(), slot_type: None, values: vec![value] };
+    let approved = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved";
+    AdhocQueryRequest {
+        return_type: ReturnType::LeafClass,
+        id: urn.to_owned(),
+        home: None,
+        slots: vec![
+            slot("$XDSDocumentEntryPatientId", values::quote(PATIENT)),
+            slot("$XDSDocumentEntryStatus", values::quote_list(&[approved])),
+        ],
+    }
+}
+
+/// Asks the gateway, and holds the answer against what all communities gave.
+async fn ask(client: &Client, expected: usize) -> anyhow::Result<()> {
+    let call = Call::new(client, Transaction::Iti18, vec![], |w| query::write_request(w, &find()));
+    let answer = call.send(client, &mut Discard).await?;
+    let (_, result, errors) = answer.body(query::read_response)?;
+    if !errors.is_empty() || result.len() != expected {
+        bail!("{} objects and {} errors, not {expected} objects", result.len(), errors.len());
+    }
+    Ok(())
+}
+
+/// One after another, and many at a time.
+struct Figures {
+    communities: usize,
+    own: Histogram,
+    per_second: f64,
+}
+
+async fn measured(measured: &Measured, count: usize) -> anyhow::Result<Figures> {
+    let think = Duration::from_millis(measured.think);
+    let stage = Stage::set(count, think, 0).await?;
+    let client = stage.client(stage.at, "/xca/iti18")?;
+    for _ in 0..5 {
+        ask(&client, count).await?;
+    }
+    let mut own = Histogram::default();
+    for _ in 0..measured.queries {
+        stage.communities.iter().for_each(Community::begin);
+        let begun = Instant::now();
+        ask(&client, count).await?;
+        let took = begun.elapsed();
+        // The slowest of them decides; what it took it says itself.
+        let slowest = stage.communities.iter().map(Community::slowest).max().unwrap_or_default();
+        own.record(took.saturating_sub(slowest));
+    }
+    stage.communities.iter().for_each(|c| c.think(Duration::ZERO));
+    let until = Instant::now() + Duration::from_secs(measured.duration);
+    let begun = Instant::now();
+    let clients = (0..measured.clients.max(1)).map(|_| async {
+        let client = stage.client(stage.at, "/xca/iti18")?;
+        let mut done = 0_u64;
+        while Instant::now() < until {
+            ask(&client, count).await?;
+            done += 1;
+        }
+        anyhow::Ok(done)
+    });
+    let mut done = 0;
+    for result in join_all(clients).await {
+        done += result?;
+    }
+    let per_second = done as f64 / begun.elapsed().as_secs_f64();
+    stage.end().await;
+    Ok(Figures { communities: count, own, per_second })
+}
+
+/// Fetches the document; octets a second.
+async fn fetched(client: &Client, transaction: Transaction, size: u64) -> anyhow::Result<f64> {
+    let request = DocumentRequest {
+        home_community_id: Some(home(0)),
+        repository_unique_id: "2.999.392.200.3".into(),
+        document_unique_id: "2.999.392.200.4".into(),
+    };
+    let begun = Instant::now();
+    let mut retrieving = xca::retrieve(client, transaction, &[request], None).await?;
+    let mut octets = 0;
+    while let Some(event) = retrieving.next().await? {
+        if let AnswerEvent::Data(bytes) = event {
+            octets += bytes.len() as u64;
+        }
+    }
+    if octets != size {
+        bail!("{octets} octets of {size} came");
+    }
+    Ok(size as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// KiB of this process's memory: the most there was.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+struct Passed {
+    direct: f64,
+    through: f64,
+    /// KiB by which the peak of memory grew while it passed through.
+    grown: u64,
+}
+
+async fn passed(size: u64) -> anyhow::Result<Passed> {
+    let stage = Stage::set(1, Duration::ZERO, size).await?;
+    let community = stage.communities.first().context("a community")?;
+    let direct = stage.client(community.address, "/xca/iti39")?;
+    let through = stage.client(stage.at, "/xca/iti43")?;
+    // Twice each, the better of both: the first warms up.
+    let mut rates = [0.0_f64; 2];
+    let mut grown = 0;
+    for _ in 0..2 {
+        rates[0] = fetched(&direct, Transaction::Iti39, size).await?.max(rates[0]);
+        let before = peak();
+        rates[1] = fetched(&through, Transaction::Iti43, size).await?.max(rates[1]);
+        grown = peak().saturating_sub(before).max(grown);
+    }
+    stage.end().await;
+    Ok(Passed { direct: rates[0], through: rates[1], grown })
+}
+
+/// Runs, and prints.
+pub async fn run(what: &Measured) -> anyhow::Result<String> {
+    let mut figures = vec![];
+    for count in &what.communities {
+        figures.push(measured(what, *count).await.with_context(|| format!("{count} communities"))?);
+    }
+    let passed = match what.document {
+        0 => None,
+        size => Some(passed(size).await.context("the document")?),
+    };
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    if what.json {
+        let rows: Vec<_> = figures
+            .iter()
+            .map(|f| {
+                json!({
+                    "communities": f.communities,
+                    "ownP50Ms": ms(f.own.quantile(0.5)),
+                    "ownP99Ms": ms(f.own.quantile(0.99)),
+                    "queriesPerSecond": f.per_second,
+                })
+            })
+            .collect();
+        let document = passed.map(|p| {
+            json!({
+                "octets": what.document,
+                "directPerSecond": p.direct,
+                "throughPerSecond": p.through,
+                "ratio": p.through / p.direct,
+                "peakGrownKib": p.grown,
+            })
+        });
+        let out =
+            json!({ "label": what.label, "thinkMs": what.think, "queries": rows, "document": document });
+        return Ok(format!("{out:#}\n"));
+    }
+    let mut out = format!("gateway, communities that think {} ms\n", what.think);
+    if let Some(label) = &what.label {
+        out.push_str(&format!("  label        {label}\n"));
+    }
+    for f in &figures {
+        out.push_str(&format!(
+            "  {:4} communities  own part p50 {:.3} ms, p99 {:.3} ms; {:.1} queries/s by {} clients\n",
+            f.communities,
+            ms(f.own.quantile(0.5)),
+            ms(f.own.quantile(0.99)),
+            f.per_second,
+            what.clients
+        ));
+    }
+    if let Some(p) = passed {
+        out.push_str(&format!(
+            "  ITI-39 of {} octets  direct {:.1} MB/s, through {:.1} MB/s ({:.2}), peak of memory + {} KiB\n",
+            what.document,
+            p.direct / 1e6,
+            p.through / 1e6,
+            p.through / p.direct,
+            p.grown
+        ));
+    }
+    Ok(out)
+}

@@ -1,0 +1,183 @@
+//! A community that is nothing but its answers: one entry to every query, one document to every retrieval.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use crate::model::metadata::{DocumentEntry, MetadataObject};
+use crate::model::query::QueryResult;
+use crate::model::transaction::Transaction;
+use crate::wire::ebxml::query;
+use crate::wire::ebxml::response::ResponseStatus;
+use crate::wire::ebxml::retrieve::{self, Content, DocumentResponse};
+use crate::wire::mtom::write::{Multipart, SOAP_TYPE};
+use crate::wire::soap::write_answer;
+
+/// Octets that leave at once.
+const CHUNK: usize = 256 << 10;
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+struct Inside {
+    /// Its answer to ITI-38.
+    found: Bytes,
+    /// Head, and what follows the document, of its answer to ITI-39.
+    given: (String, Bytes, Bytes),
+    document: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    think: Duration,
+    slowest: Duration,
+}
+
+pub struct Community {
+    pub address: SocketAddr,
+    inside: Arc<Inside>,
+    _server: AbortOnDropHandle<()>,
+}
+
+impl Community {
+    /// `think`: what passes before an answer; `document`: octets of each document.
+    pub async fn open(home: &str, think: Duration, document: u64) -> io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr()?;
+        let state = Mutex::new(State { think, slowest: Duration::ZERO });
+        let inside = Arc::new(Inside { found: found(home), given: given(home), document, state });
+        let server = tokio::spawn(serve(listener, inside.clone()));
+        Ok(Self { address, inside, _server: AbortOnDropHandle::new(server) })
+    }
+
+    /// From now on.
+    pub fn think(&self, time: Duration) {
+        self.inside.state().think = time;
+    }
+
+    /// A measurement begins.
+    pub fn begin(&self) {
+        self.inside.state().slowest = Duration::ZERO;
+    }
+
+    /// What it took at most since, from the head of a request to its answer.
+    pub fn slowest(&self) -> Duration {
+        self.inside.state().slowest
+    }
+}
+
+impl Inside {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+        let begun = Instant::now();
+        let documents = request.uri().path().ends_with("iti39");
+        request.into_body().collect().await?;
+        let think = self.state().think;
+        if !think.is_zero() {
+            tokio::time::sleep(think).await;
+        }
+        let (content_type, body) = match documents {
+            false => (SOAP_TYPE.to_owned(), Full::new(self.found.clone()).boxed_unsync()),
+            true => {
+                let (content_type, head, tail) = self.given.clone();
+                (content_type, passing(head, self.document, tail))
+            }
+        };
+        let mut response = Response::new(body);
+        if let Ok(value) = http::HeaderValue::from_str(&content_type) {
+            response.headers_mut().insert(header::CONTENT_TYPE, value);
+        }
+        let mut state = self.state();
+        state.slowest = state.slowest.max(begun.elapsed());
+        drop(state);
+        Ok(response)
+    }
+}
+
+async fn serve(listener: TcpListener, inside: Arc<Inside>) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let _ = socket.set_nodelay(true);
+        let inside = inside.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| inside.clone().answer(request));
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+        });
+    }
+}
+
+/// Octets made as they are sent.
+fn passing(head: Bytes, size: u64, tail: Bytes) -> Body {
+    let chunk = Bytes::from(vec![b'x'; CHUNK]);
+    let steps = stream::unfold((Some(head), size, Some(tail)), move |(head, left, tail)| {
+        let chunk = chunk.clone();
+        async move {
+            if let Some(head) = head {
+                return Some((Ok(Frame::data(head)), (None, left, tail)));
+            }
+            if left > 0 {
+                let now = chunk.slice(..usize::try_from(left).unwrap_or(CHUNK).min(CHUNK));
+                let rest = left - now.len() as u64;
+                return Some((Ok(Frame::data(now)), (None, rest, tail)));
+            }
+            tail.map(|tail| (Ok(Frame::data(tail)), (None, 0, None)))
+        }
+    });
+    StreamBody::new(steps).boxed_unsync()
+}
+
+fn found(home: &str) -> Bytes {
+    let entry = DocumentEntry {
+        entry_uuid: format!("urn:uuid:{}", Uuid::new_v4()),
+        home_community_id: Some(home.to_owned()),
+        unique_id: format!("2.25.{}", Uuid::new_v4().as_u128()),
+        patient_id: "77^^^&2.999.392.77&ISO".into(),
+        mime_type: "text/plain".into(),
+        ..DocumentEntry::default()
+    };
+    let result = QueryResult::Objects(vec![MetadataObject::DocumentEntry(Box::new(entry))]);
+    let action = Transaction::Iti38.row().response_action;
+    // HTTP pairs the messages: an absent RelatesTo is let pass.
+    write_answer(action, None, None, 4096, |w| query::write_response(w, &result, &[])).into()
+}
+
+fn given(home: &str) -> (String, Bytes, Bytes) {
+    let multipart = Multipart::fresh();
+    let id = multipart.document_id(0);
+    let document = DocumentResponse {
+        home_community_id: Some(home.to_owned()),
+        repository_unique_id: "2.999.392.200.3".into(),
+        document_unique_id: "2.999.392.200.4".into(),
+        mime_type: "application/octet-stream".into(),
+        content: Content::Include(id.clone()),
+        ..DocumentResponse::default()
+    };
+    let action = Transaction::Iti39.row().response_action;
+    let envelope = write_answer(action, None, None, 4096, |w| {
+        retrieve::write_response(w, ResponseStatus::Success, &[], &[document]);
+    });
+    let head = [
+        multipart.root_head(),
+        envelope.into(),
+        multipart.part_end(),
+        multipart.part_head(&id, "application/octet-stream"),
+    ];
+    let tail = [multipart.part_end(), multipart.closing()];
+    (multipart.content_type(None), head.concat().into(), tail.concat().into())
+}

@@ -1,0 +1,140 @@
+//! How much of what people look at the national service could have shown them: the share of views that only the regional
+//! network could serve.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::National;
+use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::error::Error;
+use crate::service::database;
+use crate::store::db::DbError;
+use crate::store::national::{coverage, lineage};
+
+/// A calendar month in Japan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Month {
+    pub year: i16,
+    pub month: i8,
+}
+
+impl Month {
+    /// `2026-11`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (year, month) = text.split_once('-')?;
+        let (year, month): (i16, i8) = (year.parse().ok()?, month.parse().ok()?);
+        (text.len() == 7 && (1..=12).contains(&month)).then_some(Self { year, month })
+    }
+
+    /// When it begins and when the next one does, in microseconds since 1970.
+    pub fn span(self) -> Option<(i64, i64)> {
+        let first = jiff::civil::Date::new(self.year, self.month, 1).ok()?;
+        let next = first.checked_add(jiff::Span::new().months(1)).ok()?;
+        let at =
+            |date: jiff::civil::Date| date.in_tz("Asia/Tokyo").ok().map(|z| z.timestamp().as_microsecond());
+        Some((at(first)?, at(next)?))
+    }
+}
+
+/// Below every UUIDv7 of a moment (microseconds since 1970), and above those before it.
+fn first_id(at: i64) -> String {
+    let ms = at.div_euclid(1000).max(0);
+    format!("{:08x}-{:04x}", ms >> 16, ms & 0xffff)
+}
+
+/// Views of documents, as far as they are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tally {
+    /// Documents retrieved, each time counted.
+    pub views: u64,
+    /// Of documents that the national service holds now too.
+    pub both: u64,
+    /// Of documents that only the regional network has.
+    pub regional_only: u64,
+    /// Of documents that are no longer registered.
+    pub unknown: u64,
+}
+
+impl National {
+    /// The views of a month: retrievals by our own members (ITI-43) and by other communities (ITI-39).
+    pub async fn views(&self, month: Month) -> Result<Tally, Error> {
+        let mut tally = Tally::default();
+        let Some((from, to)) = month.span() else { return Ok(tally) };
+        for transaction in ["ITI-43", "ITI-39"] {
+            let (mut after, before) = (first_id(from), first_id(to));
+            loop {
+                const PAGE: i64 = 1000;
+                let asked = Arc::new((after.clone(), before.clone(), transaction));
+                let page = self.0.db.read(move |tx| {
+                    let asked = asked.clone();
+                    Box::pin(async move {
+                        let (after, before, transaction) = &*asked;
+                        coverage::views(tx, transaction, after, before, PAGE).await
+                    })
+                });
+                let page = page.await.map_err(|e: DbError| database(e))?;
+                let Some((id, _)) = page.last() else { break };
+                after.clone_from(id);
+                self.count(&page, &mut tally).await?;
+            }
+        }
+        Ok(tally)
+    }
+
+    async fn count(&self, page: &[(String, String)], tally: &mut Tally) -> Result<(), Error> {
+        let mut seen: HashMap<String, u64> = HashMap::new();
+        for (_, body) in page {
+            let Ok(event) = serde_json::from_str::<AuditEvent>(body) else { continue };
+            // A question we sent on to another community is no view of a document of ours.
+            if event.outcome == Outcome::SeriousFailure || event.sent_to.is_some() {
+                continue;
+            }
+            for document in event.documents {
+                *seen.entry(document).or_default() += 1;
+            }
+        }
+        let ids: Arc<Vec<String>> = Arc::new(seen.keys().cloned().collect());
+        let (of, national) = self
+            .0
+            .db
+            .snapshot(move |tx| {
+                let ids = ids.clone();
+                Box::pin(async move {
+                    let of = coverage::documents(tx, &ids).await?;
+                    let lids: Vec<String> = of.iter().map(|(_, lid)| lid.clone()).collect();
+                    let national = lineage::national(tx, &lids).await?;
+                    Ok((of, national))
+                })
+            })
+            .await
+            .map_err(|e: DbError| database(e))?;
+        for (document, times) in seen {
+            tally.views += times;
+            let mut lids = of.iter().filter(|(id, _)| *id == document).map(|(_, lid)| lid).peekable();
+            match lids.peek().is_some() {
+                false => tally.unknown += times,
+                true if lids.any(|lid| national.contains(lid)) => tally.both += times,
+                true => tally.regional_only += times,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_is_japans() {
+        let (from, to) = Month::parse("2026-11").unwrap().span().unwrap();
+        let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_microsecond();
+        assert_eq!((from, to), (at("2026-10-31T15:00:00Z"), at("2026-11-30T15:00:00Z")));
+        for bad in ["2026", "2026-13", "26-1", "2026-1"] {
+            assert_eq!(Month::parse(bad), None, "{bad}");
+        }
+    }
+}

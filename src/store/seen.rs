@@ -1,0 +1,39 @@
+//! What was brought, by whom, and until when that matters: hashes alone. Times are microseconds since 1970.
+
+use crate::store::db::{DbError, Tx, Val};
+
+/// How a note stands to those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct First {
+    /// Nobody brought it before.
+    pub new: bool,
+    /// Who brings it is who brought it first.
+    pub same: bool,
+}
+
+fn hex(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Notes that `bearer` brings `key`, if nobody did before; of two at once one is first.
+pub async fn first(tx: &mut Tx<'_>, key: &[u8; 32], bearer: &[u8; 32], until: i64) -> Result<First, DbError> {
+    let (key, bearer) = (hex(key), hex(bearer));
+    let done = tx
+        .exec(
+            "INSERT INTO xua_seen (key, bearer, until) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
+            &[Val::Text(&key), Val::Text(&bearer), Val::I64(until)],
+        )
+        .await?;
+    if done == 1 {
+        return Ok(First { new: true, same: true });
+    }
+    let sql = "SELECT bearer FROM xua_seen WHERE key = $1";
+    let known: Vec<String> = tx.fetch(sql, &[Val::Text(&key)], |r| r.get(0)).await?;
+    Ok(First { new: false, same: known.first() == Some(&bearer) })
+}
+
+/// Removes at most `limit` notes that were over by `now`; how many.
+pub async fn forget(tx: &mut Tx<'_>, now: i64, limit: i64) -> Result<u64, DbError> {
+    let sql = "DELETE FROM xua_seen WHERE key IN (SELECT key FROM xua_seen WHERE until <= $1 LIMIT $2)";
+    tx.exec(sql, &[Val::I64(now), Val::I64(limit)]).await
+}
