@@ -83,8 +83,11 @@ pub async fn world_with(change: impl FnOnce(&mut Config)) -> World {
         c.xua.mode = XuaMode::Optional;
         c.xua.audiences = vec!["urn:oid:2.999.392.1.1".into()];
         c.xua.communities = vec!["urn:oid:2.999.7".into()];
-        c.xua.issuer =
-            vec![XuaIssuerConfig { name: idp.name().into(), certificates: vec![idp.certificate()] }];
+        c.xua.issuer = vec![XuaIssuerConfig {
+            name: idp.name().into(),
+            certificates: vec![idp.certificate()],
+            ..XuaIssuerConfig::default()
+        }];
         change(c);
     })
     .await;

@@ -185,7 +185,7 @@ async fn keys_of_a_set_are_told_by_their_names_and_read_anew() {
     assert_eq!(status(&idp.token(&header("b"), &good)).await, StatusCode::UNAUTHORIZED);
     assert_eq!(status(&next.token(&header("b"), &good)).await, StatusCode::UNAUTHORIZED);
     std::fs::write(&path, json!({ "keys": [jwk(&idp, "a"), jwk(&next, "b")] }).to_string()).unwrap();
-    gateway.running.as_ref().unwrap().reload();
+    gateway.running.as_ref().unwrap().reload().await;
     assert_eq!(status(&next.token(&header("b"), &good)).await, StatusCode::OK);
     assert_eq!(status(&next.token(&header("a"), &good)).await, StatusCode::UNAUTHORIZED);
     // Optional: none is no matter, a bad one is.

@@ -35,7 +35,7 @@ async fn communities_come_and_go_without_a_restart() {
 
     // A bad file keeps the directory as it was, and is reported.
     std::fs::write(&path, "[[community]]\nid = 'broken'\n").expect("written");
-    first.running.as_ref().expect("running").reload();
+    first.running.as_ref().expect("running").reload().await;
     first.ask_all(&ask).await.assert_success();
     assert!(directory.faults().iter().any(|f| f.key == "community[0].home_community_id"));
     let raw = connect(first.ops).await.exchange(b"GET /communities HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -45,10 +45,10 @@ async fn communities_come_and_go_without_a_restart() {
 
     // What did not change goes on being counted; what is gone is gone.
     written(&path, vec![CommunityConfig { name: "renamed".into(), ..community(2, neighbour.address) }]);
-    first.running.as_ref().expect("running").reload();
+    first.running.as_ref().expect("running").reload().await;
     assert_eq!((directory.faults().len(), first.standing(2).answered), (0, 2));
     written(&path, vec![]);
-    first.running.as_ref().expect("running").reload();
+    first.running.as_ref().expect("running").reload().await;
     first.ask_all(&ask).await.assert_failure(&["XDSUnknownCommunity"]);
 }
 
