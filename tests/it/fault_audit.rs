@@ -219,7 +219,7 @@ async fn a_request_without_a_turn_may_come_again() {
     let mut slow = connect(gateway.address).await;
     // Asked for its body, the upload has the only turn.
     assert_eq!(slow.exchange(&upload[..head]).await.expect("an answer").status, 100);
-    let (status, id) = faulted(&gateway, &garbage()).await;
+    let (status, id) = faulted(&gateway, &post("/xds/iti41", &multipart, &whole)).await;
     assert_eq!(status, 503);
     let records = gateway.audit().await;
     let record = records.first().expect("a record");

@@ -39,7 +39,7 @@ async fn mutual_tls_lets_known_nodes_in_and_records_them() {
     assert_eq!(record.caller.certificate.as_deref(), Some(fingerprint(&pki.path("node")).as_str()));
     assert_eq!(record.caller.listener, "soap");
 
-    let before = gateway.audit().await.len();
+    let before = gateway.audit().await;
     assert!(served(&gateway, &pki.client(None)).await.is_err(), "no certificate");
     let stranger = Pki::new();
     let theirs = Client { ca: pki.path("ca"), ..stranger.client(Some("node")) };
@@ -47,7 +47,8 @@ async fn mutual_tls_lets_known_nodes_in_and_records_them() {
     pki.issue("server-only", ExtendedKeyUsagePurpose::ServerAuth);
     assert!(served(&gateway, &pki.client(Some("server-only"))).await.is_err(), "not a client's");
     // Nothing but alerts about who was refused (tests/it/nodes_corpus.rs).
-    let more = gateway.audit().await.split_off(before);
+    let mut more = gateway.audit().await;
+    more.retain(|event| !before.contains(event));
     assert!(more.iter().all(|e| e.errors.first().is_some_and(|code| code == "110126")), "{more:?}");
 }
 

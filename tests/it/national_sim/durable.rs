@@ -204,27 +204,27 @@ async fn request_files_are_taken_and_result_files_laid() {
     let file = "cases/good/g03-lab.json";
     let body = envelope(SENDER, "F-1", named(&case(file)), Some(&text(file)));
     lay("info.register_F-1.json", &body);
-    let result = awaited(&res.join("info.register_F-1.res.json"));
+    let result = awaited(&res.join("info.register_F-1.res.json")).await;
     assert_eq!(result["MessageBody"]["ProcessingResultCode"], "OK");
     assert_eq!(result["MessageHeader"]["ArbitraryFileIdentifier"], "F-1");
     std::fs::remove_file(res.join("info.register_F-1.res.json")).unwrap();
     lay("info.register_F-1.json", &body);
-    assert_eq!(awaited(&res.join("info.register_F-1.res.json"))["MessageBody"]["Replayed"], true);
+    assert_eq!(awaited(&res.join("info.register_F-1.res.json")).await["MessageBody"]["Replayed"], true);
     lay("info.forget_F-2.json", &body);
-    let result = awaited(&res.join("info.forget_F-2.res.json"));
+    let result = awaited(&res.join("info.forget_F-2.res.json")).await;
     assert_eq!(result["MessageHeader"]["ErrorCode"], "NO_OPERATION");
     assert_eq!(national.running.state()["Counts"]["Units"], 1);
     let left = std::fs::read_dir(&req).unwrap().count();
-    assert!(left == 0 || awaited_empty(&req), "taken files go away");
+    assert!(left == 0 || awaited_empty(&req).await, "taken files go away");
 }
 
-fn awaited_empty(dir: &Path) -> bool {
+async fn awaited_empty(dir: &Path) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(60) {
         if std::fs::read_dir(dir).unwrap().count() == 0 {
             return true;
         }
-        std::thread::yield_now();
+        tokio::task::yield_now().await;
     }
     false
 }

@@ -118,7 +118,7 @@ async fn a_discharge_summary_may_follow_its_letter_under_2_0_0() {
     use chiren::cli::simulate::national::world::RuleSet;
     let national = National::with(|o| o.settings.rule_set = RuleSet::V2_0_0).await;
     let sender = national.caller(SENDER);
-    let (summary, letter) = ("cases/good/g09-discharge.json", "cases/good/g06-ereferral-text.json");
+    let (summary, letter) = ("cases/good/g09-discharge.json", "cases/good/g07-ereferral-cda.json");
     let later = |key: &'static str| {
         let sender = sender.clone();
         async move { sender.call("referral.attach-later", key, named(&case(summary)), Some(&text(summary))).await }
