@@ -182,11 +182,11 @@ async fn clock_directory_settings_and_receipts_outlive_a_restart() {
 }
 
 /// Waits for a file.
-fn awaited(path: &Path) -> Value {
+async fn awaited(path: &Path) -> Value {
     let begun = Instant::now();
     while !path.exists() {
         assert!(begun.elapsed() < Duration::from_secs(60), "{} does not come", path.display());
-        std::thread::yield_now();
+        tokio::task::yield_now().await;
     }
     serde_json::from_slice(&std::fs::read(path).unwrap()).expect("whole from the first moment on")
 }
