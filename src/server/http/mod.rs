@@ -68,7 +68,8 @@ pub struct Settings {
     pub clock: Clock,
 }
 
-/// The turns of requests: those with documents, which come slowly, do not stand in the way of the others.
+/// The turns of requests: those with documents, which come slowly, and those that wait for others do not stand in the way
+/// of the rest.
 #[derive(Clone)]
 pub struct Queues {
     pub long: Turns,
@@ -243,7 +244,7 @@ impl<H: Handler> Door<H> {
             response.extensions_mut().insert(Transacted { transaction, outcome: refusal.outcome() });
             response
         };
-        let long = is_upload(&parts.headers);
+        let long = is_upload(&parts.headers) || self.handler.waits(&path);
         // A short message is here before it is judged by load: who sends slowly holds no turn, and who is refused one
         // keeps the connection.
         let expects = parts.headers.contains_key(header::EXPECT);

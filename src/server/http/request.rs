@@ -218,6 +218,11 @@ pub trait Handler: Send + Sync + 'static {
         std::future::ready(refused.refusal.plain(refused.request_id))
     }
 
+    /// Whether requests at a path wait for others rather than work: they take no turn of those that work.
+    fn waits(&self, _path: &str) -> bool {
+        false
+    }
+
     /// What of a path may stand in a log: all of it, unless paths of this face hold ids of patients.
     fn shown<'p>(&self, path: &'p str) -> Cow<'p, str> {
         Cow::Borrowed(path)

@@ -136,6 +136,11 @@ impl Endpoint {
 }
 
 impl Handler for SoapFace {
+    /// An Initiating Gateway waits for other communities.
+    fn waits(&self, path: &str) -> bool {
+        matches!(Endpoint::at(path), Some(Endpoint::Initiating(_)))
+    }
+
     async fn handle(&self, request: Request) -> Response<RespBody> {
         let path = request.uri.path().to_owned();
         if let Some(name) = path.strip_prefix(wsdl::PATH) {

@@ -19,7 +19,8 @@ async fn told(config: &Path, arguments: &[&str]) -> (i32, String) {
     all.extend(["--config".into(), config.display().to_string()]);
     let ran = tokio::task::spawn_blocking(move || run(&all.iter().map(String::as_str).collect::<Vec<_>>()));
     let output = ran.await.expect("it runs");
-    let said = if output.status.success() { output.stdout.clone() } else { output.stderr.clone() };
+    let own = output.status.success() || arguments.contains(&"--json");
+    let said = if own { output.stdout.clone() } else { output.stderr.clone() };
     let said = if said.is_empty() { output.stdout } else { said };
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
 }
