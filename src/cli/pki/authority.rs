@@ -476,11 +476,11 @@ mod tests {
         let given = leaf(&authority.sign(&csr, Some(&other), 30, now()).unwrap());
         assert_eq!(x509::alternative_uris(&given), ["urn:oid:2.999.2"]);
         assert_eq!(x509::public_key(&own), x509::public_key(&given));
-        let mut greedy = subject().params().unwrap();
+        let mut greedy = CertificateParams::new(vec!["gw.example".to_owned()]).unwrap();
         greedy.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let csr = greedy.serialize_request(&KeyPair::generate().unwrap()).unwrap().pem().unwrap();
         // Whether it is read at all or not, no authority comes of it.
-        if let Ok(pem) = authority.sign(&csr, None, 30, now()) {
+        if let Ok(pem) = authority.sign(&csr, Some(&other), 30, now()) {
             assert_eq!(key_usage(&leaf(&pem)), key_usage(&own));
         }
     }
