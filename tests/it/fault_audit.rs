@@ -172,7 +172,9 @@ async fn a_flood_shares_records_and_every_fault_counts() {
     let clock = gateway.clock.clone();
     let (_dir, config) = gateway.stop().await;
     let rooms = Rooms::open(&config, &clock).await.unwrap();
-    let records = rooms.audit.since(0, 100).await.unwrap();
+    let mut records = rooms.audit.since(0, 100).await.unwrap();
+    // Start and stop have records of their own.
+    records.retain(|r| !r.errors.is_empty());
     assert_eq!((records.len(), requests(&records)), (5, 208));
 }
 

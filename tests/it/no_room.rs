@@ -33,9 +33,9 @@ async fn nothing_of(gateway: &Gateway, refused: &[&Submission]) {
     }
 }
 
-/// No file may grow beyond 48 KiB: enough for SQLite to open its database and to record a refusal, too little for
+/// No file may grow beyond 62 KiB: enough for SQLite to open its database and to record a refusal, too little for
 /// the documents. PostgreSQL has its files elsewhere.
-const BLOCKS: u32 = 96;
+const BLOCKS: u32 = 124;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_room_for_documents() {
@@ -46,7 +46,7 @@ async fn no_room_for_documents() {
     let process = Process::start_limited(&write_config(dir.path(), &config), BLOCKS);
     let soap = Soap::new(process.address);
     // Up to 64 KiB documents wait in memory and meet the disk when all have come; one of these two fits.
-    let (short, long, longer) = (vec![1; 1000], vec![2; 60_000], vec![3; 200_000]);
+    let (short, long, longer) = (vec![1; 1000], vec![2; 65_000], vec![3; 200_000]);
     let at_commit = of_documents(2);
     let answer = soap.provide(&at_commit, &[("DE", &short), ("DE2", &long)]).await;
     answer.assert_failure(&["XDSRepositoryOutOfResources"]);

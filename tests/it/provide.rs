@@ -402,7 +402,8 @@ async fn registered_elsewhere() {
     assert_eq!(entry.hash.as_deref(), Some(SHA1_OF_TEST));
     assert_eq!(entry.repository_unique_id.as_deref(), Some(REPOSITORY));
     let records = repository.audit().await;
-    assert_eq!((records.len(), records[0].outcome), (2, Outcome::Success));
+    // ITI-41 from its source, ITI-42 to the registry, ITI-43 from its consumer.
+    assert_eq!((records.len(), records[0].outcome), (3, Outcome::Success));
     assert!(registry.audit().await.iter().any(|r| r.transaction == "ITI-42"));
 }
 
