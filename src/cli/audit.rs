@@ -134,10 +134,9 @@ pub fn run(arguments: Arguments, lang: Option<Language>) -> ExitCode {
     let json = matches!(arguments.what, What::Verify { json: true });
     let done = arguments.file.work(lang, async |config: &_, language| {
         let desk = Desk::open(&super::keep::unhurried(config)).await?;
-        let done = Desktop { trail: app::trail_of(config, &desk.db)?, desk, config, language }
+        Desktop { trail: app::trail_of(config, &desk.db)?, desk, config, language }
             .work(&arguments.what)
-            .await;
-        done
+            .await
     });
     match done {
         Err(code) => code,

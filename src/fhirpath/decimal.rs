@@ -15,6 +15,7 @@ const DIVISION_SCALE: u32 = 16;
 /// The most digits after the point of anything read.
 const MAX_SCALE: u32 = 36;
 
+#[expect(clippy::should_implement_trait, reason = "of the standard's operators each may have no result")]
 impl Decimal {
     pub const fn from_int(value: i64) -> Self {
         Self { digits: value as i128, scale: 0 }

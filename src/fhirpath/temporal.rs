@@ -405,7 +405,7 @@ impl fmt::Display for Temporal {
         }
         if self.precision >= Precision::Second {
             write!(f, ":{:02}", self.millis / 1000)?;
-            if self.fraction > 0 || self.millis % 1000 > 0 {
+            if self.fraction > 0 || !self.millis.is_multiple_of(1000) {
                 write!(f, ".{:03}", self.millis % 1000)?;
             }
         }

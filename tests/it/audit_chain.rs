@@ -177,7 +177,9 @@ async fn gateways_beside_each_other_make_one_chain_and_late_commits_come_in() {
     let chaining = async {
         for n in 0..60 {
             let (a, b, c) = tokio::join!(trails[0].chain(n), trails[1].chain(n), trails[2].chain(n));
-            (a.expect("a"), b.expect("b"), c.expect("c"));
+            a.expect("a");
+            b.expect("b");
+            c.expect("c");
             tokio::task::yield_now().await;
         }
     };

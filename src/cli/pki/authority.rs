@@ -385,7 +385,7 @@ pub fn request(subject: &Subject, curve: Curve) -> anyhow::Result<(String, Strin
 }
 
 fn bytes_of(hex: &str) -> Vec<u8> {
-    let even = if hex.len() % 2 == 0 { hex.to_owned() } else { format!("0{hex}") };
+    let even = if hex.len().is_multiple_of(2) { hex.to_owned() } else { format!("0{hex}") };
     even.as_bytes()
         .chunks(2)
         .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())

@@ -483,7 +483,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         let Some((found, value)) = self.bound(node, &binding.value_set) else { return };
         // A method of 998 or 999 counts as listed, whatever the value set enumerates.
         let any_method = node.json.and_then(|json| json.str("code")).is_some_and(guide::any_method);
-        if !found && !(any_method && self.around.mode == Mode::Intended) {
+        if !(found || any_method && self.around.mode == Mode::Intended) {
             let rule =
                 if binding.strength == Strength::Required { Rule::Binding } else { Rule::BindingUsual };
             let finding =

@@ -103,7 +103,7 @@ fn base64(text: &str) -> bool {
             _ => return false,
         }
     }
-    count > 0 && count % 4 == 0 && padding <= 2
+    count > 0 && count.is_multiple_of(4) && padding <= 2
 }
 
 #[cfg(test)]

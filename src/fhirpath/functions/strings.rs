@@ -89,7 +89,7 @@ pub fn call<'a>(ev: &Evaluator<'_, 'a>, call: &Call, input: &[Item<'a>], env: En
             }
             string(text.replace(other, &by))
         }
-        F::Split => Ok(text.split(other).map(|part| Item::string(part)).collect()),
+        F::Split => Ok(text.split(other).map(Item::string).collect()),
         F::Encode => match other {
             "hex" => string(text.bytes().map(|b| format!("{b:02x}")).collect()),
             "base64" => string(base64(text.as_bytes(), STANDARD, true)),
@@ -216,7 +216,7 @@ fn unbase64(text: &str, alphabet: &[u8; 64]) -> Option<Vec<u8>> {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || text.len() % 2 != 0 {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
         return None;
     }
     (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()

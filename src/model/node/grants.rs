@@ -234,7 +234,9 @@ mod tests {
         assert_eq!(grants.transaction(Transaction::Iti41), Ok(()));
         let refused = grants.transaction(Transaction::Iti62);
         assert_eq!(refused, Err(Trespass::Transaction(Transaction::Iti62)));
-        assert!(!grants.ops && grants.allow("ops") && grants.ops);
+        assert!(!grants.ops);
+        assert!(grants.allow("ops"));
+        assert!(grants.ops);
         assert!(grants.allow("*") && grants.transaction(Transaction::Iti62).is_ok());
     }
 

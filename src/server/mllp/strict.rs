@@ -14,7 +14,13 @@ const PLACES: usize = 20_000;
 
 /// Control ids of feeds that were taken, by node.
 #[derive(Default)]
-pub struct Heard(Mutex<HashMap<(String, String), ([u8; 32], Timestamp)>>);
+pub struct Heard(Mutex<HashMap<Message, Answered>>);
+
+/// Sender and MSH-10.
+type Message = (String, String);
+
+/// SHA-256 of the message, and when it came.
+type Answered = ([u8; 32], Timestamp);
 
 impl Heard {
     /// Whether the node sent another message under this control id, and it was taken.

@@ -186,7 +186,7 @@ async fn query_and_retrieve_agree_and_a_denied_document_is_as_one_that_is_not_th
     let o = publish(&world).await;
     world.grant(vec![Rule { data: "@psychiatry".parse().unwrap(), ..Rule::new(Effect::Deny) }]).await;
     let seen = world.sees(&world.doctor()).await;
-    assert_eq!(seen, [o.open_id.clone()]);
+    assert_eq!(seen, std::slice::from_ref(&o.open_id));
     world.retrieve(&world.doctor(), &o.open_id).await.assert_success();
     let denied = world.retrieve(&world.doctor(), &o.closed_id).await;
     denied.assert_failure(&["XDSDocumentUniqueIdError"]);

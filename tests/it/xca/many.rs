@@ -75,10 +75,11 @@ async fn the_answer_of_fifty_does_not_wait_for_three() {
     }
     over.sort();
     assert!(over[0] < Duration::from_millis(50), "{over:?}");
-    // A hundred at a time, three times over.
+    // Many at a time, three times over. Each opens some fifty connections and their other ends, all in this process.
+    let crowd = std::env::var("CROWD").map_or(8, |n| n.parse().expect("CROWD: a number"));
     let mut open = vec![];
     for _ in 0..3 {
-        let took = join_all((0..100).map(|_| ask())).await;
+        let took = join_all((0..crowd).map(|_| ask())).await;
         let longest = took.into_iter().max().unwrap_or_default();
         assert!(longest < DEADLINE * 5, "{longest:?}");
         open.push(files());

@@ -109,7 +109,8 @@ fn every_row_says_what_its_two_sides_do() {
 
 #[test]
 fn source_and_destination_by_the_flow_of_the_data() {
-    let roles = |m: &AuditMessage| -> Vec<(String, String, Option<(String, u8)>, bool)> {
+    type Role = (String, String, Option<(String, u8)>, bool);
+    let roles = |m: &AuditMessage| -> Vec<Role> {
         let of =
             |p: &Participant| (p.roles[0].code.clone(), p.user_id.clone(), p.network.clone(), p.requestor);
         m.participants.iter().map(of).collect()

@@ -185,7 +185,7 @@ const NAMELESS: u8 = 5;
 
 fn who(c: &mut Choices<'_>) -> Who {
     match c.below(12) {
-        0 | 1 | 2 => Who::All,
+        0..=2 => Who::All,
         3 => Who::Members,
         4 | 5 => Who::Facility(c.below(5)),
         6 => Who::Group,
