@@ -638,7 +638,8 @@ impl Running {
         let fault_records = tokio::spawn(record_faults(rooms.audit.clone(), clock.clone(), stop.clone()));
         rooms.audit.live(&[kinds::APPLICATION_START, kinds::AUDIT_RECORDING_STARTED], clock.now()).await;
         let recorded = CancellationToken::new();
-        let chaining = tokio::spawn(chain(rooms.trail.clone(), clock.clone(), recorded.clone()));
+        let often = Duration::from_millis(config.audit.chain_milliseconds);
+        let chaining = tokio::spawn(chain(rooms.trail.clone(), often, clock.clone(), recorded.clone()));
         let forwarding =
             forwarders.into_iter().map(|f| tokio::spawn(f.run(micros(&clock), recorded.clone())));
         let forwarding = forwarding.collect();
@@ -833,13 +834,10 @@ async fn record_faults(audit: Audit, clock: Clock, stop: CancellationToken) {
     }
 }
 
-/// How often it is looked whether records wait for the chain.
-const CHAIN: Duration = Duration::from_millis(250);
-
 /// Chains the audit records, as they come.
-async fn chain(trail: Trail, clock: Clock, stop: CancellationToken) {
+async fn chain(trail: Trail, often: Duration, clock: Clock, stop: CancellationToken) {
     let mut said = false;
-    while stop.run_until_cancelled(tokio::time::sleep(CHAIN)).await.is_some() {
+    while stop.run_until_cancelled(tokio::time::sleep(often)).await.is_some() {
         match trail.chain(clock.now().as_microsecond()).await {
             Ok(_) => said = false,
             Err(e) if !said => {

@@ -24,6 +24,8 @@ section! {
         /// A file that checkpoints of the chain are added to every 10,000 records or 10 minutes, best on another
         /// machine's disk: without it, nobody sees that the end of the trail was cut off.
         checkpoints: Option<PathBuf> = None; commented "\"/mnt/worm/chiren-audit.checkpoints\"",
+        /// Milliseconds between two looks for records that wait for the chain, and to be sent on.
+        chain_milliseconds: u64 = 250,
         /// Years that records are kept before `chiren audit purge` may take them out.
         keep_years: u64 = 10,
         /// Failures within a minute, of faults and handshakes, that are an alarm: one record and a metric. 0: none.
@@ -97,6 +99,7 @@ impl AuditConfig {
         if let Err(e) = self.keys() {
             faults.add("key_file", e.to_string(), format!("鍵ファイルを使用できません: {e}"));
         }
+        faults.range("chain_milliseconds", self.chain_milliseconds, 50, 3_600_000);
         faults.range("keep_years", self.keep_years, 1, 200);
         for (i, name) in self.search_listeners.iter().enumerate() {
             if !listeners.iter().any(|l| l.name == *name && l.role == super::Role::Fhir) {

@@ -37,6 +37,8 @@ async fn start() -> Option<(Gateway, Proxy)> {
 async fn start_with(change: impl FnOnce(&mut Config)) -> Option<(Gateway, Proxy)> {
     let dir = tempfile::tempdir().expect("a directory");
     let (mut config, proxy) = behind_proxy(&dir).await?;
+    // Cuts are meant for requests.
+    config.audit.chain_milliseconds = 3_600_000;
     change(&mut config);
     Some((Gateway::start_in(dir, config).await, proxy))
 }
