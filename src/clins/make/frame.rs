@@ -5,6 +5,7 @@ use super::parts::identifier;
 use super::said::{NotMade, NotMadeKey, Step};
 use super::systems::{code, id, profile};
 use super::{Context, Kind, ids, time};
+use crate::model::national::{bundle_id, is_institution};
 
 /// What is settled before any resource is made.
 pub struct Frame {
@@ -23,13 +24,13 @@ impl Frame {
     /// `content`: the lineage as the content tells it.
     pub fn new(kind: Kind, context: &Context<'_>, content: String) -> Step<Frame> {
         let number = &context.institution.number;
-        if !ids::is_institution(number) {
+        if !is_institution(number) {
             return Err(NotMade::new(NotMadeKey::Institution, "institution", number));
         }
         let lineage = context.lineage.map_or(content, str::to_owned);
         let bundle_id = match context.bundle_id {
             Some(stored) => stored.to_owned(),
-            None => ids::bundle_id(kind, number, &lineage, time::year(context.now)),
+            None => bundle_id::make(number, time::year(context.now), kind.letter(), &lineage),
         };
         Ok(Frame { kind, lineage, bundle_id })
     }

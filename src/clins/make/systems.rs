@@ -13,6 +13,8 @@ pub mod code {
     pub const NOCODED: &str = "http://jpfhir.jp/fhir/eCS/CodeSystem/MedicationCodeNocoded_CS";
     pub const USAGE: &str = "http://jpfhir.jp/fhir/core/mhlw/CodeSystem/MedicationUsage_ePrescription";
     pub const USAGE_JAMI: &str = "http://jami.jp/CodeSystem/MedicationUsage";
+    /// What stands for a usage that has no code.
+    pub const USAGE_DUMMY: &str = "0X0XXXXXXXXX0000";
     pub const USAGE_UNCODED: &str =
         "http://jpfhir.jp/fhir/clins/CodeSystem/JP_CLINS_MedicationUsage_Uncoded_CS";
     pub const UNIT_MERIT9: &str = "http://jpfhir.jp/fhir/core/mhlw/CodeSystem/MedicationUnitMERIT9Code";

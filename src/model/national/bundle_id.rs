@@ -3,18 +3,19 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Kind, is_institution};
+use super::is_institution;
 
 /// `Bundle.identifier.system`.
 pub const SYSTEM: &str = "http://jpfhir.jp/fhir/clins/bundle-identifier";
 
+/// RFC 4648, without padding: letters and digits that the local part takes.
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/// The id of a lineage first sent in `year` (JST): the letter of its kind and 130 bits of a hash, in base32.
-pub fn make(institution: &str, year: i16, kind: Kind, lineage: &str) -> String {
-    let hash = Sha256::digest(format!("{institution}\n{lineage}"));
+/// The id of a lineage first sent in `year` (JST): a letter for its kind and 130 bits of a hash, in base32.
+pub fn make(institution: &str, year: i16, letter: char, lineage: &str) -> String {
+    let hash = Sha256::digest(format!("{institution}\0{lineage}"));
     let mut local = String::with_capacity(27);
-    local.push(kind.letter());
+    local.push(letter);
     let (mut bits, mut held) = (0u32, 0u32);
     for byte in hash.iter() {
         bits = (bits << 8) | u32::from(*byte);
@@ -50,11 +51,23 @@ mod tests {
 
     #[test]
     fn an_id_is_well_formed_and_always_the_same() {
-        let id = make("1319900018", 2026, Kind::Referral, "doc:urn:uuid:1");
-        assert_eq!(id, make("1319900018", 2026, Kind::Referral, "doc:urn:uuid:1"));
-        assert_ne!(id, make("1319900018", 2026, Kind::Referral, "doc:urn:uuid:2"));
+        let id = make("1319900018", 2026, 'R', "doc:urn:uuid:1");
+        assert_eq!(id, make("1319900018", 2026, 'R', "doc:urn:uuid:1"));
+        assert_ne!(id, make("1319900018", 2026, 'R', "doc:urn:uuid:2"));
         assert_eq!(institution(&id), Some("1319900018"));
         assert_eq!(id.len(), 10 + 1 + 4 + 1 + 27, "{id}");
+        assert_ne!(id, make("1319900026", 2026, 'R', "doc:urn:uuid:1"));
+    }
+
+    /// RFC 4648 by hand: the first five bits of the digest are the first letter.
+    #[test]
+    fn the_hash_is_written_in_base32() {
+        let id = make("1319900018", 2026, 'C', "conditions:1");
+        let (head, local) = id.rsplit_once('^').unwrap();
+        assert_eq!((head, &local[..1]), ("1319900018^2026", "C"));
+        let digest = Sha256::digest(b"1319900018\0conditions:1");
+        assert_eq!(local.as_bytes()[1], BASE32[usize::from(digest[0] >> 3)]);
+        assert_eq!(local.as_bytes()[2], BASE32[usize::from((digest[0] & 7) << 2 | digest[1] >> 6)]);
     }
 
     #[test]

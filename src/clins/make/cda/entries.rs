@@ -191,7 +191,7 @@ impl Making<'_> {
             let key = self.name("RX", given, &[at, &yj, &rp]);
             let display = masters.medicine(&yj).unwrap_or(&name);
             let used = Object::new().set("start", start.date()).opt("end", end.as_ref().map(Stamp::date));
-            let uncoded = coding(code::USAGE_UNCODED, "0X0XXXXXXXXX0000", Some("ダミー用法コード"));
+            let uncoded = coding(code::USAGE_UNCODED, code::USAGE_DUMMY, Some("ダミー用法コード"));
             let dosage = Object::new()
                 .one("extension", Object::new().set("url", extension::PERIOD_OF_USE).set("valuePeriod", used))
                 .set("text", usage.as_str())

@@ -3,13 +3,13 @@
 use roxmltree::Node;
 
 use super::{HL7, attr, find, flat};
-use crate::clins::make::ids::is_institution;
 use crate::clins::make::options::Class;
 use crate::clins::make::parts::{Department, Doctor, script_of};
 use crate::clins::make::patient::{Address, Facts, Name, gender};
 use crate::clins::make::said::{Notes, UnmappedKey, WarningKey};
 use crate::clins::make::text::line;
 use crate::clins::make::time::Stamp;
+use crate::model::national::is_institution;
 use crate::wire::xml::tree;
 
 /// 保険医療機関番号 as a root with the number behind it, or as the end of an OID.

@@ -331,7 +331,7 @@ fn dosage(
     }
     codings.push(match known {
         Some(name) => coding(code::USAGE, &usage_code, Some(name)),
-        None => coding(code::USAGE_UNCODED, "0X0XXXXXXXXX0000", Some("ダミー用法コード")),
+        None => coding(code::USAGE_UNCODED, code::USAGE_DUMMY, Some("ダミー用法コード")),
     });
     if known.is_none()
         && !usage_code.is_empty()
