@@ -120,7 +120,7 @@ impl Rooms {
             }
             _ => None,
         };
-        let national = national(config, &db, repository.clone(), clock).await?;
+        let national = national(config, &db, repository.clone(), &access, clock).await?;
         let couriers = Couriers {
             answers: answers.context("asynchronous.reply_to")?,
             notices,
@@ -172,13 +172,14 @@ async fn national(
     config: &Config,
     db: &Db,
     repository: Option<Repository>,
+    access: &Access,
     clock: &Clock,
 ) -> anyhow::Result<Option<National>> {
     let on = config.national.enabled;
     let switched = National::switch(db, on, clock.now().as_microsecond()).await;
     switched.map_err(|e| anyhow!("the national adapter cannot be switched: {e:?}"))?;
     match on {
-        true => national_service(config, db, repository, clock).map(Some),
+        true => national_service(config, db, repository, access, clock).map(Some),
         false => Ok(None),
     }
 }
@@ -188,6 +189,7 @@ pub fn national_service(
     config: &Config,
     db: &Db,
     repository: Option<Repository>,
+    access: &Access,
     clock: &Clock,
 ) -> anyhow::Result<National> {
     let clock = clock.clone();
@@ -195,6 +197,7 @@ pub fn national_service(
         config: config.national.clone(),
         home: config.network.home_community_id.clone(),
         now: Arc::new(move || clock.now().as_microsecond()),
+        access: access.clone(),
     };
     National::open(db.clone(), repository, settings)
 }

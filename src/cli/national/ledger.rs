@@ -30,7 +30,7 @@ pub async fn work(config: &Config, what: &What, language: Language) -> anyhow::R
         Some(_) => Some(app::repository(config, &desk.db, Some(registry), &access, &Clock::System)?),
         None => None,
     };
-    let national = app::national_service(config, &desk.db, repository, &Clock::System)?;
+    let national = app::national_service(config, &desk.db, repository, &access, &Clock::System)?;
     let done = asked(&desk, &national, what, language).await;
     desk.db.close().await;
     done

@@ -20,6 +20,7 @@ use crate::model::national::decide::{
 };
 use crate::model::national::{Kind, Op, Verb, bundle_id};
 use crate::peer::national::Call;
+use crate::service::access::decide_for_export;
 use crate::service::{database, storage};
 use crate::store::db::{DbError, Tx};
 use crate::store::national::decision::{self, Kept, Kind as Kept_};
@@ -229,11 +230,22 @@ impl National {
 
     async fn see(&self, entry: &str, lineage: Option<&str>) -> Result<Option<Seen>, Error> {
         let asked: Arc<(String, Option<String>)> = Arc::new((entry.to_owned(), lineage.map(str::to_owned)));
+        let (access, now) = (self.0.settings.access.clone(), (self.0.settings.now)());
         self.0
             .db
             .snapshot(move |tx| {
-                let asked = asked.clone();
-                Box::pin(async move { gather::read(tx, &asked.0, asked.1.as_deref()).await })
+                let (asked, access) = (asked.clone(), access.clone());
+                Box::pin(async move {
+                    let mut seen = gather::read(tx, &asked.0, asked.1.as_deref()).await?;
+                    if let Some(seen) = &mut seen
+                        && let Some(placed) = &seen.placed
+                    {
+                        let (pid, entry) = (&seen.patient_pid, &placed.entry);
+                        let decision = decide_for_export(tx, &access, now, "national", pid, entry).await?;
+                        seen.withheld = !decision.permits();
+                    }
+                    Ok(seen)
+                })
             })
             .await
             .map_err(|e: DbError| database(e))
@@ -484,7 +496,7 @@ impl National {
             let year =
                 jiff::Timestamp::from_microsecond(plan.now).ok().and_then(|at| at.in_tz("Asia/Tokyo").ok());
             let kind = plan.facts.kind.unwrap_or(Kind::Info);
-            bundle_id::make(&lineage.institution, year.map_or(2026, |y| y.year()), kind, &lineage.id)
+            bundle_id::make(&lineage.institution, year.map_or(2026, |y| y.year()), kind.letter(), &lineage.id)
         };
         let mut another_id = false;
         let value = match (&lineage.bundle_value, &said) {

@@ -63,6 +63,8 @@ pub(super) struct Seen {
     /// Whether what it is a transformation of has been sent.
     pub original_sent: bool,
     pub insurances: Vec<String>,
+    /// By the consent engine nothing of it may leave the network.
+    pub withheld: bool,
     pub of_patient: Vec<Fact>,
     pub of_entry: Vec<Fact>,
     pub of_recipient: Vec<Fact>,
@@ -300,7 +302,7 @@ impl Seen {
             format_code,
             type_code,
             kind,
-            regional_deny: said("regional-sharing") == Some("deny"),
+            regional_deny: self.withheld || said("regional-sharing") == Some("deny"),
             objection: said("objection") == Some("yes"),
             confidentiality: entry.confidentiality_code.iter().map(|c| c.code.clone()).collect(),
             insured_id: self.insured(config),

@@ -32,6 +32,7 @@ use crate::model::caller::Caller;
 use crate::model::error::Error;
 use crate::model::national::decide::Policy;
 use crate::peer::national::Port;
+use crate::service::access::Access;
 use crate::service::context::time_uuid;
 use crate::service::database;
 use crate::service::repository::Repository;
@@ -58,6 +59,8 @@ pub struct Settings {
     /// `network.home_community_id`.
     pub home: String,
     pub now: Now,
+    /// What patients and the network permit: asked before anything leaves.
+    pub access: Access,
 }
 
 /// The service. Clones share it.

@@ -6,6 +6,7 @@ use chiren::model::audit::Outcome;
 use chiren::model::metadata::AvailabilityStatus::{Approved, Deprecated};
 use chiren::model::metadata::MetadataObject;
 use chiren::model::transaction::Transaction;
+use chiren::service::consent::{Change, Word};
 use chiren::service::context::Context;
 use chiren::service::national::operator::{DecisionKind, DeliveryState, LineageState, Nothing};
 use chiren::service::national::{Difference, Month, slots};
@@ -14,7 +15,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::national::service::{SYSTEM, case, named, text};
+use crate::support::national::{SYSTEM, case, named, text};
 use crate::support::updates::{next_entry, status_of, update};
 
 const LETTER: &str = "cases/good/g05-ereferral-structured.json";
@@ -345,7 +346,7 @@ async fn what_cannot_go_is_parked_for_people_and_goes_when_they_have_mended_it()
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_may_want_a_fact_changed_first() {
     let scene = Scene::start().await;
-    let insured = crate::national::service::identifiers(&case("cases/good/g03-lab.json")).0;
+    let insured = crate::support::national::identifiers(&case("cases/good/g03-lab.json")).0;
     let directory = async |body: Value| {
         let url = format!("http://{}/_directory", scene.service.running.control.unwrap());
         let sent =
@@ -392,7 +393,7 @@ async fn a_letter_is_followed_until_it_is_fetched_and_then_stays_as_it_is() {
     scene.settle().await;
     assert_eq!(scene.word(&entry).await, sent("referral.register"));
     let fetched = scene.service.caller(DESTINATION).call("referral.fetch", "f1", {
-        let (insured, value) = crate::national::service::identifiers(&case(LETTER));
+        let (insured, value) = crate::support::national::identifiers(&case(LETTER));
         json!({ "InsuredIdentifier": insured, "BundleIdentifierSystem": SYSTEM, "BundleIdentifierValue": value })
     }, None).await;
     assert_eq!(fetched.code(), "OK", "{}", fetched.text);
@@ -587,4 +588,44 @@ async fn the_index_of_patients_says_who_is_insured() {
         "{:#?}",
         story.deliveries.last().unwrap().problems
     );
+}
+
+/// What the consent engine keeps in the network stays there (gate 7), and goes when it no longer does.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_in_the_network_does_not_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("consent.toml");
+    let text_of_rules = "version = \"test\"\n\n[[release]]\ndata = [\"*\"]\naudience = [\"*\"]\n";
+    std::fs::write(&rules, text_of_rules).unwrap();
+    let scene = Scene::with(|c| {
+        c.consent.mode = chiren::model::consent::Mode::OptIn;
+        c.consent.rules = Some(rules);
+    })
+    .await;
+    // By uniqueId: of whom nothing is known nobody is shown an entry, this test's client neither.
+    let publish = async |s: &Submission, file: &str| {
+        scene.gateway.soap().provide(s, &[("DE", text(file).as_bytes())]).await.assert_success();
+        s.document_entries[0].unique_id.clone()
+    };
+    let lab = lab(SENDER);
+    let held = publish(&lab, "cases/good/g03-lab.json").await;
+    let patient = lab.document_entries[0].patient_id.clone();
+    let say = async |change| {
+        let word = Word { who: "yamada".into(), reason: "test".into() };
+        scene.gateway.tick();
+        let context = Context::of_operator("test", Some("yamada"), scene.gateway.clock.now());
+        scene.gateway.rooms().consents.change(&context, &patient, change, word).await.unwrap();
+    };
+    say(Change::Hold(held.clone())).await;
+    let free = publish(&super::lab(SENDER), "cases/good/g01-condition.json").await;
+    scene.settle().await;
+    assert_eq!(scene.word(&held).await, skipped("regional-deny"));
+    assert_eq!(scene.word(&free).await, sent("info.register"));
+    assert_eq!(scene.units().len(), 1);
+
+    say(Change::Unhold(held.clone())).await;
+    scene.national().retry(&operator(), &held).await.unwrap().unwrap();
+    scene.settle().await;
+    assert_eq!(scene.word(&held).await, sent("info.register"));
+    assert_eq!(scene.units().len(), 2);
 }
