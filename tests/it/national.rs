@@ -5,7 +5,6 @@
 mod cases;
 mod crash;
 mod flow;
-pub mod service;
 mod ways;
 
 use std::path::Path;
@@ -20,9 +19,9 @@ use chiren::service::outbox::Now;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use self::service as simulated;
-use self::service::{DESTINATION, SENDER};
 use crate::support::Gateway;
+use crate::support::national as simulated;
+use crate::support::national::{DESTINATION, SENDER};
 use crate::support::samples::*;
 
 /// A peer's TLS with an institution's certificate.

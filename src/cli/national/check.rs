@@ -92,8 +92,20 @@ fn check(arguments: &Arguments, language: Language) -> anyhow::Result<(String, b
     let mut text = String::new();
     let mut good = true;
     if !arguments.json {
-        for package in checker.packages() {
-            let _ = writeln!(text, "# {}#{} ({})", package.name, package.version, package.structures);
+        // Folders of code systems and value sets alone are no editions.
+        for package in checker.packages().iter().filter(|p| p.structures > 0) {
+            let version = if package.version.is_empty() { "" } else { " " };
+            let _ = writeln!(
+                text,
+                "# {}{version}{}: {} {}",
+                package.name,
+                package.version,
+                package.structures,
+                match language {
+                    Language::En => "StructureDefinitions",
+                    Language::Ja => "件の StructureDefinition",
+                }
+            );
         }
     }
     for file in &arguments.files {

@@ -6,7 +6,7 @@ use chiren::model::national::bundle;
 use chiren::model::national::decide::{BundleFacts, Decision, Facts, Policy, decide};
 use serde_json::Value;
 
-use crate::national::service::{CORPUS, case};
+use crate::support::national::{CORPUS, case};
 
 /// What a case's Bundle is found to break, by the corpus' own list.
 fn findings(index: &Value, name: &str) -> Vec<String> {
