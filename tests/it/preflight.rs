@@ -230,6 +230,66 @@ fn whatever_element_is_spoiled_something_is_said() {
     assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
 
+/// Nothing that comes by ITI-41 may end the adapter: odd pieces anywhere in a Bundle, inside its values or its marks.
+#[test]
+fn whatever_comes_is_checked_to_its_end() {
+    const ODD: &[&str] = &[
+        "",
+        "é",
+        "吉",
+        "\u{3000}",
+        "𠮷",
+        "&",
+        "<",
+        ">",
+        "\"",
+        "'",
+        "\\",
+        "\\u0000",
+        "\\ud800",
+        "-",
+        "+",
+        ":",
+        "^",
+        "T",
+        "Z",
+        "#",
+        "%",
+        "/",
+        "[",
+        "{",
+        "99999999999999999999",
+        "1e999999999",
+        "T25:61:61.9+99:99",
+        "2025-13-99",
+        "--->",
+    ];
+    let Some(checker) = checker() else { return };
+    let mut seed = 7u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    for name in
+        ["g01-condition", "g02-allergy", "g05-ereferral-structured", "g10-epcs", "g11-echeckup-tokutei"]
+    {
+        let good = String::from_utf8(read(&format!("cases/good/{name}.json"))).unwrap();
+        let places: Vec<usize> = good.char_indices().map(|(at, _)| at).collect();
+        for _ in 0..120 {
+            let from = random(places.len());
+            let to = (from + random(4)).min(places.len() - 1);
+            let odd = ODD[random(ODD.len())];
+            let spoiled = [&good[..places[from]], odd, &good[places[to]..]].concat();
+            let mode = if random(2) == 0 { Mode::Intended } else { Mode::Published };
+            let _ = checker.check(spoiled.as_bytes(), mode);
+        }
+        let mut bytes = good.into_bytes();
+        let at = random(bytes.len());
+        bytes[at] = 0xff;
+        assert!(!passes(&checker.check(&bytes[..], Mode::Intended)), "{name}: no UTF-8");
+    }
+}
+
 #[test]
 fn two_editions_stand_beside_each_other() {
     let Some(corpus) = corpus() else { return };

@@ -208,6 +208,8 @@ async fn request_files_are_taken_and_result_files_laid() {
     assert_eq!(result["MessageBody"]["ProcessingResultCode"], "OK");
     assert_eq!(result["MessageHeader"]["ArbitraryFileIdentifier"], "F-1");
     std::fs::remove_file(res.join("info.register_F-1.res.json")).unwrap();
+    // A request goes away after its result has come: another under the same name before that would go with it.
+    assert!(awaited_empty(&req).await);
     lay("info.register_F-1.json", &body);
     assert_eq!(awaited(&res.join("info.register_F-1.res.json")).await["MessageBody"]["Replayed"], true);
     lay("info.forget_F-2.json", &body);
