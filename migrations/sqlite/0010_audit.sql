@@ -2,10 +2,13 @@
 -- systems sent us (ITI-20); how far each repository has our records. SQLite; the same as
 -- migrations/postgres/0010_audit.sql.
 
--- 1 until a segment holds the record. A row that is neither waiting nor in a segment was put there by nobody of ours.
-ALTER TABLE audit_event ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;
-UPDATE audit_event SET pending = 1;
-CREATE INDEX audit_event_pending ON audit_event (id) WHERE pending = 1;
+-- Records that no segment holds yet. One that is neither here nor in a segment was put there by nobody of ours.
+CREATE TABLE audit_waiting (
+    chain TEXT NOT NULL,                    -- own, received
+    id TEXT NOT NULL,
+    PRIMARY KEY (chain, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO audit_waiting (chain, id) SELECT 'own', id FROM audit_event;
 
 -- Syslog messages as they came.
 CREATE TABLE audit_received (
@@ -15,11 +18,9 @@ CREATE TABLE audit_received (
     sender TEXT NOT NULL,                   -- address
     certificate TEXT,                       -- SHA-256
     transport TEXT NOT NULL,                -- tls, tcp, udp
-    original BLOB NOT NULL,
-    pending INTEGER NOT NULL
+    original BLOB NOT NULL
 ) STRICT;
 CREATE INDEX audit_received_at ON audit_received (at, id);
-CREATE INDEX audit_received_pending ON audit_received (id) WHERE pending = 1;
 
 -- Runs of a chain. Append only, but for what purging empties.
 CREATE TABLE audit_segment (
@@ -44,7 +45,7 @@ CREATE TABLE audit_patient (
     chain TEXT NOT NULL,
     id TEXT NOT NULL,
     PRIMARY KEY (patient, at, chain, id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Up to which record of our chain each repository has them.
 CREATE TABLE audit_cursor (

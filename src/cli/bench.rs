@@ -13,6 +13,7 @@ mod people;
 mod revise;
 mod scenarios;
 mod template;
+mod user;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ use self::people::People;
 use self::revise::Revise;
 use self::scenarios::{DataSet, Load, Provide, Register, Retrieve, Run};
 use self::template::Documents;
+use self::user::User;
 use super::failed;
 use super::send::endpoint::Endpoint;
 use super::send::table;
@@ -253,6 +255,9 @@ struct Common {
     #[arg(long, value_name = "OID", default_value = REPOSITORY_OID)]
     repository: String,
 
+    #[command(flatten)]
+    user: User,
+
     /// Words that say what is measured, such as "SQLite, durable, audit"
     #[arg(long)]
     label: Option<String>,
@@ -277,14 +282,16 @@ impl Common {
         }
     }
 
-    fn run(&self, url: &str) -> Run {
-        Run {
+    fn run(&self, url: &str) -> Result<Run, Failure> {
+        let assertion = self.user.assertion().map_err(|e| Failure::Usage(format!("{e:#}")))?;
+        Ok(Run {
             id: (Uuid::new_v4().as_u128() >> 96) as u32,
             seed: self.seed,
             url: url.to_owned(),
             authority: self.authority.clone(),
             repository: self.repository.clone(),
-        }
+            assertion,
+        })
     }
 }
 
@@ -367,12 +374,12 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
         What::Iti42 { bytes, written, .. } => {
             let target = target(&load.endpoint, Transaction::Iti42)?;
             let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX).min(4 << 20);
-            let scenario = Register::new(load.run(&target.url), written.patients, bytes);
+            let scenario = Register::new(load.run(&target.url)?, written.patients, bytes);
             reported("ITI-42", scenario, target, load, load.plan()).await
         }
         What::Iti41 { size, written, .. } => {
             let target = target(&load.endpoint, Transaction::Iti41)?;
-            let run = load.run(&target.url);
+            let run = load.run(&target.url)?;
             let documents = Arc::new(Documents::new(run.id, *size));
             let scenario =
                 Provide::new(run, written.patients, documents, u64::MAX).map_err(Failure::Usage)?;
@@ -380,7 +387,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
         }
         What::Iti18 { query, set, .. } => {
             let target = target(&load.endpoint, Transaction::Iti18)?;
-            let scenario = Find::new(load.run(&target.url), set.data(), *query);
+            let scenario = Find::new(load.run(&target.url)?, set.data(), *query);
             let (each, all) = (set.per_patient, set.entries);
             let name = format!("ITI-18 {query:?}, patients of {each} entries, {all} entries");
             reported(&name, scenario, target, load, load.plan()).await
@@ -391,7 +398,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
                 None => load.endpoint.beside(Transaction::Iti41),
             };
             let providing = target(&at, Transaction::Iti41)?;
-            let run = load.run(&providing.url);
+            let run = load.run(&providing.url)?;
             let documents = Arc::new(Documents::new(run.id, *size));
             let provide = Provide::new(run.clone(), 10, documents.clone(), *count).map_err(Failure::Usage)?;
             if !prepared(provide, providing).await? {
@@ -410,7 +417,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
             };
             let registering = target(&at, Transaction::Iti42)?;
             let target = target(&load.endpoint, Transaction::Iti57)?;
-            let scenario = Revise::new(load.run(&target.url), written.patients, *documents);
+            let scenario = Revise::new(load.run(&target.url)?, written.patients, *documents);
             if !prepared(scenario.originals(), registering).await? {
                 eprintln!("error: the documents to update could not be registered");
                 return Ok(false);
@@ -428,7 +435,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
         What::Population(_) | What::Gateway(_) | What::Handshakes(_) => Ok(true),
         What::Overload { shape, set, .. } => {
             let target = target(&load.endpoint, Transaction::Iti18)?;
-            let scenario = Find::new(load.run(&target.url), set.data(), Query::FindDocuments);
+            let scenario = Find::new(load.run(&target.url)?, set.data(), Query::FindDocuments);
             let name = format!("ITI-18 FindDocuments, patients of {} entries", set.per_patient);
             overload::run(&name, scenario, target, shape, load.label.as_deref(), load.json)
                 .await
@@ -436,7 +443,7 @@ async fn measure(what: &What, load: &Common) -> Result<bool, Failure> {
         }
         What::Load { set, from, .. } => {
             let target = target(&load.endpoint, Transaction::Iti42)?;
-            let scenario = Load::new(load.run(&target.url), set.data(), *from);
+            let scenario = Load::new(load.run(&target.url)?, set.data(), *from);
             let plan = Plan { warm_up: Duration::ZERO, until: Until::Done, ..load.plan() };
             let name = format!("load by ITI-42, {} entries a submission", set.per_patient);
             reported(&name, scenario, target, load, plan).await
@@ -467,7 +474,7 @@ async fn patients(transaction: Transaction, event: Event, asked: &Asked) -> Resu
         _ => String::new(),
     };
     let name = format!("{}{what}, patients of a table of {count}", transaction.row().code);
-    let scenario = Patients { run: load.run(&target.url), transaction, event, people };
+    let scenario = Patients { run: load.run(&target.url)?, transaction, event, people };
     reported(&name, scenario, target, load, load.plan()).await
 }
 

@@ -45,6 +45,8 @@ pub enum ListenError {
     NoIndex { name: String },
     #[error("listener {name}: {cause}")]
     Tls { name: String, cause: tls::TlsError },
+    #[error("the threads of requests cannot be started: {0}")]
+    Threads(std::io::Error),
 }
 
 /// Doors open and serving.
@@ -96,6 +98,7 @@ pub async fn listen<H: http::Handler>(
     let turns = http::Queues {
         long: http::Turns::new(limits.concurrency(), &limits),
         short: http::Turns::new(limits.short_concurrency(), &limits),
+        workshop: http::Workshop::open().map_err(ListenError::Threads)?,
     };
     let mut bound = vec![];
     for listener in &config.listener {

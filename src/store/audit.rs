@@ -6,6 +6,7 @@ pub mod received;
 
 use std::fmt::Write as _;
 
+use self::chain::Chain;
 use crate::model::audit::AuditEvent;
 use crate::store::db::{DbError, Tx, Val};
 
@@ -28,22 +29,43 @@ impl AuditRow {
 pub const TOGETHER: usize = 16;
 
 pub async fn append(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), DbError> {
-    insert(tx, std::slice::from_ref(row), "").await
+    let rows = std::slice::from_ref(row);
+    let (sql, args) = insert(rows);
+    tx.insert(sql, &args).await?;
+    chain::wait(tx, Chain::Own, &[&row.event.id]).await
 }
 
-/// Appends up to [`TOGETHER`] records by one statement, which may be run twice.
+/// Appends up to [`TOGETHER`] records, and may be run twice: what is there is there once, and waits for the chain once.
 pub async fn append_together(tx: &mut Tx<'_>, rows: &[AuditRow]) -> Result<(), DbError> {
-    insert(tx, rows, " ON CONFLICT (id) DO NOTHING").await
+    let (sql, args) = insert(rows);
+    let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
+    if tx.is_postgres() {
+        let sql = format!(
+            "WITH made AS ({sql} RETURNING id) INSERT INTO audit_waiting (chain, id) SELECT '{}', id FROM made",
+            Chain::Own.as_str()
+        );
+        return tx.exec(sql, &args).await.map(drop);
+    }
+    let made = tx.exec(sql, &args).await?;
+    match u64::try_from(rows.len()) {
+        Ok(all) if made == all => {
+            let ids: Vec<&str> = rows.iter().map(|row| row.event.id.as_str()).collect();
+            chain::wait(tx, Chain::Own, &ids).await
+        }
+        _ if made == 0 => Ok(()),
+        // SQLite takes a transaction back as a whole, and so writes all or none of the rows of one again.
+        _ => Err(DbError::Misuse("audit records of which some were there")),
+    }
 }
 
-async fn insert(tx: &mut Tx<'_>, rows: &[AuditRow], conflict: &str) -> Result<(), DbError> {
-    let mut sql =
-        String::from("INSERT INTO audit_event (id, at, transaction_code, outcome, body, pending) VALUES ");
+/// The statement that puts records there, and its arguments.
+fn insert(rows: &[AuditRow]) -> (String, Vec<Val<'_>>) {
+    let mut sql = String::from("INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ");
     let mut args = Vec::with_capacity(rows.len() * 5);
     for row in rows {
         let n = args.len();
         let comma = if n == 0 { "" } else { ", " };
-        let _ = write!(sql, "{comma}(${}, ${}, ${}, ${}, ${}, 1)", n + 1, n + 2, n + 3, n + 4, n + 5);
+        let _ = write!(sql, "{comma}(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
         args.extend([
             Val::Text(&row.event.id),
             Val::I64(row.event.at),
@@ -52,8 +74,7 @@ async fn insert(tx: &mut Tx<'_>, rows: &[AuditRow], conflict: &str) -> Result<()
             (&row.body).into(),
         ]);
     }
-    sql.push_str(conflict);
-    tx.insert(sql, &args).await
+    (sql, args)
 }
 
 /// The least UUIDv7 of an instant.

@@ -64,6 +64,11 @@ async fn tamper(gateway: &Gateway, sql: &'static str, args: Vec<String>) {
     assert!(done.expect("done") > 0, "{sql}");
 }
 
+/// Notes a record as one of ours that is to be chained.
+async fn wait_for_chain(gateway: &Gateway, id: &str) {
+    tamper(gateway, "INSERT INTO audit_waiting (chain, id) VALUES ('own', $1)", vec![id.into()]).await;
+}
+
 /// The third query's id.
 async fn third(gateway: &Gateway) -> String {
     gateway.audit().await.into_iter().filter(|e| e.transaction == "ITI-18").nth(2).expect("a third").id
@@ -191,9 +196,10 @@ async fn gateways_beside_each_other_make_one_chain_and_late_commits_come_in() {
         ..AuditEvent::default()
     };
     let body = serde_json::to_string(&old).expect("JSON");
-    let sql = "INSERT INTO audit_event (id, at, transaction_code, outcome, body, pending) \
-               VALUES ($1, 1, 'ITI-43', 0, $2, 1)";
-    tamper(&gateway, sql, vec![old.id, body]).await;
+    let sql = "INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
+               VALUES ($1, 1, 'ITI-43', 0, $2)";
+    tamper(&gateway, sql, vec![old.id.clone(), body]).await;
+    wait_for_chain(&gateway, &old.id).await;
     chain(&gateway).await;
     let found = verified(&gateway).await;
     assert_eq!(found.broken, []);
@@ -236,9 +242,10 @@ async fn records_of_older_programs_are_chained_and_read() {
     let gateway = Gateway::start().await;
     let json = r#"{"id":"019ac0de-5e2f-7cc1-9a5e-3f6c6c1f0a11","at":1764000000000000,"transaction":"ITI-43",
         "outcome":"Success","requestId":"r","caller":{"address":"10.0.0.1","listener":"soap"},"documents":["1.1"]}"#;
-    let sql = "INSERT INTO audit_event (id, at, transaction_code, outcome, body, pending) \
-               VALUES ('019ac0de-5e2f-7cc1-9a5e-3f6c6c1f0a11', 1764000000000000, 'ITI-43', 0, $1, 1)";
+    let sql = "INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
+               VALUES ('019ac0de-5e2f-7cc1-9a5e-3f6c6c1f0a11', 1764000000000000, 'ITI-43', 0, $1)";
     tamper(&gateway, sql, vec![json.into()]).await;
+    wait_for_chain(&gateway, "019ac0de-5e2f-7cc1-9a5e-3f6c6c1f0a11").await;
     chain(&gateway).await;
     assert_eq!(verified(&gateway).await.broken, []);
     assert!(gateway.audit().await.iter().any(|e| e.documents == ["1.1"]));

@@ -2,6 +2,7 @@
 //! or after a time, and a real gateway with a database of its own in front of them.
 
 mod community;
+mod crowd;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use self::community::Community;
+use self::community::{Community, Way};
 use super::histogram::Histogram;
 use crate::app::Running;
 use crate::config::{
@@ -31,6 +32,8 @@ use crate::wire::ebxml::query;
 const HOME: &str = "urn:oid:2.999.392.100";
 const AUTHORITY: &str = "2.999.392.100.2";
 const PATIENT: &str = "1001^^^&2.999.392.100.2&ISO";
+/// A deadline that nobody meets.
+const PATIENT_MS: u64 = 60_000;
 const REPOSITORY: &str = "2.999.392.100.3";
 
 /// What is measured, and how much of it.
@@ -59,6 +62,15 @@ pub struct Measured {
     /// Size of the document that passes through; 0: none
     #[arg(long, default_value = "1GB", value_parser = super::size)]
     document: u64,
+
+    /// Instead: of each number of communities one hangs, one resets and one drips, and so many queries are under way at
+    /// any time for `--duration`: how long after the deadline answers come, what of memory and sockets is held
+    #[arg(long, value_name = "QUERIES")]
+    crowd: Option<usize>,
+
+    /// Milliseconds after which an answer is made of what came, with `--crowd`
+    #[arg(long, default_value_t = 4000)]
+    deadline: u64,
 
     /// Words that say what is measured
     #[arg(long)]
@@ -108,11 +120,11 @@ fn home(n: usize) -> String {
 }
 
 impl Stage {
-    async fn set(count: usize, think: Duration, document: u64) -> anyhow::Result<Self> {
+    async fn set(ways: &[Way], think: Duration, document: u64, deadline: u64) -> anyhow::Result<Self> {
         let dir = tempfolder::Folder::new()?;
         let mut communities = vec![];
-        for n in 0..count {
-            communities.push(Community::open(&home(n), think, document).await?);
+        for (n, way) in ways.iter().enumerate() {
+            communities.push(Community::open(&home(n), *way, think, document).await?);
         }
         let mut config = Config::default();
         config.network.home_community_id = HOME.into();
@@ -132,7 +144,8 @@ impl Stage {
         config.registry.codes = CodeCheck::Off;
         config.database.url = format!("sqlite:{}", dir.path().join("chiren.db").display());
         config.gateway.enabled = true;
-        config.gateway.deadline_ms = 60_000;
+        config.gateway.deadline_ms = deadline;
+        config.limits.concurrent_requests = 1000;
         config.community = communities
             .iter()
             .enumerate()
@@ -149,6 +162,8 @@ impl Stage {
                 },
                 budget_ms: 60_000,
                 at_once: 1000,
+                // Those that fail are asked again and again.
+                breaker_failures: 1_000_000,
                 ..CommunityConfig::default()
             })
             .collect();
@@ -217,7 +232,7 @@ struct Figures {
 
 async fn measured(measured: &Measured, count: usize) -> anyhow::Result<Figures> {
     let think = Duration::from_millis(measured.think);
-    let stage = Stage::set(count, think, 0).await?;
+    let stage = Stage::set(&vec![Way::Well; count], think, 0, PATIENT_MS).await?;
     let client = stage.client(stage.at, "/xca/iti18")?;
     for _ in 0..5 {
         ask(&client, count).await?;
@@ -289,7 +304,7 @@ struct Passed {
 }
 
 async fn passed(size: u64) -> anyhow::Result<Passed> {
-    let stage = Stage::set(1, Duration::ZERO, size).await?;
+    let stage = Stage::set(&[Way::Well], Duration::ZERO, size, PATIENT_MS).await?;
     let community = stage.communities.first().context("a community")?;
     let direct = stage.client(community.address, "/xca/iti39")?;
     let through = stage.client(stage.at, "/xca/iti43")?;
@@ -308,6 +323,9 @@ async fn passed(size: u64) -> anyhow::Result<Passed> {
 
 /// Runs, and prints.
 pub async fn run(what: &Measured) -> anyhow::Result<String> {
+    if let Some(clients) = what.crowd {
+        return crowd::run(what, clients).await;
+    }
     let mut figures = vec![];
     for count in &what.communities {
         figures.push(measured(what, *count).await.with_context(|| format!("{count} communities"))?);

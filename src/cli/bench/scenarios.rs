@@ -18,6 +18,7 @@ use crate::synthetic::{NETWORK_OID, Network, SplitMix64};
 use crate::wire::ebxml::retrieve::{Content, DocumentRequest, write_request as write_retrieve};
 use crate::wire::ebxml::submit;
 use crate::wire::mtom::write::Multipart;
+use crate::wire::saml::secured;
 use crate::wire::soap::write_request;
 use crate::wire::xml::XmlWriter;
 
@@ -43,6 +44,8 @@ pub struct Run {
     pub authority: String,
     /// repositoryUniqueId.
     pub repository: String,
+    /// Signed; goes along with every request.
+    pub assertion: Option<String>,
 }
 
 impl Run {
@@ -53,7 +56,11 @@ impl Run {
         body: impl FnOnce(&mut XmlWriter<'static>),
     ) -> Template {
         let message = mark(MESSAGE);
-        Template::new(&write_request(transaction.row().request_action, &message, &self.url, body), HOLES)
+        let mut request = write_request(transaction.row().request_action, &message, &self.url, body);
+        if let Some(assertion) = &self.assertion {
+            request = secured(&request, assertion);
+        }
+        Template::new(&request, HOLES)
     }
 
     pub(super) fn common(&self, transaction: Transaction, n: u64) -> Common {
@@ -364,6 +371,7 @@ mod tests {
             url: "http://h/x".into(),
             authority: "2.999.1".into(),
             repository: "2.999.2".into(),
+            assertion: None,
         }
     }
 

@@ -49,6 +49,7 @@ fn scenario() -> Arc<Register> {
         url: "http://h/".into(),
         authority: "2.999.1".into(),
         repository: "2.999.2".into(),
+        assertion: None,
     };
     Arc::new(Register::new(run, 10, 0))
 }

@@ -14,6 +14,7 @@ mod tap;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod workshop;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use pace::Paced;
 pub use request::{ConnInfo, Handler, Refusal, Refused, Request, TlsPeer, Transacted, text};
 use tap::{Shared, Tap, Times, Wire};
 pub use turns::{Turn, Turns};
+pub use workshop::Workshop;
 
 use crate::config::LimitsConfig;
 use crate::server::accept::{Doorway, accept};
@@ -74,6 +76,8 @@ pub struct Settings {
 pub struct Queues {
     pub long: Turns,
     pub short: Turns,
+    /// Where those of `short` are worked on; the others mostly move octets, which is best done where they come.
+    pub workshop: Workshop,
 }
 
 /// Serves `listener` until `stop`, then lets requests under way finish for `limits.drain_seconds`.
@@ -270,13 +274,12 @@ impl<H: Handler> Door<H> {
                         headers: parts.headers,
                         body,
                     };
-                    let handled = AssertUnwindSafe(self.handler.handle(request)).catch_unwind();
-                    match timeout_at(deadline, handled).await {
-                        Ok(Ok(response)) => match spoiled(&seen) {
+                    match timeout_at(deadline, self.handled(request, long)).await {
+                        Ok(Some(response)) => match spoiled(&seen) {
                             Some(refusal) if response.status() != refusal.status() => refuse(refusal).await,
                             _ => response,
                         },
-                        Ok(Err(_panic)) => {
+                        Ok(None) => {
                             // The panic hook has logged where; the payload may hold patient data.
                             error!(request_id = %id, "a request panicked");
                             refuse(Refusal::Failed).await
@@ -298,6 +301,17 @@ impl<H: Handler> Door<H> {
             None => body,
         };
         response.map(|inner| CountedBody::new(body(inner), account))
+    }
+
+    /// The handler's answer; `None`: it panicked.
+    async fn handled(&self, request: Request, long: bool) -> Option<Response<RespBody>> {
+        match &self.settings.turns {
+            Some(queues) if !long => {
+                let handler = self.handler.clone();
+                queues.workshop.work(async move { handler.handle(request).await }).await
+            }
+            _ => AssertUnwindSafe(self.handler.handle(request)).catch_unwind().await.ok(),
+        }
     }
 
     /// What the node's rate class leaves it. Whoever asks how we are has asked for nothing yet.

@@ -284,7 +284,7 @@ async fn resting_connections_end_after_the_idle_time() {
 async fn late_answers_panics_and_missing_turns_are_worded() {
     let mut settings = limited(|l| (l.request_seconds, l.queue_milliseconds) = (1, 1));
     let turns = Turns::new(1, &settings.limits);
-    settings.turns = Some(Queues { long: turns.clone(), short: turns });
+    settings.turns = Some(Queues { long: turns.clone(), short: turns, workshop: Workshop::open().unwrap() });
     let server = start(settings).await;
     let answer = server.raw("GET /never HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(status(&answer) == "503" && answer.contains("retry-after"), "{answer}");

@@ -214,8 +214,7 @@ impl Trail {
             .write(move |tx| {
                 let settings = settings.clone();
                 Box::pin(async move {
-                    let last = chain::last(tx, chain).await?;
-                    let (seq, hash) = last.map_or((0, Hash::default()), |s| (s.last_seq, s.hash));
+                    let (seq, hash) = chain::tip(tx, chain).await?;
                     let records = chain::pending(tx, chain, TOGETHER).await?;
                     let Some(mut segment) = Segment::over(&records, seq, hash, now) else { return Ok(None) };
                     segment.mac = settings.key.as_ref().map(|key| key.sign(&segment.vouched(chain)));

@@ -1,15 +1,15 @@
 //! The chain over the audit trail (security.md 2.6-4): `h[i] = SHA-256(h[i-1] ‖ u64 i ‖ u32 length ‖ record)`.
 //!
-//! Writers only mark their rows as pending; whoever appends to the chain takes rows that are committed, in the order
-//! of their ids, and writes one segment for many of them. So a record that commits late comes into the chain late,
-//! and none is passed over.
+//! Writers only note the ids of their rows as waiting; whoever appends to the chain takes rows that are committed, in
+//! the order of their ids, and writes one segment for many of them. So a record that commits late comes into the chain
+//! late, and none is passed over. The notes are a table of their own: a mark in the row would write it a second time.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{event, places};
-use crate::store::db::{DbError, Tx, Val};
+use super::places;
+use crate::store::db::{DbError, Row, Tx, Val};
 
 /// Rows named in one statement.
 pub const AT_ONCE: usize = 200;
@@ -140,11 +140,12 @@ impl Segment {
 const COLUMNS: &str =
     "first_seq, last_seq, first_at, last_at, made_at, previous, hash, mac, links, purged_at";
 
-fn segment(row: &crate::store::db::Row<'_>) -> Result<Segment, DbError> {
-    let hash = |column: usize| {
-        let bad = || DbError::Decode { column, message: "no SHA-256 in hexadecimal".into() };
-        Hash::from_hex(row.text(column)?).ok_or_else(bad)
-    };
+fn hash(row: &Row<'_>, column: usize) -> Result<Hash, DbError> {
+    let bad = || DbError::Decode { column, message: "no SHA-256 in hexadecimal".into() };
+    Hash::from_hex(row.text(column)?).ok_or_else(bad)
+}
+
+fn segment(row: &Row<'_>) -> Result<Segment, DbError> {
     let bad = || DbError::Decode { column: 8, message: "no line of an id and a hash".into() };
     let link = |line: &str| {
         let (id, hash) = line.split_once(' ').ok_or_else(bad)?;
@@ -156,18 +157,21 @@ fn segment(row: &crate::store::db::Row<'_>) -> Result<Segment, DbError> {
         first_at: row.get(2)?,
         last_at: row.get(3)?,
         made_at: row.get(4)?,
-        previous: hash(5)?,
-        hash: hash(6)?,
+        previous: hash(row, 5)?,
+        hash: hash(row, 6)?,
         mac: row.get(7)?,
         links: row.text(8)?.lines().map(link).collect::<Result<_, _>>()?,
         purged_at: row.get(9)?,
     })
 }
 
-/// The last segment.
-pub async fn last(tx: &mut Tx<'_>, chain: Chain) -> Result<Option<Segment>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM audit_segment WHERE chain = $1 ORDER BY first_seq DESC LIMIT 1");
-    tx.fetch_opt(sql, &[Val::Text(chain.as_str())], segment).await
+/// Number and hash of the last record in the chain; 0 and zeros of an empty one.
+pub async fn tip(tx: &mut Tx<'_>, chain: Chain) -> Result<(i64, Hash), DbError> {
+    let sql = "SELECT last_seq, hash FROM audit_segment WHERE chain = $1 ORDER BY first_seq DESC LIMIT 1";
+    let last = tx
+        .fetch_opt(sql, &[Val::Text(chain.as_str())], |row| Ok((row.get::<i64>(0)?, hash(row, 1)?)))
+        .await?;
+    Ok(last.unwrap_or_default())
 }
 
 /// Number of the last record in the chain; 0 of an empty one.
@@ -198,27 +202,40 @@ pub async fn beyond(tx: &mut Tx<'_>, chain: Chain, seq: i64, limit: i64) -> Resu
     Ok(found)
 }
 
+/// Notes that records wait for the chain.
+pub async fn wait(tx: &mut Tx<'_>, chain: Chain, ids: &[&str]) -> Result<(), DbError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut sql = String::from("INSERT INTO audit_waiting (chain, id) VALUES ");
+    for n in 0..ids.len() {
+        let _ = write!(sql, "{}($1, ${})", if n == 0 { "" } else { ", " }, n + 2);
+    }
+    let ids = ids.iter().map(|id| Val::Text(id));
+    let args: Vec<Val<'_>> = std::iter::once(Val::Text(chain.as_str())).chain(ids).collect();
+    tx.insert(sql, &args).await
+}
+
 /// Committed records that are in no segment yet, in the order of their ids.
 pub async fn pending(tx: &mut Tx<'_>, chain: Chain, limit: i64) -> Result<Vec<Record>, DbError> {
-    let sql = format!("{} WHERE pending = 1 ORDER BY id LIMIT $1", select(chain));
-    tx.fetch(sql, &[Val::I64(limit)], move |row| record(chain, row)).await
+    let sql = format!(
+        "{} WHERE id IN (SELECT id FROM audit_waiting WHERE chain = $1 ORDER BY id LIMIT $2) ORDER BY id",
+        select(chain)
+    );
+    tx.fetch(sql, &[Val::Text(chain.as_str()), Val::I64(limit)], move |row| record(chain, row)).await
 }
 
 /// Whether there are any.
 pub async fn is_pending(tx: &mut Tx<'_>) -> Result<bool, DbError> {
-    for chain in Chain::ALL {
-        let sql = format!("SELECT id FROM {} WHERE pending = 1 LIMIT 1", chain.table());
-        if tx.fetch_opt(sql, &[], |row| row.get::<String>(0)).await?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    tx.fetch_opt("SELECT id FROM audit_waiting LIMIT 1", &[], |row| row.get::<String>(0))
+        .await
+        .map(|found| found.is_some())
 }
 
 /// How many.
 pub async fn waiting(tx: &mut Tx<'_>, chain: Chain) -> Result<i64, DbError> {
-    let sql = format!("SELECT CAST(COUNT(*) AS BIGINT) FROM {} WHERE pending = 1", chain.table());
-    tx.fetch_one(sql, &[], |row| row.get(0)).await
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) FROM audit_waiting WHERE chain = $1";
+    tx.fetch_one(sql, &[Val::Text(chain.as_str())], |row| row.get(0)).await
 }
 
 /// The records of these ids, in no order.
@@ -241,13 +258,20 @@ fn select(chain: Chain) -> &'static str {
     }
 }
 
-fn record(chain: Chain, row: &crate::store::db::Row<'_>) -> Result<Record, DbError> {
+/// What of a record the index by patient wants.
+#[derive(Default, serde::Deserialize)]
+struct About {
+    #[serde(default)]
+    patients: Vec<String>,
+}
+
+fn record(chain: Chain, row: &Row<'_>) -> Result<Record, DbError> {
     let (id, at) = (row.get::<String>(0)?, row.get::<i64>(1)?);
     Ok(match chain {
         Chain::Own => {
             let body = row.text(2)?;
             // A body that somebody spoiled is for verifying to name; it is about nobody we know.
-            let patients = event(body).map(|e| e.patients).unwrap_or_default();
+            let patients = serde_json::from_str::<About>(body).map(|e| e.patients).unwrap_or_default();
             Record { id, at, octets: body.as_bytes().to_vec(), patients }
         }
         Chain::Received => {
@@ -290,34 +314,39 @@ pub async fn append(
     ];
     tx.exec(sql, &args).await?;
     for records in records.chunks(AT_ONCE) {
-        let (table, places) = (chain.table(), places(1, records.len()));
-        let sql = format!("UPDATE {table} SET pending = 0 WHERE pending = 1 AND id IN ({places})");
-        let args: Vec<Val<'_>> = records.iter().map(|r| Val::Text(&r.id)).collect();
+        let sql =
+            format!("DELETE FROM audit_waiting WHERE chain = $1 AND id IN ({})", places(2, records.len()));
+        let ids = records.iter().map(|r| Val::Text(&r.id));
+        let args: Vec<Val<'_>> = std::iter::once(Val::Text(chain.as_str())).chain(ids).collect();
         let taken = tx.exec(sql, &args).await?;
         if usize::try_from(taken) != Ok(records.len()) {
             return Err(DbError::Conflict);
         }
     }
+    let mut named = vec![];
     for record in records {
-        name_patients(tx, chain, &record.id, record.at, &record.patients).await?;
+        named.extend(record.patients.iter().map(|p| (p.as_str(), record.at, record.id.as_str())));
     }
-    Ok(())
+    name_patients(tx, chain, &named).await
 }
 
-/// Makes a record findable by its patients.
+/// Makes records findable by their patients: patient, time and id of each.
 pub async fn name_patients(
     tx: &mut Tx<'_>,
     chain: Chain,
-    id: &str,
-    at: i64,
-    patients: &[String],
+    named: &[(&str, i64, &str)],
 ) -> Result<(), DbError> {
-    for patient in patients {
-        tx.exec(
-            "INSERT INTO audit_patient (patient, at, chain, id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            &[Val::Text(patient), Val::I64(at), Val::Text(chain.as_str()), Val::Text(id)],
-        )
-        .await?;
+    for named in named.chunks(AT_ONCE) {
+        let mut sql = String::from("INSERT INTO audit_patient (chain, patient, at, id) VALUES ");
+        let mut args = vec![Val::Text(chain.as_str())];
+        for (patient, at, id) in named {
+            let n = args.len();
+            let comma = if n == 1 { "" } else { ", " };
+            let _ = write!(sql, "{comma}($1, ${}, ${}, ${})", n + 1, n + 2, n + 3);
+            args.extend([Val::Text(patient), Val::I64(*at), Val::Text(id)]);
+        }
+        sql.push_str(" ON CONFLICT DO NOTHING");
+        tx.insert(sql, &args).await?;
     }
     Ok(())
 }
@@ -350,8 +379,13 @@ pub async fn settled_ids(
     after: &str,
     page: i64,
 ) -> Result<Vec<String>, DbError> {
-    let sql = format!("SELECT id FROM {} WHERE id > $1 AND pending = 0 ORDER BY id LIMIT $2", chain.table());
-    tx.fetch(sql, &[Val::Text(after), Val::I64(page)], |row| row.get(0)).await
+    let table = chain.table();
+    let sql = format!(
+        "SELECT id FROM {table} WHERE id > $1 AND NOT EXISTS (SELECT 1 FROM audit_waiting w \
+         WHERE w.chain = $2 AND w.id = {table}.id) ORDER BY id LIMIT $3"
+    );
+    let args = [Val::Text(after), Val::Text(chain.as_str()), Val::I64(page)];
+    tx.fetch(sql, &args, |row| row.get(0)).await
 }
 
 /// Whole segments whose newest record is older than `before`, from the beginning on.

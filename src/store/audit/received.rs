@@ -21,8 +21,8 @@ pub struct Received {
 
 pub async fn put(tx: &mut Tx<'_>, message: &Received) -> Result<(), DbError> {
     tx.insert(
-        "INSERT INTO audit_received (id, at, received_at, sender, certificate, transport, original, pending) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1)",
+        "INSERT INTO audit_received (id, at, received_at, sender, certificate, transport, original) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             Val::Text(&message.id),
             Val::I64(message.at),
@@ -34,7 +34,10 @@ pub async fn put(tx: &mut Tx<'_>, message: &Received) -> Result<(), DbError> {
         ],
     )
     .await?;
-    chain::name_patients(tx, Chain::Received, &message.id, message.at, &message.patients).await
+    chain::wait(tx, Chain::Received, &[&message.id]).await?;
+    let named: Vec<_> =
+        message.patients.iter().map(|p| (p.as_str(), message.at, message.id.as_str())).collect();
+    chain::name_patients(tx, Chain::Received, &named).await
 }
 
 /// Id, time and octets of messages between two instants, from `after` (time and id) on, oldest first.

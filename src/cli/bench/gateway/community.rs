@@ -1,4 +1,5 @@
-//! A community that is nothing but its answers: one entry to every query, one document to every retrieval.
+//! A community that is nothing but its answers: one entry to every query, one document to every retrieval; or one that
+//! does not answer as it should.
 
 use std::convert::Infallible;
 use std::io;
@@ -33,7 +34,20 @@ const CHUNK: usize = 256 << 10;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
+/// How it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Well,
+    /// It takes the request, and no more is heard.
+    Hangs,
+    /// It breaks the connection off where an answer should be.
+    Resets,
+    /// An octet every 100 ms.
+    Drips,
+}
+
 struct Inside {
+    way: Way,
     /// Its answer to ITI-38.
     found: Bytes,
     /// Head, and what follows the document, of its answer to ITI-39.
@@ -55,11 +69,11 @@ pub struct Community {
 
 impl Community {
     /// `think`: what passes before an answer; `document`: octets of each document.
-    pub async fn open(home: &str, think: Duration, document: u64) -> io::Result<Self> {
+    pub async fn open(home: &str, way: Way, think: Duration, document: u64) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let state = Mutex::new(State { think, slowest: Duration::ZERO });
-        let inside = Arc::new(Inside { found: found(home), given: given(home), document, state });
+        let inside = Arc::new(Inside { way, found: found(home), given: given(home), document, state });
         let server = tokio::spawn(serve(listener, inside.clone()));
         Ok(Self { address, inside, _server: AbortOnDropHandle::new(server) })
     }
@@ -85,10 +99,16 @@ impl Inside {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let begun = Instant::now();
         let documents = request.uri().path().ends_with("iti39");
-        request.into_body().collect().await?;
+        request.into_body().collect().await.map_err(io::Error::other)?;
+        match self.way {
+            Way::Well => {}
+            Way::Hangs => std::future::pending().await,
+            Way::Resets => return Err(io::ErrorKind::ConnectionReset.into()),
+            Way::Drips => return Ok(Response::new(dripping(self.found.clone()))),
+        }
         let think = self.state().think;
         if !think.is_zero() {
             tokio::time::sleep(think).await;
@@ -137,6 +157,17 @@ fn passing(head: Bytes, size: u64, tail: Bytes) -> Body {
                 return Some((Ok(Frame::data(now)), (None, rest, tail)));
             }
             tail.map(|tail| (Ok(Frame::data(tail)), (None, 0, None)))
+        }
+    });
+    StreamBody::new(steps).boxed_unsync()
+}
+
+fn dripping(text: Bytes) -> Body {
+    let steps = stream::unfold(0, move |at| {
+        let octet = (at < text.len()).then(|| text.slice(at..=at));
+        async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            octet.map(|octet| (Ok(Frame::data(octet)), at + 1))
         }
     });
     StreamBody::new(steps).boxed_unsync()
