@@ -82,8 +82,9 @@ impl National {
     pub async fn changed(&self, payload: &str) -> Result<(), String> {
         let changed: store::Changed =
             serde_json::from_str(payload).map_err(|e| format!("the row cannot be read: {e}"))?;
+        let why = if changed.again { Why::Review } else { Why::Change };
         for entry in &changed.entries {
-            self.consider(entry, Why::Change).await.map_err(|e| format!("{e:?}"))?;
+            self.consider(entry, why).await.map_err(|e| format!("{e:?}"))?;
         }
         Ok(())
     }
@@ -173,12 +174,15 @@ impl National {
         if never || seen.placed.as_ref().is_some_and(|p| p.status == 3) {
             return Ok(None);
         }
-        // Rows come again: what is decided and on its way, or there, stays so.
-        if why != Why::Hand && is_settled(&seen, entry) {
+        if why == Why::Review && seen.current.is_none() {
             return Ok(None);
         }
         let (config, home) = (self.config(), &self.0.settings.home);
         let mut facts = seen.facts(config, &self.facts(), home, now);
+        // Rows come again: what is decided and on its way, or there, stays so, unless it is permitted no more.
+        if why != Why::Hand && !facts.is_denied() && is_settled(&seen, entry) {
+            return Ok(None);
+        }
         // A letter's lineage is its first document's; that of a 5情報 unit is known when the Bundle is.
         if seen.lineage_id.is_none() && facts.kind.is_some_and(|k| k != Kind::Info) {
             let root = format!("doc:{}", seen.root);
@@ -209,9 +213,12 @@ impl National {
         let untouched = plan.seen.untouched(now);
         if facts.predecessor == Some(Predecessor::InFlight)
             && !untouched.is_empty()
-            && (facts.event.withdraws() || facts.event == Event::Replace)
+            && (facts.event.withdraws()
+                || facts.event == Event::Replace
+                || (facts.is_denied() && facts.own == Some(Predecessor::InFlight)))
         {
             facts.predecessor = plan.seen.predecessor(true);
+            facts.own = plan.seen.own(true);
             plan.withdraw = untouched;
             plan.decision = decide(&facts, &self.0.policy);
         }
@@ -249,6 +256,12 @@ impl National {
             })
             .await
             .map_err(|e: DbError| database(e))
+    }
+
+    /// Whether the network or the patient is against it now.
+    pub(super) async fn is_denied(&self, entry: &str, now: i64) -> Result<bool, Error> {
+        let Some(seen) = self.see(entry, None).await? else { return Ok(false) };
+        Ok(seen.facts(self.config(), &self.facts(), &self.0.settings.home, now).is_denied())
     }
 
     /// Reads the document, finds its lineage where the Bundle names the unit, checks it, and decides again.
@@ -398,7 +411,7 @@ impl National {
             plan.seen.deliveries.iter().filter(|d| plan.withdraw.contains(&d.id) && d.lid != plan.seen.lid);
         let entries: Vec<String> = back.map(|d| d.entry_id.clone()).collect();
         if !entries.is_empty() {
-            let changed = store::Changed { patient_key: plan.seen.patient_key, entries };
+            let changed = store::Changed { patient_key: plan.seen.patient_key, entries, again: false };
             store::changed(tx, &changed, plan.now).await?;
         }
         let said = self.kept(plan);

@@ -473,11 +473,16 @@ impl National {
         if entries.is_empty() {
             return Ok(());
         }
-        store::changed(tx, &store::Changed { patient_key: lineage.patient_key, entries }, now).await
+        store::changed(tx, &store::Changed { patient_key: lineage.patient_key, entries, again: false }, now).await
     }
 
     fn tell(&self, d: &Delivery, v: &Verdict) {
         let Delivery { id, institution, operation, attempts, .. } = d;
+        match (self.0.tallies.get(institution), v.state, &v.failure) {
+            (Some(tally), State::Done, _) => tally.delivered(),
+            (Some(tally), _, Some(_)) => tally.failed(),
+            _ => {}
+        }
         match v.state {
             State::Done => {
                 tracing::debug!(delivery = id, institution, operation, "delivered to the national service")

@@ -179,6 +179,13 @@ pub async fn close(tx: &mut Tx<'_>, id: &str, by: &str, now: i64) -> Result<bool
     Ok(tx.exec(sql, &[id.into(), now.into(), by.into()]).await? == 1)
 }
 
+/// How many documents of each institution wait for a fact, or break rules.
+pub async fn pending(tx: &mut Tx<'_>) -> Result<Vec<(String, Kind, i64)>, DbError> {
+    let sql = "SELECT COALESCE(institution, ''), outcome, CAST(COUNT(*) AS BIGINT) FROM national_decision \
+               WHERE current = 1 AND outcome IN (3, 4) AND closed_at IS NULL GROUP BY institution, outcome";
+    tx.fetch(sql, &[], |row| Ok((row.get(0)?, Kind::of_code(row.get(1)?), row.get(2)?))).await
+}
+
 /// How many current decisions of an institution are open, by outcome.
 pub async fn counts(tx: &mut Tx<'_>, institution: &str) -> Result<Vec<(Kind, i64)>, DbError> {
     tx.fetch(
