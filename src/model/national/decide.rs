@@ -277,8 +277,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         return Decision { outcome, gate: gate.number, rule_set: policy.rule_set, warnings };
     }
     let verb = match facts.predecessor {
-        _ if facts.kind == Some(Kind::Discharge) => Verb::AttachLater,
         Some(Predecessor::Accepted | Predecessor::Received) => Verb::Change,
+        _ if facts.kind == Some(Kind::Discharge) => Verb::AttachLater,
         _ => Verb::Register,
     };
     Decision { outcome: send(facts, verb), gate: 0, rule_set: policy.rule_set, warnings }
@@ -626,13 +626,20 @@ mod tests {
         let Outcome::Send { operation, .. } = decide(&facts, &newer).outcome else { panic!("not sent") };
         assert_eq!(operation.to_string(), "referral.attach-later");
         assert_eq!(decide(&facts, &Policy::default()).reason(), Some("waiting-for-referral"));
+        // Another version of it changes what is attached.
+        let changed =
+            Facts { predecessor: Some(Predecessor::Accepted), event: Event::Replace, ..facts.clone() };
+        let Outcome::Send { operation, .. } = decide(&changed, &newer).outcome else { panic!("not sent") };
+        assert_eq!(operation.to_string(), "referral.change");
         facts.letter_sent = false;
         assert_eq!(decide(&facts, &newer).reason(), Some("waiting-for-referral"));
     }
 
     #[test]
     fn what_is_permitted_no_more_is_taken_back() {
-        let there = |f: &mut Facts| (f.predecessor, f.own) = (Some(Predecessor::Accepted), Some(Predecessor::Accepted));
+        let there = |f: &mut Facts| {
+            (f.predecessor, f.own) = (Some(Predecessor::Accepted), Some(Predecessor::Accepted))
+        };
         type Spoil = fn(&mut Facts);
         let denials: [(Spoil, u8, &str); 3] = [
             (|f| f.regional_deny = true, 7, "regional-deny"),

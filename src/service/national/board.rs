@@ -106,7 +106,8 @@ impl National {
                 Box::pin(async move { Ok((lane::get(tx, &asked).await?, delivery::open(tx, &asked).await?)) })
             });
             let (lane, open) = seen.await.map_err(|e: DbError| database(e))?;
-            let count = |states: &[State]| open.iter().filter(|(s, ..)| states.contains(s)).map(|(_, n, _)| n).sum();
+            let count =
+                |states: &[State]| open.iter().filter(|(s, ..)| states.contains(s)).map(|(_, n, _)| n).sum();
             let under_way = [State::Waiting, State::Processing];
             let oldest = open.iter().filter(|(s, ..)| under_way.contains(s)).map(|(.., at)| *at).min();
             let of = |kind: Kind| {

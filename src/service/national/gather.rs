@@ -271,7 +271,8 @@ impl Seen {
         if !but_open && self.open().any(|d| d.lid == self.lid) {
             return Some(Predecessor::InFlight);
         }
-        let lineage = self.lineage.as_ref().filter(|l| l.current_lid.as_deref() == Some(self.lid.as_str()))?;
+        let lineage =
+            self.lineage.as_ref().filter(|l| l.current_lid.as_deref() == Some(self.lid.as_str()))?;
         match lineage.state {
             State::Accepted => Some(Predecessor::Accepted),
             State::Received => Some(Predecessor::Received),

@@ -459,7 +459,8 @@ impl National {
                     for kept in &page {
                         if concerns(kept, fact, key) {
                             let entries = vec![kept.entry_id.clone()];
-                            let changed = store::Changed { patient_key: kept.patient_key, entries, again: false };
+                            let changed =
+                                store::Changed { patient_key: kept.patient_key, entries, again: false };
                             store::changed(tx, &changed, now).await?;
                         }
                     }

@@ -20,20 +20,20 @@ use crate::support::updates::{next_entry, status_of, update};
 
 const LETTER: &str = "cases/good/g05-ereferral-structured.json";
 
-fn operator() -> Context {
+pub fn operator() -> Context {
     let now = "2026-11-22T03:00:00Z".parse().unwrap();
     Context { transaction: Transaction::Iti18, ..Context::of_operator("national", Some("test"), now) }
 }
 
-fn sent(operation: &str) -> (DecisionKind, String) {
+pub fn sent(operation: &str) -> (DecisionKind, String) {
     (DecisionKind::Send, operation.into())
 }
 
-fn held(reason: &str) -> (DecisionKind, String) {
+pub fn held(reason: &str) -> (DecisionKind, String) {
     (DecisionKind::Hold, reason.into())
 }
 
-fn skipped(reason: &str) -> (DecisionKind, String) {
+pub fn skipped(reason: &str) -> (DecisionKind, String) {
     (DecisionKind::Skip, reason.into())
 }
 
