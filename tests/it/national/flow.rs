@@ -471,6 +471,13 @@ async fn answers_say_what_is_national_and_the_month_is_counted() {
     }
     let tally = scene.national().views(Month::parse("2026-11").unwrap()).await.unwrap();
     assert_eq!((tally.views, tally.both, tally.regional_only), (4, 1, 3));
+    // As it was at the moment of the view, whatever became of it since; viewers see what is so now.
+    scene.gateway.tick();
+    let withdrawn = status_of(update(), &national, Approved, Deprecated);
+    scene.gateway.soap().update(&withdrawn).await.assert_success();
+    scene.settle().await;
+    let tally = scene.national().views(Month::parse("2026-11").unwrap()).await.unwrap();
+    assert_eq!((tally.views, tally.both, tally.regional_only), (4, 1, 3));
     let none = scene.national().views(Month::parse("2026-10").unwrap()).await.unwrap();
     assert_eq!(none.views, 0);
 }
