@@ -29,7 +29,7 @@ pub enum LaneState {
 }
 
 impl LaneState {
-    fn of(lane: &Lane, now: i64) -> Self {
+    pub fn of(lane: &Lane, now: i64) -> Self {
         match (lane.paused_at, lane.rest_until > now, lane.failures > 0) {
             (Some(_), ..) => Self::Paused,
             (None, true, _) => Self::Resting,

@@ -219,6 +219,11 @@ impl National {
             plan.decision = early;
             return Ok(Some(self.digested(plan)));
         }
+        // There as it is: whatever was said of it meanwhile, nothing of it is to be sent.
+        if why != Why::Hand && !facts.is_denied() && stands(&plan.seen, entry) {
+            plan.decision = skip("no-content-change", 3, self.0.policy.rule_set);
+            return Ok(Some(self.digested(plan)));
+        }
         // What nobody has begun to send does not stand in the way of what withdraws or replaces it.
         let untouched = plan.seen.untouched(now);
         if facts.predecessor == Some(Predecessor::InFlight)
@@ -719,6 +724,14 @@ fn is_settled(seen: &Seen, entry: &str) -> bool {
     let there = seen.lineage.as_ref().is_some_and(|l| l.current_lid.as_deref() == Some(seen.lid.as_str()));
     let gone = seen.lineage.as_ref().is_some_and(|l| !l.state.is_there());
     moving || if withdrew { gone } else { there }
+}
+
+/// Whether the service holds this very version of an Approved document, and nothing of it is on its way.
+fn stands(seen: &Seen, entry: &str) -> bool {
+    let there = |l: &Lineage| l.state.is_there() && l.current_entry.as_deref() == Some(entry);
+    seen.placed.as_ref().is_some_and(|p| p.status == 1)
+        && seen.lineage.as_ref().is_some_and(there)
+        && seen.open().all(|d| d.lid != seen.lid)
 }
 
 /// Decisions about documents that others speak for.

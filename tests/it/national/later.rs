@@ -136,6 +136,7 @@ async fn an_objection_stops_what_goes_and_takes_back_what_went() {
     for entry in [&there, &waiting] {
         assert_eq!(scene.word(entry).await, sent("info.register"));
     }
+    assert_eq!(scene.word(&letter_there).await, skipped("no-content-change"));
     assert_eq!(scene.units().len(), 3);
     let report = scene.national().reconcile(&operator(), SENDER, false).await.unwrap();
     assert_eq!(report.differences.len(), 0, "{report:#?}");
