@@ -46,10 +46,10 @@ impl Scene {
 /// A network in which what patients say counts.
 async fn with_consent(dir: &Path) -> Scene {
     let rules = dir.join("consent.toml");
-    let text = "version = \"test\"\n\n[[release]]\ndata = [\"*\"]\naudience = [\"*\"]\n";
+    let text = "version = \"test\"\nexport_needs_consent = true\n\n[[release]]\ndata = [\"*\"]\naudience = [\"*\"]\n";
     std::fs::write(&rules, text).unwrap();
     Scene::with(|c| {
-        c.consent.mode = chiren::model::consent::Mode::OptIn;
+        c.consent.mode = chiren::model::consent::Mode::OptOut;
         c.consent.rules = Some(rules);
     })
     .await
@@ -234,11 +234,13 @@ async fn a_summary_follows_its_letter_and_goes_with_it() {
     assert_eq!(scene.units().len(), 0);
     let report = scene.national().reconcile(&operator(), SENDER, false).await.unwrap();
     assert_eq!((report.believed, report.differences.len()), (0, 0), "{report:#?}");
-    // A cancellation taken back brings both back.
+    // A cancellation taken back by hand brings both back, though the letter is Deprecated here: that is said.
     assert_eq!(scene.national().undo(&operator(), &later).await.unwrap(), Ok(()));
     scene.settle().await;
     let report = scene.national().reconcile(&operator(), SENDER, false).await.unwrap();
-    assert_eq!((report.believed, report.differences.len(), scene.units().len()), (2, 0, 2), "{report:#?}");
+    let kinds: Vec<Difference> = report.differences.iter().map(|d| d.difference).collect();
+    assert_eq!((report.believed, scene.units().len()), (2, 2), "{report:#?}");
+    assert_eq!(kinds, [Difference::Withdrawn]);
 }
 
 /// A letter published, and its lineage.

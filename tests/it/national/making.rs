@@ -36,7 +36,7 @@ async fn a_letter_has_its_prescriptions_and_the_patient_whom_the_index_knows() {
     .await;
     let mut mllp = Mllp::connect(address).await;
     let fed = format!(
-        "MSH|^~\\&|HIS|X|MPI|N|20250401||ADT^A28|N1|P|2.5\rEVN||20250401\r\
+        "MSH|^~\\&|HIS|X|MPI|N|20250401||ADT^A28|N1|P|2.5||||||UNICODE UTF-8\rEVN||20250401\r\
          PID|1||a1^^^&{HOSPA}&ISO||AOI^MINATO^^^^^L^A~青井^みなと^^^^^L^I~アオイ^ミナト^^^^^L^P||19581103|F|||\
          ^^^^100-9999^^H^東京都架空区青空一丁目1番1号\rPV1||N\rIN1|1|01|06990011|||||||4567^^^^^^^01|123\r"
     );
@@ -98,7 +98,7 @@ async fn what_neither_the_letter_nor_the_index_says_is_not_invented() {
     .await;
     let mut mllp = Mllp::connect(address).await;
     let fed = format!(
-        "MSH|^~\\&|HIS|X|MPI|N|20250401||ADT^A28|N1|P|2.5\rEVN||20250401\r\
+        "MSH|^~\\&|HIS|X|MPI|N|20250401||ADT^A28|N1|P|2.5||||||UNICODE UTF-8\rEVN||20250401\r\
          PID|1||a1^^^&{HOSPA}&ISO||青井^みなと^^^^^L^I|||F\rPV1||N\rIN1|1|01|06990011|||||||4567^^^^^^^01|123\r"
     );
     assert_eq!(mllp.ask(fed).await.code, "AA");
