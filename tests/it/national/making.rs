@@ -81,7 +81,7 @@ async fn a_letter_has_its_prescriptions_and_the_patient_whom_the_index_knows() {
     assert_eq!(known["birthDate"], "1958-11-03");
     let kana = known["name"].as_array().unwrap().iter().find(|n| n["family"] == "アオイ");
     assert!(kana.is_some(), "{known:#}");
-    assert_eq!(state["Units"][0]["InsuredIdentifier"], "06990011:123:4567:01");
+    assert_eq!(state["Units"][0]["InsuredIdentifier"], "06990011:4567:123:01");
 
     // The prescription itself goes nowhere alone.
     let alone = national.story(&s.document_entries[1].unique_id).await.unwrap().unwrap();
