@@ -218,7 +218,7 @@ impl World {
 
     /// A document of one of the two that send.
     async fn send(&mut self, n: u64, institution: &'static str, patient: &str, dying: bool) {
-        let is_letter = institution == SENDER && n % 3 == 0;
+        let is_letter = institution == SENDER && n.is_multiple_of(3);
         let (s, text, bundle) = match is_letter {
             true => (letter(), letter_text(n), format!("{SENDER}^2025^REF-{n}")),
             false => (lab(institution), results(institution, &format!("LAB-{n}")), lab_id(institution, n)),
