@@ -182,6 +182,10 @@ impl Running {
             }
             (metrics, _) => metrics,
         };
+        let metrics = match (metrics, rooms.national.clone()) {
+            (Some(metrics), Some(national)) => Some(metrics.with_national(move || national.standing())),
+            (metrics, _) => metrics,
+        };
         let (trail, audit) = (rooms.trail.clone(), rooms.audit.clone());
         let syslog = Arc::new(SyslogFace { trail: trail.clone(), audit: audit.clone() });
         let searched = config.audit.is_searched();

@@ -71,6 +71,9 @@ section! {
         packages: Vec<PathBuf> = vec![],
         /// Folder of code tables (CSV) by which Bundles are made of HL7 v2 and CDA; see docs/national-making.md.
         masters: Option<PathBuf> = None; commented "\"/etc/chiren/masters\"",
+        /// formatCodes of documents that go into a letter made here of a document of the same SubmissionSet:
+        /// prescriptions.
+        enclose: Vec<String> = vec!["jp:ssmix2:OMP-01".into()],
         /// The largest Bundle sent, in bytes. What is larger waits and is never split.
         size_limit_bytes: u64 = 10_485_760,
         /// Versions in the profiles of entries: `none` takes them off (unsigned Bundles only), `keep` leaves them.

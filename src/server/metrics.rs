@@ -14,6 +14,11 @@
 //! | `chiren_community_answers_total` | community | |
 //! | `chiren_community_failures_total` | community, step | |
 //! | `chiren_community_last_answer_seconds` | community | s |
+//! | `chiren_national_lane` | institution | 0 open, 1 failing, 2 resting, 3 paused |
+//! | `chiren_national_waiting`, `chiren_national_parked` | institution | |
+//! | `chiren_national_oldest_seconds` | institution | s |
+//! | `chiren_national_held`, `chiren_national_worklist` | institution | |
+//! | `chiren_national_delivered_total`, `chiren_national_failed_total` | institution | |
 //! | `chiren_connections` | listener | |
 //! | `chiren_connections_refused_total` | listener, limit | |
 //! | `chiren_handshakes_failed_total` | listener | |
@@ -42,6 +47,7 @@ use std::time::Duration;
 
 use crate::service::audit::forward::Standing as AuditStanding;
 use crate::service::gateway::{BreakerState, Scoreboard, Standing};
+use crate::service::national::{LaneStanding, LaneState};
 use crate::service::outbox::OutboxStatus;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -64,6 +70,14 @@ const COMMUNITY_IN_FLIGHT: &str = "chiren_community_requests_in_flight";
 const COMMUNITY_ANSWERS: &str = "chiren_community_answers_total";
 const COMMUNITY_FAILURES: &str = "chiren_community_failures_total";
 const COMMUNITY_LAST: &str = "chiren_community_last_answer_seconds";
+const NATIONAL_LANE: &str = "chiren_national_lane";
+const NATIONAL_WAITING: &str = "chiren_national_waiting";
+const NATIONAL_OLDEST: &str = "chiren_national_oldest_seconds";
+const NATIONAL_PARKED: &str = "chiren_national_parked";
+const NATIONAL_HELD: &str = "chiren_national_held";
+const NATIONAL_WORKLIST: &str = "chiren_national_worklist";
+const NATIONAL_DELIVERED: &str = "chiren_national_delivered_total";
+const NATIONAL_FAILED: &str = "chiren_national_failed_total";
 const CONNECTIONS: &str = "chiren_connections";
 const CONNECTIONS_REFUSED: &str = "chiren_connections_refused_total";
 const HANDSHAKES_FAILED: &str = "chiren_handshakes_failed_total";
@@ -155,6 +169,7 @@ pub struct Metrics {
     outbox: Option<Arc<dyn Fn() -> OutboxStatus + Send + Sync>>,
     communities: Option<Arc<dyn Fn() -> Scoreboard + Send + Sync>>,
     audit: Option<Arc<dyn Fn() -> Audited + Send + Sync>>,
+    national: Option<Arc<dyn Fn() -> Vec<LaneStanding> + Send + Sync>>,
 }
 
 /// What the audit trail says of itself.
@@ -190,7 +205,7 @@ impl Metrics {
     pub fn install() -> Option<Metrics> {
         let handle = builder()?.install_recorder().ok()?;
         describe();
-        Some(Metrics { handle, database: None, outbox: None, communities: None, audit: None })
+        Some(Metrics { handle, database: None, outbox: None, communities: None, audit: None, national: None })
     }
 
     /// With the figures of the database, asked for at each scrape.
@@ -213,6 +228,11 @@ impl Metrics {
         Self { audit: Some(Arc::new(figures)), ..self }
     }
 
+    /// With the lanes to the national service.
+    pub fn with_national(self, lanes: impl Fn() -> Vec<LaneStanding> + Send + Sync + 'static) -> Self {
+        Self { national: Some(Arc::new(lanes)), ..self }
+    }
+
     /// Prometheus text, version 0.0.4.
     pub fn render(&self) -> String {
         if let Some(figures) = &self.database {
@@ -231,6 +251,9 @@ impl Metrics {
         }
         if let Some(figures) = &self.audit {
             trail(&figures());
+        }
+        if let Some(lanes) = &self.national {
+            lanes().iter().for_each(lane);
         }
         self.handle.render()
     }
@@ -258,6 +281,14 @@ fn describe() {
     describe_counter!(COMMUNITY_ANSWERS, "Answers of a community");
     describe_counter!(COMMUNITY_FAILURES, "Requests a community did not answer, by the step that failed");
     describe_gauge!(COMMUNITY_LAST, Unit::Seconds, "Time of a community's last answer");
+    describe_gauge!(NATIONAL_LANE, "Lane to the national service: 0 open, 1 failing, 2 resting, 3 paused");
+    describe_gauge!(NATIONAL_WAITING, "Deliveries to be sent, or not finished there");
+    describe_gauge!(NATIONAL_OLDEST, Unit::Seconds, "Age of the oldest delivery that waits");
+    describe_gauge!(NATIONAL_PARKED, "Deliveries given up");
+    describe_gauge!(NATIONAL_HELD, "Documents that wait for a fact");
+    describe_gauge!(NATIONAL_WORKLIST, "Documents that break rules");
+    describe_counter!(NATIONAL_DELIVERED, "Deliveries that arrived");
+    describe_counter!(NATIONAL_FAILED, "Attempts to deliver that failed");
     describe_gauge!(CONNECTIONS, "Connections open");
     describe_counter!(CONNECTIONS_REFUSED, "Connections refused because too many were open");
     describe_counter!(HANDSHAKES_FAILED, "TLS handshakes that failed");
@@ -332,6 +363,29 @@ fn score(row: &Standing) {
     if let Some(ms) = row.last_answer_took_ms {
         gauge!(COMMUNITY_LAST, "community" => id).set(ms as f64 / 1000.0);
     }
+}
+
+/// A lane to the national service.
+fn lane(row: &LaneStanding) {
+    let institution = row.institution.clone();
+    let state = match row.state {
+        LaneState::Open => 0.0,
+        LaneState::Failing => 1.0,
+        LaneState::Resting => 2.0,
+        LaneState::Paused => 3.0,
+    };
+    gauge!(NATIONAL_LANE, "institution" => institution.clone()).set(state);
+    for (name, value) in [
+        (NATIONAL_WAITING, row.waiting),
+        (NATIONAL_OLDEST, row.oldest_seconds),
+        (NATIONAL_PARKED, row.parked),
+        (NATIONAL_HELD, row.held),
+        (NATIONAL_WORKLIST, row.worklist),
+    ] {
+        gauge!(name, "institution" => institution.clone()).set(value as f64);
+    }
+    counter!(NATIONAL_DELIVERED, "institution" => institution.clone()).absolute(row.delivered);
+    counter!(NATIONAL_FAILED, "institution" => institution).absolute(row.failed);
 }
 
 /// One request, answered.
@@ -432,8 +486,22 @@ mod tests {
             outbox: None,
             communities: None,
             audit: None,
+            national: None,
         };
-        let metrics = metrics.with_database(figures).with_outbox(outbox);
+        let lanes = || {
+            vec![LaneStanding {
+                institution: "1319900018".into(),
+                state: LaneState::Resting,
+                waiting: 4,
+                oldest_seconds: 90,
+                parked: 2,
+                held: 8,
+                worklist: 9,
+                delivered: 11,
+                failed: 12,
+            }]
+        };
+        let metrics = metrics.with_database(figures).with_outbox(outbox).with_national(lanes);
         metrics::with_local_recorder(&recorder, || {
             describe();
             let _under_way = InFlight::begin();
@@ -453,6 +521,14 @@ mod tests {
                 "chiren_outbox_parked 1",
                 "chiren_outbox_delivered_total 5",
                 "chiren_outbox_failed_total 6",
+                "chiren_national_lane{institution=\"1319900018\"} 2",
+                "chiren_national_waiting{institution=\"1319900018\"} 4",
+                "chiren_national_oldest_seconds{institution=\"1319900018\"} 90",
+                "chiren_national_parked{institution=\"1319900018\"} 2",
+                "chiren_national_held{institution=\"1319900018\"} 8",
+                "chiren_national_worklist{institution=\"1319900018\"} 9",
+                "chiren_national_delivered_total{institution=\"1319900018\"} 11",
+                "chiren_national_failed_total{institution=\"1319900018\"} 12",
                 "chiren_database_writes_waiting 3",
                 "chiren_database_writes_total 40",
                 "chiren_database_commits_total 10",

@@ -5,6 +5,9 @@
 mod cases;
 mod crash;
 mod flow;
+mod later;
+mod making;
+mod scenarios;
 mod ways;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 
 mod durable;
 mod faults;
-mod scenarios;
+pub mod scenarios;
 mod views;
 
 use std::collections::BTreeMap;

@@ -26,12 +26,15 @@ fn corpus() -> Option<PathBuf> {
     Some(path)
 }
 
+/// The definitions, for gateways that check what leaves.
+pub fn packages() -> Option<PathBuf> {
+    Some(corpus()?.join("definitions"))
+}
+
 /// Loaded once for all tests: the definitions take a moment.
 fn checker() -> Option<&'static Checker> {
     static CHECKER: OnceLock<Option<Checker>> = OnceLock::new();
-    CHECKER
-        .get_or_init(|| Some(Checker::load(&[corpus()?.join("definitions")]).expect("definitions")))
-        .as_ref()
+    CHECKER.get_or_init(|| Some(Checker::load(&[packages()?]).expect("definitions"))).as_ref()
 }
 
 fn read(name: &str) -> Vec<u8> {

@@ -7,10 +7,10 @@ use crate::cli::send::table;
 use crate::config::Language;
 use crate::model::national::decide::gates;
 use crate::model::national::{Kind, reasons};
-use crate::service::national::Reconciled;
 use crate::service::national::operator::{
     DecisionBody, KeptDecision, KeptDelivery, KeptFact, KeptLineage, LaneShown, Story,
 };
+use crate::service::national::{LaneState, Reconciled};
 
 fn time(micros: i64) -> String {
     Timestamp::from_microsecond(micros).map(|t| format!("{t:.0}")).unwrap_or_default()
@@ -62,15 +62,15 @@ pub fn lanes(all: &[LaneShown], now: i64, language: Language) -> String {
             };
             let there: i64 = shown.lineages.iter().filter(|(s, _)| s.is_there()).map(|(_, n)| n).sum();
             let lane = &shown.lane;
-            let condition = match (lane.paused_at, lane.rest_until > now, lane.failures > 0, language) {
-                (Some(_), _, _, Language::En) => "paused".to_owned(),
-                (Some(_), _, _, Language::Ja) => "停止中".to_owned(),
-                (None, true, _, Language::En) => format!("rests until {}", time(lane.rest_until)),
-                (None, true, _, Language::Ja) => format!("休止中（{} まで）", time(lane.rest_until)),
-                (None, false, true, Language::En) => "failing".to_owned(),
-                (None, false, true, Language::Ja) => "障害中".to_owned(),
-                (None, false, false, Language::En) => "open".to_owned(),
-                (None, false, false, Language::Ja) => "正常".to_owned(),
+            let condition = match (LaneState::of(lane, now), language) {
+                (LaneState::Paused, Language::En) => "paused".to_owned(),
+                (LaneState::Paused, Language::Ja) => "停止中".to_owned(),
+                (LaneState::Resting, Language::En) => format!("rests until {}", time(lane.rest_until)),
+                (LaneState::Resting, Language::Ja) => format!("休止中（{} まで）", time(lane.rest_until)),
+                (LaneState::Failing, Language::En) => "failing".to_owned(),
+                (LaneState::Failing, Language::Ja) => "障害中".to_owned(),
+                (LaneState::Open, Language::En) => "open".to_owned(),
+                (LaneState::Open, Language::Ja) => "正常".to_owned(),
             };
             vec![
                 shown.institution.clone(),

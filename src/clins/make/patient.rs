@@ -57,6 +57,7 @@ pub fn complete(facts: Facts, context: &Context<'_>, place: &str, notes: &mut No
     if facts.id.is_empty() {
         return Err(NotMade::new(NotMadeKey::NoPatientId, place, ""));
     }
+    let said = facts.names.clone();
     let names = names(facts.names, known);
     if names.is_empty() {
         return Err(NotMade::new(NotMadeKey::NoName, place, ""));
@@ -64,14 +65,26 @@ pub fn complete(facts: Facts, context: &Context<'_>, place: &str, notes: &mut No
     if !names.iter().any(|n| n.script == Some("SYL")) {
         notes.warn(WarningKey::NoKana, place, "");
     }
-    let birth = facts.birth.or_else(|| known.birth_date.as_deref().and_then(Stamp::hl7));
+    if names.iter().any(|n| !said.iter().any(|s| s.script == n.script)) {
+        notes.warn(WarningKey::FromIndex, "Patient.name", "");
+    }
+    let birth = facts.birth.or_else(|| {
+        let known = known.birth_date.as_deref().and_then(Stamp::hl7)?;
+        notes.warn(WarningKey::FromIndex, "Patient.birthDate", "");
+        Some(known)
+    });
     let birth = birth.ok_or_else(|| NotMade::new(NotMadeKey::NoBirthDate, place, ""))?;
-    let gender = facts.gender.or_else(|| known.sex.as_deref().and_then(gender)).unwrap_or_else(|| {
+    let of_index = known.sex.as_deref().and_then(gender).filter(|_| facts.gender.is_none());
+    if of_index.is_some() {
+        notes.warn(WarningKey::FromIndex, "Patient.gender", "");
+    }
+    let gender = facts.gender.or(of_index).unwrap_or_else(|| {
         notes.warn(WarningKey::GenderUnknown, place, "");
         "unknown"
     });
     let address = facts.address.filter(|a| !line(&a.text).is_empty()).or_else(|| {
         let known = known.addresses.iter().flatten().find(|a| !line(&a.text).is_empty())?;
+        notes.warn(WarningKey::FromIndex, "Patient.address", "");
         Some(Address {
             text: known.text.clone(),
             postal_code: known.postal_code.clone(),
@@ -157,9 +170,12 @@ fn insured(context: &Context<'_>, card: Option<&Insurance>, place: &str, notes: 
     let known = context.patient.and_then(|p| p.insurances.as_ref()).and_then(|i| i.first());
     let id = match (context.insured_id, card.or(known)) {
         (Some(id), _) => id.to_owned(),
-        (None, Some(card)) => {
-            notes.warn(WarningKey::InsuredFromMessage, place, "");
-            let Insurance { insurer, symbol, number, branch } = card;
+        (None, Some(said)) => {
+            match card {
+                Some(_) => notes.warn(WarningKey::InsuredFromMessage, place, ""),
+                None => notes.warn(WarningKey::FromIndex, "Patient.identifier", ""),
+            }
+            let Insurance { insurer, symbol, number, branch } = said;
             format!("{insurer:0>8}:{symbol}:{number}:{}", branch.as_deref().unwrap_or_default())
         }
         (None, None) => return Err(NotMade::new(NotMadeKey::NoInsuredId, place, "")),

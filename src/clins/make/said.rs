@@ -119,6 +119,7 @@ keys! {
         InsuredFromMessage "insured-from-message" "the insured id is the message's own, not confirmed online" "被保険者個人識別子はメッセージ由来です(オンライン資格確認なし)";
         Characters "characters" "a character outside its set was read as 〓" "文字集合にない文字を〓として読み取りました";
         NoKana "no-kana" "the patient has no name in kana" "カナ氏名がありません";
+        FromIndex "from-patient-index" "not in the source; taken from the index of patients" "原文書に記載がなく、患者索引から補いました";
         GenderUnknown "gender-unknown" "the sex is not said; unknown is sent" "性別の記載がなく unknown としました";
         StatusAssumed "status-assumed" "the result status is not said; final is sent" "結果状態の記載がなく final としました";
         NotNumeric "not-numeric" "a numeric result is no number; its text is sent" "数値型の結果が数値でないため文字列としました";

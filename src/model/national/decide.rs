@@ -122,11 +122,21 @@ pub struct Facts {
     pub recipient: Option<String>,
     pub recipient_participates: Option<bool>,
     pub predecessor: Option<Predecessor>,
+    /// Where this very document is: what was permitted when it went may be permitted no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Predecessor>,
     /// A letter of the lineage of this discharge summary has been accepted (rule set 2.0.0).
     pub letter_sent: bool,
     pub bundle: Option<BundleFacts>,
     /// Rules that the Bundle breaks.
     pub findings: Vec<String>,
+}
+
+impl Facts {
+    /// Whether the network or the patient is against it.
+    pub fn is_denied(&self) -> bool {
+        self.regional_deny || self.objection
+    }
 }
 
 /// What is configured of the gates.
@@ -267,8 +277,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         return Decision { outcome, gate: gate.number, rule_set: policy.rule_set, warnings };
     }
     let verb = match facts.predecessor {
-        _ if facts.kind == Some(Kind::Discharge) => Verb::AttachLater,
         Some(Predecessor::Accepted | Predecessor::Received) => Verb::Change,
+        _ if facts.kind == Some(Kind::Discharge) => Verb::AttachLater,
         _ => Verb::Register,
     };
     Decision { outcome: send(facts, verb), gate: 0, rule_set: policy.rule_set, warnings }
@@ -313,7 +323,7 @@ fn concerns_content(facts: &Facts, _: &Policy, _: &mut Vec<String>) -> Pass {
         Event::Append => Pass::Stop("addendum-not-supported"),
         Event::Transform if sent(facts) => Pass::Stop("transform-of-forwarded"),
         // What was never sent may qualify by the attributes it has now.
-        Event::MetadataUpdate if sent(facts) => Pass::Stop("no-content-change"),
+        Event::MetadataUpdate if sent(facts) && !withdrawn(facts) => Pass::Stop("no-content-change"),
         _ => Pass::Go,
     }
 }
@@ -344,12 +354,30 @@ fn is_no_reply(facts: &Facts, _: &Policy, _: &mut Vec<String>) -> Pass {
     if facts.is_reply { Pass::Stop("reply-letter") } else { Pass::Go }
 }
 
-fn policy_permits(facts: &Facts, _: &Policy, _: &mut Vec<String>) -> Pass {
-    if facts.regional_deny { Pass::Stop("regional-deny") } else { Pass::Go }
+fn policy_permits(facts: &Facts, _: &Policy, warnings: &mut Vec<String>) -> Pass {
+    if facts.regional_deny { denied(facts, "regional-deny", warnings) } else { Pass::Go }
 }
 
-fn no_objection(facts: &Facts, _: &Policy, _: &mut Vec<String>) -> Pass {
-    if facts.objection { Pass::Stop("patient-objection") } else { Pass::Go }
+fn no_objection(facts: &Facts, _: &Policy, warnings: &mut Vec<String>) -> Pass {
+    if facts.objection { denied(facts, "patient-objection", warnings) } else { Pass::Go }
+}
+
+/// Whether it went, or goes, and may no more.
+fn withdrawn(facts: &Facts) -> bool {
+    facts.is_denied() && facts.own.is_some()
+}
+
+/// What is permitted no more goes no more; what has gone is taken back, as far as it can be.
+fn denied(facts: &Facts, reason: &'static str, warnings: &mut Vec<String>) -> Pass {
+    match facts.own {
+        None | Some(Predecessor::Held) => Pass::Stop(reason),
+        Some(Predecessor::InFlight) => Pass::Stop("behind-predecessor"),
+        Some(Predecessor::Received) => Pass::Stop("already-received"),
+        Some(Predecessor::Accepted) => {
+            warnings.push(reason.into());
+            Pass::Send(Verb::Cancel)
+        }
+    }
 }
 
 fn is_normal(facts: &Facts, policy: &Policy, _: &mut Vec<String>) -> Pass {
@@ -491,6 +519,7 @@ mod tests {
             recipient: Some("2719900026".into()),
             recipient_participates: Some(true),
             predecessor: None,
+            own: None,
             letter_sent: false,
             bundle: Some(BundleFacts {
                 kind: Some(Kind::Referral),
@@ -547,6 +576,8 @@ mod tests {
             (|f| f.is_reply = true, 6, "reply-letter"),
             (|f| f.regional_deny = true, 7, "regional-deny"),
             (|f| f.objection = true, 8, "patient-objection"),
+            (|f| (f.objection, f.own) = (true, Some(Predecessor::InFlight)), 8, "behind-predecessor"),
+            (|f| (f.objection, f.own) = (true, Some(Predecessor::Received)), 8, "already-received"),
             (|f| f.confidentiality = vec!["N".into(), "R".into()], 9, "restricted"),
             (|f| f.confidentiality = vec![], 9, "restricted"),
             (|f| f.insured_id = None, 10, "no-insured-id"),
@@ -595,8 +626,35 @@ mod tests {
         let Outcome::Send { operation, .. } = decide(&facts, &newer).outcome else { panic!("not sent") };
         assert_eq!(operation.to_string(), "referral.attach-later");
         assert_eq!(decide(&facts, &Policy::default()).reason(), Some("waiting-for-referral"));
+        // Another version of it changes what is attached.
+        let changed =
+            Facts { predecessor: Some(Predecessor::Accepted), event: Event::Replace, ..facts.clone() };
+        let Outcome::Send { operation, .. } = decide(&changed, &newer).outcome else { panic!("not sent") };
+        assert_eq!(operation.to_string(), "referral.change");
         facts.letter_sent = false;
         assert_eq!(decide(&facts, &newer).reason(), Some("waiting-for-referral"));
+    }
+
+    #[test]
+    fn what_is_permitted_no_more_is_taken_back() {
+        let there = |f: &mut Facts| {
+            (f.predecessor, f.own) = (Some(Predecessor::Accepted), Some(Predecessor::Accepted))
+        };
+        type Spoil = fn(&mut Facts);
+        let denials: [(Spoil, u8, &str); 3] = [
+            (|f| f.regional_deny = true, 7, "regional-deny"),
+            (|f| f.objection = true, 8, "patient-objection"),
+            (|f| (f.event, f.objection) = (Event::MetadataUpdate, true), 8, "patient-objection"),
+        ];
+        for (deny, gate, reason) in denials {
+            let decision = decided(|f| {
+                there(f);
+                deny(f);
+            });
+            let Outcome::Send { operation, .. } = decision.outcome else { panic!("{reason}: {decision:?}") };
+            assert_eq!((operation.to_string().as_str(), decision.gate), ("referral.cancel", gate));
+            assert_eq!(decision.warnings, [reason]);
+        }
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Call {
     pub destination: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<ConsentStatus>,
+    /// Of a discharge summary: the 文書ID of the letter it is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<String>,
     /// Kept and carried beside the rest.
     #[serde(skip)]
     pub bundle: Option<Bytes>,
@@ -66,6 +69,7 @@ impl Call {
             bundle_value: None,
             destination: None,
             consent: None,
+            letter: None,
             bundle: None,
         }
     }

@@ -43,6 +43,7 @@ fn variable(name: &str, call: &Call, mapping: &Mapping) -> Option<String> {
             let word = call.consent?.as_str();
             Some(mapping.consent.get(word).cloned().unwrap_or_else(|| word.to_owned()))
         }
+        "letter" => call.letter.clone(),
         "bundle" => call.bundle.as_ref().map(|_| PLACE.to_owned()),
         _ => None,
     }
@@ -163,7 +164,14 @@ pub fn answer(mapping: &Mapping, op: Op, status: u16, retry_after: Option<u64>, 
         let class = mapping.http_class(status);
         let why = format!("HTTP {status}");
         return match class {
-            Class::Hold(_) | Class::Permanent => Answer::Refused { code: why, class, problems: vec![] },
+            Class::Hold(_) | Class::Permanent => {
+                // The status decides; the code, where there is one, says more to people.
+                let read = serde_json::from_slice::<Value>(body).unwrap_or_default();
+                let reading = mapping.reading(op);
+                let code = reading.as_ref().and_then(|r| said(&read, r.code.as_deref()?));
+                let problems = reading.as_ref().map(|r| problems(&read, r)).unwrap_or_default();
+                Answer::Refused { code: code.unwrap_or(why), class, problems }
+            }
             Class::Done => Answer::Done(Said { code: Some(why), ..Said::default() }),
             // A service that answers so has not taken it; one that stands before it may not know.
             class => Answer::Failed { class, why, after: retry_after, unsure: status >= 500 },
@@ -268,6 +276,7 @@ mod tests {
             bundle_value: Some("1319900018^2026^R1".into()),
             destination: Some("2719900026".into()),
             consent: Some(ConsentStatus::Pending),
+            letter: None,
             bundle: Some(r#"{"resourceType":"Bundle","n":1.00}"#.into()),
             ..Call::new(Op::parse(op).unwrap(), "1319900018", "k1")
         }

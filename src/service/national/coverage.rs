@@ -11,7 +11,7 @@ use crate::model::audit::{AuditEvent, Outcome};
 use crate::model::error::Error;
 use crate::service::database;
 use crate::store::db::DbError;
-use crate::store::national::{coverage, lineage};
+use crate::store::national::coverage::{self, Arrival};
 
 /// A calendar month in Japan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,9 @@ fn first_id(at: i64) -> String {
 pub struct Tally {
     /// Documents retrieved, each time counted.
     pub views: u64,
-    /// Of documents that the national service holds now too.
+    /// Of documents that the national service held too, at that moment.
     pub both: u64,
-    /// Of documents that only the regional network has.
+    /// Of documents that only the regional network had.
     pub regional_only: u64,
     /// Of documents that are no longer registered.
     pub unknown: u64,
@@ -85,7 +85,7 @@ impl National {
     }
 
     async fn count(&self, page: &[(String, String)], tally: &mut Tally) -> Result<(), Error> {
-        let mut seen: HashMap<String, u64> = HashMap::new();
+        let mut seen: HashMap<String, Vec<i64>> = HashMap::new();
         for (_, body) in page {
             let Ok(event) = serde_json::from_str::<AuditEvent>(body) else { continue };
             // A question we sent on to another community is no view of a document of ours.
@@ -93,11 +93,11 @@ impl National {
                 continue;
             }
             for document in event.documents {
-                *seen.entry(document).or_default() += 1;
+                seen.entry(document).or_default().push(event.at);
             }
         }
         let ids: Arc<Vec<String>> = Arc::new(seen.keys().cloned().collect());
-        let (of, national) = self
+        let (of, arrivals) = self
             .0
             .db
             .snapshot(move |tx| {
@@ -105,28 +105,58 @@ impl National {
                 Box::pin(async move {
                     let of = coverage::documents(tx, &ids).await?;
                     let lids: Vec<String> = of.iter().map(|(_, lid)| lid.clone()).collect();
-                    let national = lineage::national(tx, &lids).await?;
-                    Ok((of, national))
+                    let arrivals = coverage::arrivals(tx, &lids).await?;
+                    Ok((of, arrivals))
                 })
             })
             .await
             .map_err(|e: DbError| database(e))?;
-        for (document, times) in seen {
-            tally.views += times;
+        for (document, at) in
+            seen.into_iter().flat_map(|(d, times)| times.into_iter().map(move |at| (d.clone(), at)))
+        {
+            tally.views += 1;
             let mut lids = of.iter().filter(|(id, _)| *id == document).map(|(_, lid)| lid).peekable();
             match lids.peek().is_some() {
-                false => tally.unknown += times,
-                true if lids.any(|lid| national.contains(lid)) => tally.both += times,
-                true => tally.regional_only += times,
+                false => tally.unknown += 1,
+                true if lids.any(|lid| was_there(&arrivals, lid, at)) => tally.both += 1,
+                true => tally.regional_only += 1,
             }
         }
         Ok(())
     }
 }
 
+/// Whether the service held a document at a moment: the last that arrived of its lineage by then was this document.
+fn was_there(arrivals: &[Arrival], lid: &str, at: i64) -> bool {
+    let last = arrivals.iter().rfind(|a| a.of == lid && a.at <= at);
+    last.is_some_and(|a| {
+        a.lid == lid && !a.operation.ends_with(".cancel") && a.expires_at.is_none_or(|end| at < end)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_was_there_from_its_arrival_to_its_end() {
+        let arrival = |at, lid: &str, operation: &str| Arrival {
+            of: "a".into(),
+            at,
+            lid: lid.into(),
+            operation: operation.into(),
+            expires_at: Some(100),
+        };
+        let all = [
+            arrival(10, "a", "info.register"),
+            arrival(20, "a", "info.cancel"),
+            arrival(30, "a", "info.register"),
+            arrival(40, "b", "info.change"),
+        ];
+        let was = |at| was_there(&all, "a", at);
+        assert_eq!([5, 10, 19, 20, 30, 40].map(was), [false, true, true, false, true, false]);
+        assert!(was_there(&all[..1], "a", 99) && !was_there(&all[..1], "a", 100));
+    }
 
     #[test]
     fn a_month_is_japans() {

@@ -14,13 +14,16 @@ use super::preflight::Finding;
 use super::{National, store};
 use crate::config::national::InsuredSource;
 use crate::model::error::Error;
+use crate::model::hl7types::Cx;
+use crate::model::identity::Demographics;
 use crate::model::national::bundle;
 use crate::model::national::decide::{
     BundleFacts, Decision, Event, Facts, Outcome, Predecessor, RuleSet, decide,
 };
-use crate::model::national::{Kind, Op, Verb, bundle_id};
+use crate::model::national::{Family, Kind, Op, Verb, bundle_id};
 use crate::peer::national::Call;
 use crate::service::access::decide_for_export;
+use crate::service::mpi::insured::demographics;
 use crate::service::{database, storage};
 use crate::store::db::{DbError, Tx};
 use crate::store::national::decision::{self, Kept, Kind as Kept_};
@@ -71,6 +74,13 @@ struct Plan {
     now: i64,
 }
 
+/// What a conversion needs beside the document.
+#[derive(Default)]
+struct Beside {
+    patient: Option<Demographics>,
+    enclosed: Vec<Bytes>,
+}
+
 enum Written {
     Done,
     /// Another decision on the lineage came first.
@@ -82,8 +92,9 @@ impl National {
     pub async fn changed(&self, payload: &str) -> Result<(), String> {
         let changed: store::Changed =
             serde_json::from_str(payload).map_err(|e| format!("the row cannot be read: {e}"))?;
+        let why = if changed.again { Why::Review } else { Why::Change };
         for entry in &changed.entries {
-            self.consider(entry, Why::Change).await.map_err(|e| format!("{e:?}"))?;
+            self.consider(entry, why).await.map_err(|e| format!("{e:?}"))?;
         }
         Ok(())
     }
@@ -173,12 +184,15 @@ impl National {
         if never || seen.placed.as_ref().is_some_and(|p| p.status == 3) {
             return Ok(None);
         }
-        // Rows come again: what is decided and on its way, or there, stays so.
-        if why != Why::Hand && is_settled(&seen, entry) {
+        if why == Why::Review && seen.current.is_none() {
             return Ok(None);
         }
         let (config, home) = (self.config(), &self.0.settings.home);
         let mut facts = seen.facts(config, &self.facts(), home, now);
+        // Rows come again: what is decided and on its way, or there, stays so, unless it is permitted no more.
+        if why != Why::Hand && !facts.is_denied() && is_settled(&seen, entry) {
+            return Ok(None);
+        }
         // A letter's lineage is its first document's; that of a 5情報 unit is known when the Bundle is.
         if seen.lineage_id.is_none() && facts.kind.is_some_and(|k| k != Kind::Info) {
             let root = format!("doc:{}", seen.root);
@@ -205,13 +219,21 @@ impl National {
             plan.decision = early;
             return Ok(Some(self.digested(plan)));
         }
+        // There as it is: whatever was said of it meanwhile, nothing of it is to be sent.
+        if why != Why::Hand && !facts.is_denied() && stands(&plan.seen, entry) {
+            plan.decision = skip("no-content-change", 3, self.0.policy.rule_set);
+            return Ok(Some(self.digested(plan)));
+        }
         // What nobody has begun to send does not stand in the way of what withdraws or replaces it.
         let untouched = plan.seen.untouched(now);
         if facts.predecessor == Some(Predecessor::InFlight)
             && !untouched.is_empty()
-            && (facts.event.withdraws() || facts.event == Event::Replace)
+            && (facts.event.withdraws()
+                || facts.event == Event::Replace
+                || (facts.is_denied() && facts.own == Some(Predecessor::InFlight)))
         {
             facts.predecessor = plan.seen.predecessor(true);
+            facts.own = plan.seen.own(true);
             plan.withdraw = untouched;
             plan.decision = decide(&facts, &self.0.policy);
         }
@@ -251,13 +273,23 @@ impl National {
             .map_err(|e: DbError| database(e))
     }
 
+    /// Whether the network or the patient is against it now.
+    pub(super) async fn is_denied(&self, entry: &str, now: i64) -> Result<bool, Error> {
+        let Some(seen) = self.see(entry, None).await? else { return Ok(false) };
+        Ok(seen.facts(self.config(), &self.facts(), &self.0.settings.home, now).is_denied())
+    }
+
     /// Reads the document, finds its lineage where the Bundle names the unit, checks it, and decides again.
     async fn with_document(&self, plan: &mut Plan, facts: &mut Facts) -> Result<(), Error> {
-        let Some(bytes) = self.document(&plan.seen).await? else {
+        let Some(bytes) = self.document(plan.seen.blob.as_deref()).await? else {
             plan.decision = hold("document-not-here", 16, self.0.policy.rule_set);
             return Ok(());
         };
-        let made = self.bundle_of(plan, facts, bytes);
+        let beside = match bundle::read(&bytes) {
+            Some(_) => Beside::default(),
+            None => self.beside(&plan.seen, facts).await?,
+        };
+        let made = self.bundle_of(plan, facts, bytes, &beside);
         let (bytes, read) = match made {
             Ok(made) => made,
             Err(findings) if findings.iter().any(|f| f.rule == "nothing-to-send") => {
@@ -306,8 +338,46 @@ impl National {
         Ok(())
     }
 
-    async fn document(&self, seen: &Seen) -> Result<Option<Bytes>, Error> {
-        let (Some(repository), Some(blob)) = (&self.0.repository, &seen.blob) else { return Ok(None) };
+    /// What a conversion needs beside the document: who the patient is, and what came with a letter.
+    async fn beside(&self, seen: &Seen, facts: &Facts) -> Result<Beside, Error> {
+        let Some(placed) = &seen.placed else { return Ok(Beside::default()) };
+        let first = if placed.version > 1 { placed.lid.clone() } else { placed.entry.entry_uuid.clone() };
+        let is_letter = facts.kind.is_some_and(|k| k.family() == Family::Referral);
+        let asked = Arc::new((placed.patient_key, first, placed.entry.patient_id.clone(), is_letter));
+        let read = self.0.db.snapshot(move |tx| {
+            let asked = asked.clone();
+            Box::pin(async move {
+                let (key, first, pid, is_letter) = &*asked;
+                let patient = match Cx::parse(pid) {
+                    Ok(cx) => demographics(tx, &cx.id).await?,
+                    Err(_) => None,
+                };
+                let mut enclosed = vec![];
+                if *is_letter {
+                    for entry in entry::beside(tx, *key, first).await? {
+                        let format = entry.format_code.map(|c| c.code).unwrap_or_default();
+                        enclosed.push((format, entry::blob(tx, &entry.unique_id).await?));
+                    }
+                }
+                Ok((patient, enclosed))
+            })
+        });
+        let (patient, found) = read.await.map_err(|e: DbError| database(e))?;
+        let config = self.config();
+        let patient = patient.map(|p| match config.insured_id {
+            // Then the index has no word in who is insured.
+            InsuredSource::Bundle => Demographics { insurances: None, ..p },
+            _ => p,
+        });
+        let mut enclosed = vec![];
+        for (_, blob) in found.iter().filter(|(format, _)| config.enclose.contains(format)) {
+            enclosed.extend(self.document(blob.as_deref()).await?);
+        }
+        Ok(Beside { patient, enclosed })
+    }
+
+    async fn document(&self, blob: Option<&str>) -> Result<Option<Bytes>, Error> {
+        let (Some(repository), Some(blob)) = (&self.0.repository, blob) else { return Ok(None) };
         let mut reader = repository.open(blob).await.map_err(storage)?;
         let mut all = vec![];
         while let Some(chunk) = reader.next().await {
@@ -322,6 +392,7 @@ impl National {
         plan: &mut Plan,
         facts: &Facts,
         bytes: Bytes,
+        beside: &Beside,
     ) -> Result<(Bytes, BundleFacts), Vec<Finding>> {
         if let Some(read) = bundle::read(&bytes) {
             return Ok((bytes, read));
@@ -334,11 +405,14 @@ impl National {
             }]);
         }
         let lineage = plan.lineage_id.as_deref().filter(|_| facts.kind != Some(Kind::Info));
+        let enclosed: Vec<&[u8]> = beside.enclosed.iter().map(|b| b.as_ref()).collect();
         let order = Order {
             institution: facts.institution.as_deref().unwrap_or_default(),
             insured_id: facts.insured_id.as_deref(),
             lineage,
             bundle_id: plan.seen.lineage.as_ref().and_then(|l| l.bundle_value.as_deref()),
+            patient: beside.patient.as_ref(),
+            enclosed: &enclosed,
             now: plan.now,
         };
         let made = self.0.making.make(&bytes, &order).map_err(|refused| vec![making::refused(&refused)])?;
@@ -398,7 +472,7 @@ impl National {
             plan.seen.deliveries.iter().filter(|d| plan.withdraw.contains(&d.id) && d.lid != plan.seen.lid);
         let entries: Vec<String> = back.map(|d| d.entry_id.clone()).collect();
         if !entries.is_empty() {
-            let changed = store::Changed { patient_key: plan.seen.patient_key, entries };
+            let changed = store::Changed { patient_key: plan.seen.patient_key, entries, again: false };
             store::changed(tx, &changed, plan.now).await?;
         }
         let said = self.kept(plan);
@@ -520,7 +594,12 @@ impl National {
         if new_key {
             calls.push(there(Verb::Cancel));
         }
-        let verb = if new_key { Verb::Register } else { verb };
+        let is_attached = plan.facts.kind == Some(Kind::Discharge);
+        let verb = match new_key {
+            true if is_attached => Verb::AttachLater,
+            true => Verb::Register,
+            false => verb,
+        };
         let op = Op::Of(family, verb);
         let system = bundle.identifier_system.clone().unwrap_or_else(|| bundle_id::SYSTEM.into());
         let consent = (plan.facts.kind == Some(Kind::Referral)).then_some(plan.facts.view_consent);
@@ -529,12 +608,17 @@ impl National {
             Some(Kind::Discharge) => plan.seen.letter.as_ref().and_then(|l| l.destination.clone()),
             _ => None,
         };
+        // Another version stays with the letter that the first went with.
+        let before = (verb == Verb::Change).then(|| letter_of(&plan.seen.deliveries)).flatten();
+        let newest = || plan.seen.letter.as_ref().and_then(|l| l.bundle_value.clone());
+        let letter = if is_attached { before.or_else(newest) } else { None };
         calls.push(Call {
             insured_id: insured,
             bundle_system: Some(system.clone()),
             bundle_value: Some(value.clone()),
             destination,
             consent,
+            letter,
             bundle: Some(bytes),
             ..Call::new(op, &lineage.institution, &key(op))
         });
@@ -590,6 +674,13 @@ impl National {
     }
 }
 
+/// The letter that a discharge summary was attached to last, by its deliveries.
+pub(super) fn letter_of(deliveries: &[Delivery]) -> Option<String> {
+    let arrived = |d: &&Delivery| d.state == Going::Done && Op::parse(&d.operation).is_some_and(Op::carries);
+    let last = deliveries.iter().rev().find(arrived)?;
+    serde_json::from_str::<Call>(&last.call).ok()?.letter
+}
+
 /// The idempotency key of a delivery.
 pub(super) fn delivery_key(lineage: &str, version: &str, op: Op, institution: &str, before: usize) -> String {
     let text = format!("{lineage}\n{version}\n{op}\n{institution}\n{before}");
@@ -633,6 +724,14 @@ fn is_settled(seen: &Seen, entry: &str) -> bool {
     let there = seen.lineage.as_ref().is_some_and(|l| l.current_lid.as_deref() == Some(seen.lid.as_str()));
     let gone = seen.lineage.as_ref().is_some_and(|l| !l.state.is_there());
     moving || if withdrew { gone } else { there }
+}
+
+/// Whether the service holds this very version of an Approved document, and nothing of it is on its way.
+fn stands(seen: &Seen, entry: &str) -> bool {
+    let there = |l: &Lineage| l.state.is_there() && l.current_entry.as_deref() == Some(entry);
+    seen.placed.as_ref().is_some_and(|p| p.status == 1)
+        && seen.lineage.as_ref().is_some_and(there)
+        && seen.open().all(|d| d.lid != seen.lid)
 }
 
 /// Decisions about documents that others speak for.

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::National;
-use super::deciding::{Body, Why, delivery_key};
+use super::deciding::{Body, Why, delivery_key, letter_of};
 use super::lanes::{FETCHED_DAYS, seconds};
 use crate::model::error::Error;
 use crate::model::national::decide::{Decision, Outcome};
 use crate::model::national::{Family, Op, Verb};
 use crate::peer::national::{Answer, Call};
 use crate::service::database;
-use crate::store::db::DbError;
+use crate::store::db::{DbError, Tx};
 use crate::store::national::decision::{self, Kept, Kind};
 use crate::store::national::lineage::{self, Lineage, State};
-use crate::store::national::{fact, lane};
+use crate::store::national::{delivery, fact, lane};
 
 const DAY: i64 = 86_400_000_000;
 const PAGE: i64 = 200;
@@ -194,7 +194,8 @@ impl National {
                     note(&mut letter, word, now);
                 }
                 letter.updated_at = now;
-                lineage::put(tx, &letter).await
+                lineage::put(tx, &letter).await?;
+                ended(tx, &letter, now).await
             })
         });
         done.await.map_err(|e: DbError| database(e))?;
@@ -230,7 +231,8 @@ impl National {
                         false => letter.warned_at = Some(now),
                     }
                     letter.updated_at = now;
-                    lineage::put(tx, &letter).await
+                    lineage::put(tx, &letter).await?;
+                    ended(tx, &letter, now).await
                 })
             });
             done.await.map_err(|e: DbError| database(e))?;
@@ -243,6 +245,22 @@ impl National {
         }
         Ok(())
     }
+}
+
+/// What is attached to a letter is kept as long as it (national-service, 1.2).
+async fn ended(tx: &mut Tx<'_>, letter: &Lineage, now: i64) -> Result<(), DbError> {
+    if letter.state != State::Expired {
+        return Ok(());
+    }
+    for mut summary in lineage::summaries(tx, letter.patient_key, &letter.institution).await? {
+        let deliveries = delivery::of_lineage(tx, &summary.id).await?;
+        if summary.state.is_there() && letter_of(&deliveries) == letter.bundle_value {
+            summary.state = State::Expired;
+            summary.updated_at = now;
+            lineage::put(tx, &summary).await?;
+        }
+    }
+    Ok(())
 }
 
 /// What the service's word means for a letter.

@@ -266,6 +266,20 @@ impl Seen {
         }
     }
 
+    /// Where this very document is; `but_open`: as if nothing were on its way.
+    pub fn own(&self, but_open: bool) -> Option<Predecessor> {
+        if !but_open && self.open().any(|d| d.lid == self.lid) {
+            return Some(Predecessor::InFlight);
+        }
+        let lineage =
+            self.lineage.as_ref().filter(|l| l.current_lid.as_deref() == Some(self.lid.as_str()))?;
+        match lineage.state {
+            State::Accepted => Some(Predecessor::Accepted),
+            State::Received => Some(Predecessor::Received),
+            _ => None,
+        }
+    }
+
     /// The facts for the gates, without a Bundle.
     pub fn facts(&self, config: &NationalConfig, file: &FactsFile, home: &str, now: i64) -> Facts {
         let empty = DocumentEntry::default();
@@ -319,6 +333,7 @@ impl Seen {
                 Event::Transform if self.original_sent => Some(Predecessor::Accepted),
                 _ => self.predecessor(false),
             },
+            own: self.own(false),
             letter_sent: self.letter.is_some(),
             bundle: None,
             findings: vec![],

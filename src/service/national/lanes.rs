@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::deciding::Body;
+use super::deciding::{Body, letter_of};
 use super::{National, store};
 use crate::model::audit::Outcome as Audited;
 use crate::model::error::Error;
@@ -359,6 +359,7 @@ impl National {
         let call: Option<Call> = serde_json::from_str(&d.call).ok();
         if let (State::Done, Some(call)) = (v.state, &call) {
             arrived(&mut lineage, d, call, v.said.as_ref(), now);
+            self.attached(tx, &lineage, call, now).await?;
         }
         if v.state == State::Held {
             if v.hold.as_deref() == Some("already-received") {
@@ -452,6 +453,49 @@ impl National {
         decision::add(tx, &kept).await
     }
 
+    /// What is attached to a letter goes and comes back with it (docs/national-simulator.md, assumed of the service).
+    async fn attached(
+        &self,
+        tx: &mut Tx<'_>,
+        letter: &Lineage,
+        call: &Call,
+        now: i64,
+    ) -> Result<(), DbError> {
+        let goes = match (letter.kind == Kind::Referral.as_str(), call.op.verb()) {
+            (true, Some(Verb::Cancel)) => true,
+            (true, Some(Verb::Undo)) => false,
+            _ => return Ok(()),
+        };
+        for mut summary in lineage::summaries(tx, letter.patient_key, &letter.institution).await? {
+            let deliveries = rows::of_lineage(tx, &summary.id).await?;
+            if summary.state.is_there() != goes || letter_of(&deliveries) != letter.bundle_value {
+                continue;
+            }
+            let last = deliveries.iter().rev().find(|d| d.state == State::Done);
+            let Some(last) = last.filter(|d| Op::parse(&d.operation).is_some_and(Op::carries)) else {
+                continue;
+            };
+            let entries = vec![last.entry_id.clone()];
+            match goes {
+                true => {
+                    summary.state = There::Cancelled;
+                    summary.current_lid = None;
+                    summary.current_entry = None;
+                }
+                false => {
+                    summary.state = There::Accepted;
+                    summary.current_lid = Some(last.lid.clone());
+                    summary.current_entry = Some(last.entry_id.clone());
+                }
+            }
+            summary.updated_at = now;
+            lineage::put(tx, &summary).await?;
+            let changed = store::Changed { patient_key: summary.patient_key, entries, again: false };
+            store::changed(tx, &changed, now).await?;
+        }
+        Ok(())
+    }
+
     /// Has those decided on again that waited for this delivery, and the document itself if it is no longer Approved.
     pub(super) async fn go_on(
         &self,
@@ -467,17 +511,27 @@ impl National {
             .map(|k| k.entry_id)
             .collect();
         let carries = Op::parse(&d.operation).is_some_and(Op::carries);
+        if carries && lineage.kind == Kind::Referral.as_str() && lineage.state.is_there() {
+            let waiting = decision::without_letter(tx, lineage.patient_key, &lineage.institution).await?;
+            entries.extend(waiting);
+        }
         if carries && lineage.state.is_there() && !entry::is_approved(tx, &d.lid).await? {
             entries.push(d.entry_id.clone());
         }
         if entries.is_empty() {
             return Ok(());
         }
-        store::changed(tx, &store::Changed { patient_key: lineage.patient_key, entries }, now).await
+        store::changed(tx, &store::Changed { patient_key: lineage.patient_key, entries, again: false }, now)
+            .await
     }
 
     fn tell(&self, d: &Delivery, v: &Verdict) {
         let Delivery { id, institution, operation, attempts, .. } = d;
+        match (self.0.tallies.get(institution), v.state, &v.failure) {
+            (Some(tally), State::Done, _) => tally.delivered(),
+            (Some(tally), _, Some(_)) => tally.failed(),
+            _ => {}
+        }
         match v.state {
             State::Done => {
                 tracing::debug!(delivery = id, institution, operation, "delivered to the national service")

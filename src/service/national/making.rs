@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::preflight::Finding;
 use crate::clins::make::{self, Context, Institution, Made, Masters, NotMade, Options};
 use crate::config::NationalConfig;
+use crate::model::identity::Demographics;
 
 /// Code tables and what differs per site.
 pub struct Making {
@@ -23,6 +24,10 @@ pub struct Order<'o> {
     pub lineage: Option<&'o str>,
     /// The 文書ID the lineage has.
     pub bundle_id: Option<&'o str>,
+    /// What the index of patients knows of the patient.
+    pub patient: Option<&'o Demographics>,
+    /// Messages that came with a letter.
+    pub enclosed: &'o [&'o [u8]],
     pub now: i64,
 }
 
@@ -58,13 +63,13 @@ impl Making {
         let context = Context {
             institution,
             insured_id: order.insured_id,
-            patient: None,
+            patient: order.patient,
             masters: &self.masters,
             options,
             now: Timestamp::from_microsecond(order.now).unwrap_or_default(),
             lineage: order.lineage,
             bundle_id: order.bundle_id,
-            enclosed: &[],
+            enclosed: order.enclosed,
         };
         make::from_any(bytes, &context)
     }

@@ -7,6 +7,7 @@
 //! a lineage's revision decides which of two decisions counts, a lease which gateway makes a call, and the key of a
 //! delivery that the service does a thing once.
 
+mod board;
 mod coverage;
 mod deciding;
 mod follow;
@@ -40,6 +41,7 @@ use crate::store::audit::{self, AuditRow};
 use crate::store::db::{Db, DbError, Tx};
 use crate::store::national as store;
 
+pub use board::{LaneStanding, LaneState};
 pub use coverage::{Month, Tally};
 pub use gather::{FACTS, slots};
 pub use lanes::LaneReport;
@@ -80,6 +82,9 @@ struct Inner {
     woken: Notify,
     /// The file of facts as last read.
     facts: RwLock<Arc<FactsFile>>,
+    /// How the lanes stood when somebody looked.
+    board: RwLock<Vec<LaneStanding>>,
+    tallies: board::Tallies,
 }
 
 impl National {
@@ -100,6 +105,7 @@ impl National {
         };
         let preflight = Preflight::load(config)?;
         let making = Making::load(config)?;
+        let tallies = config.egress.keys().map(|i| (i.clone(), board::Tally::default())).collect();
         let national = Self(Arc::new(Inner {
             db,
             repository,
@@ -110,6 +116,8 @@ impl National {
             name: uuid::Uuid::new_v4().to_string(),
             woken: Notify::new(),
             facts: RwLock::default(),
+            board: RwLock::default(),
+            tallies,
             settings,
         }));
         national.reload();
@@ -169,10 +177,16 @@ impl National {
                 tokio::spawn(async move { national.lane(&institution, &stop).await })
             })
             .collect();
-        let mut looked = i64::MIN;
+        let (mut looked, mut surveyed) = (i64::MIN, i64::MIN);
         while !stop.is_cancelled() {
             let pause = Duration::from_secs(self.config().poll_seconds.max(1));
             let now = self.now();
+            if now.saturating_sub(surveyed) >= board::EVERY {
+                surveyed = now;
+                if let Err(e) = self.survey().await {
+                    tracing::debug!(cause = format!("{e:?}"), "the lanes could not be counted");
+                }
+            }
             let every = i64::try_from(self.config().review_minutes.max(1)).unwrap_or(10) * 60_000_000;
             if now.saturating_sub(looked) >= every {
                 looked = now;

@@ -19,6 +19,7 @@ use crate::store::national::entry;
 use crate::store::national::fact::{self, Fact};
 use crate::store::national::lane::{self, Lane};
 use crate::store::national::lineage::{self, Lineage};
+use crate::store::patient;
 
 pub use super::deciding::Body as DecisionBody;
 pub use crate::store::national::decision::{Kept as KeptDecision, Kind as DecisionKind};
@@ -394,7 +395,7 @@ impl National {
     }
 
     /// Says a fact of a patient (CX), a document (entryUUID or uniqueId) or an institution; without a value it is taken
-    /// back. What waits for it is decided anew.
+    /// back. What waits for it is decided anew, and of a patient what has gone, too.
     pub async fn say(
         &self,
         context: &Context,
@@ -442,16 +443,24 @@ impl National {
                     }
                 }
                 Self::record(tx, event.clone()).await?;
-                // Those that wait are looked at by the outbox of whoever serves.
+                // Those it concerns are looked at by the outbox of whoever serves.
+                let key = match fact.subject_kind.as_str() {
+                    "patient" => patient::key(tx, &fact.subject).await?,
+                    _ => None,
+                };
+                if let Some(key) = key {
+                    store::reconsider(tx, key, now).await?;
+                }
                 let mut after = String::new();
                 loop {
                     let page = decision::open(tx, Kept_::Hold, None, &after, 200).await?;
                     let Some(last) = page.last() else { break };
                     after.clone_from(&last.id);
                     for kept in &page {
-                        if concerns(kept, fact) {
+                        if concerns(kept, fact, key) {
                             let entries = vec![kept.entry_id.clone()];
-                            let changed = store::Changed { patient_key: kept.patient_key, entries };
+                            let changed =
+                                store::Changed { patient_key: kept.patient_key, entries, again: false };
                             store::changed(tx, &changed, now).await?;
                         }
                     }
@@ -507,10 +516,11 @@ impl National {
 }
 
 /// Whether a hold may be about a fact.
-fn concerns(kept: &Kept, fact: &Fact) -> bool {
+fn concerns(kept: &Kept, fact: &Fact, patient_key: Option<i64>) -> bool {
     match fact.subject_kind.as_str() {
+        "patient" => patient_key == Some(kept.patient_key),
         "entry" => kept.lid == fact.subject,
-        _ => kept.body.contains(&fact.subject) || fact.subject_kind == "patient",
+        _ => kept.body.contains(&fact.subject),
     }
 }
 

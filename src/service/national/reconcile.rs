@@ -32,6 +32,8 @@ pub enum Difference {
     NotOurs,
     /// Accepted, and no longer Approved here. Mended by cancelling.
     Withdrawn,
+    /// Accepted, and not permitted any more: a consent that ended by itself. Mended by cancelling.
+    Denied,
     /// Decided to go, and neither there nor on its way. Mended by deciding anew.
     Undelivered,
     /// A letter is elsewhere than we believed. Mended by the question itself.
@@ -45,6 +47,7 @@ impl Difference {
             Self::UnknownHere => "unknown-here",
             Self::NotOurs => "not-ours",
             Self::Withdrawn => "withdrawn",
+            Self::Denied => "denied",
             Self::Undelivered => "undelivered",
             Self::Moved => "moved",
         }
@@ -132,6 +135,12 @@ impl National {
                     _ => false,
                 };
                 push(&mut report, Difference::Withdrawn, lineage, mended);
+            } else if let (State::Accepted, false, Some(entry)) =
+                (lineage.state, one.open, &lineage.current_entry)
+                && self.is_denied(entry, now).await?
+            {
+                let mended = mend && self.consider(entry, Why::Review).await?.is_some();
+                push(&mut report, Difference::Denied, lineage, mended);
             } else if !lineage.state.is_there()
                 && !one.open
                 && let Some(entry) = &one.wanted

@@ -5,6 +5,7 @@ use crate::model::consent::{Decision, Facts, Known, Permit};
 use crate::model::metadata::DocumentEntry;
 use crate::store::consent::Gate;
 use crate::store::db::{DbError, Row, Tx, Val};
+use crate::store::national;
 
 /// A record as kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +134,9 @@ pub struct ChangeRow {
     pub body: Option<String>,
 }
 
+/// Writes a line of the history. Whatever else was decided by what is permitted is decided anew.
 pub async fn note(tx: &mut Tx<'_>, change: &ChangeRow) -> Result<(), DbError> {
+    national::reconsider(tx, change.patient_key, change.at).await?;
     tx.exec(
         "INSERT INTO consent_change (patient_key, id, record_id, operation, at, who, reason, request_id, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",

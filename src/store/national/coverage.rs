@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::lineage;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AtRest;
-use crate::store::db::{DbError, Tx, Val};
+use crate::store::db::{DbError, Row, Tx, Val};
 
 /// Says in each DocumentEntry's body, by a slot, whether the document is `regional` or `both`.
 pub async fn annotate(tx: &mut Tx<'_>, found: &mut [AtRest], slot: &str) -> Result<(), DbError> {
@@ -50,6 +50,46 @@ pub async fn views(
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
     .await
+}
+
+/// Something that arrived at the service, of the lineage of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// logicalID of the document that was asked for.
+    pub of: String,
+    pub at: i64,
+    /// logicalID of the document that it was done with.
+    pub lid: String,
+    pub operation: String,
+    /// When the copy ends, or ended.
+    pub expires_at: Option<i64>,
+}
+
+/// All that ever arrived of the lineages of these documents, of each in its order.
+pub async fn arrivals(tx: &mut Tx<'_>, lids: &[String]) -> Result<Vec<Arrival>, DbError> {
+    const PART: usize = 500;
+    let mut found = vec![];
+    for part in lids.chunks(PART) {
+        let list: Vec<String> = (1..=part.len()).map(|n| format!("${n}")).collect();
+        let sql = format!(
+            "SELECT m.lid, COALESCE(d.settled_at, 0), d.lid, d.operation, l.expires_at FROM national_member m \
+             JOIN national_lineage l ON l.id = m.lineage JOIN national_delivery d ON d.lineage = m.lineage \
+             AND d.state = 3 WHERE m.lid IN ({}) ORDER BY m.lid, d.settled_at, d.id",
+            list.join(", ")
+        );
+        let args: Vec<Val<'_>> = part.iter().map(Val::from).collect();
+        let read = |row: &Row<'_>| {
+            Ok(Arrival {
+                of: row.get(0)?,
+                at: row.get(1)?,
+                lid: row.get(2)?,
+                operation: row.get(3)?,
+                expires_at: row.get(4)?,
+            })
+        };
+        found.extend(tx.fetch(sql, &args, read).await?);
+    }
+    Ok(found)
 }
 
 /// logicalIDs of documents by uniqueId.

@@ -158,6 +158,17 @@ pub async fn behind(tx: &mut Tx<'_>, lineage: &str) -> Result<Vec<Kept>, DbError
     tx.fetch(sql, &[lineage.into()], read).await
 }
 
+/// Discharge summaries of a patient and an institution that wait for a letter.
+pub async fn without_letter(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    institution: &str,
+) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT entry_id FROM national_decision WHERE current = 1 AND outcome = 3 AND closed_at IS NULL \
+               AND patient_key = $1 AND institution = $2 AND reason = 'waiting-for-referral' ORDER BY id";
+    tx.fetch(sql, &[patient_key.into(), institution.into()], |row| row.get(0)).await
+}
+
 /// Whether another document of a lineage waits or failed and was never sent.
 pub async fn pending_others(tx: &mut Tx<'_>, lineage: &str, but: &str) -> Result<bool, DbError> {
     let sql = "SELECT id FROM national_decision WHERE lineage = $1 AND current = 1 AND outcome IN (3, 4) \
@@ -177,6 +188,13 @@ pub async fn close(tx: &mut Tx<'_>, id: &str, by: &str, now: i64) -> Result<bool
     let sql =
         "UPDATE national_decision SET closed_at = $2, closed_by = $3 WHERE id = $1 AND closed_at IS NULL";
     Ok(tx.exec(sql, &[id.into(), now.into(), by.into()]).await? == 1)
+}
+
+/// How many documents of each institution wait for a fact, or break rules.
+pub async fn pending(tx: &mut Tx<'_>) -> Result<Vec<(String, Kind, i64)>, DbError> {
+    let sql = "SELECT COALESCE(institution, ''), outcome, CAST(COUNT(*) AS BIGINT) FROM national_decision \
+               WHERE current = 1 AND outcome IN (3, 4) AND closed_at IS NULL GROUP BY institution, outcome";
+    tx.fetch(sql, &[], |row| Ok((row.get(0)?, Kind::of_code(row.get(1)?), row.get(2)?))).await
 }
 
 /// How many current decisions of an institution are open, by outcome.

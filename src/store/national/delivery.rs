@@ -266,6 +266,14 @@ pub async fn page(
     tx.fetch(sql, &[state.code().into(), after.into(), institution.into(), limit.into()], read).await
 }
 
+/// What is open in a lane: state, how many, since when the oldest.
+pub async fn open(tx: &mut Tx<'_>, institution: &str) -> Result<Vec<(State, i64, i64)>, DbError> {
+    let sql = "SELECT state, CAST(COUNT(*) AS BIGINT), MIN(created_at) FROM national_delivery WHERE institution = $1 \
+               AND state IN (1, 2, 4) GROUP BY state ORDER BY state";
+    tx.fetch(sql, &[institution.into()], |row| Ok((State::of_code(row.get(0)?), row.get(1)?, row.get(2)?)))
+        .await
+}
+
 /// How many deliveries of a lane are in each state, and when the oldest open one was made.
 pub async fn counts(tx: &mut Tx<'_>, institution: &str) -> Result<Vec<(State, i64, i64)>, DbError> {
     tx.fetch(

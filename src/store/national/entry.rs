@@ -101,6 +101,23 @@ pub async fn recipients(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<V
     Ok(found)
 }
 
+/// The other documents that came in the same SubmissionSet and are Approved.
+pub async fn beside(tx: &mut Tx<'_>, patient_key: i64, id: &str) -> Result<Vec<DocumentEntry>, DbError> {
+    let has_member = association_type::HAS_MEMBER;
+    tx.fetch(
+        "SELECT d.body FROM association a JOIN association b ON b.patient_key = a.patient_key \
+         AND b.source_id = a.source_id AND b.assoc_type = $3 JOIN document_entry d ON d.patient_key = b.patient_key \
+         AND d.id = b.target_id WHERE a.patient_key = $1 AND a.target_id = $2 AND a.assoc_type = $3 AND d.id <> $2 \
+         AND d.status = 1 ORDER BY d.id",
+        &[Val::I64(patient_key), Val::Text(id), Val::Text(has_member)],
+        |row| {
+            serde_json::from_str(row.text(0)?)
+                .map_err(|e| DbError::Decode { column: 0, message: e.to_string() })
+        },
+    )
+    .await
+}
+
 /// The key of a document's octets in our repository.
 pub async fn blob(tx: &mut Tx<'_>, unique_id: &str) -> Result<Option<String>, DbError> {
     let sql = "SELECT blob_key FROM repository_document WHERE unique_id = $1";

@@ -259,6 +259,19 @@ pub async fn national(tx: &mut Tx<'_>, lids: &[String]) -> Result<Vec<String>, D
     Ok(found)
 }
 
+/// Discharge summaries of a patient by an institution that are or were there.
+pub async fn summaries(
+    tx: &mut Tx<'_>,
+    patient_key: i64,
+    institution: &str,
+) -> Result<Vec<Lineage>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM national_lineage WHERE patient_key = $1 AND institution = $2 AND kind = 'discharge' \
+         AND state > 0 ORDER BY id"
+    );
+    tx.fetch(sql, &[patient_key.into(), institution.into()], read).await
+}
+
 /// Whether a letter of a patient by an institution is there, for a summary that follows it.
 pub async fn letter_of(
     tx: &mut Tx<'_>,
@@ -267,7 +280,7 @@ pub async fn letter_of(
 ) -> Result<Option<Lineage>, DbError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM national_lineage WHERE patient_key = $1 AND institution = $2 AND kind = 'referral' \
-         AND state = 1 ORDER BY registered_at DESC LIMIT 1"
+         AND state IN (1, 2) ORDER BY registered_at DESC LIMIT 1"
     );
     tx.fetch_opt(sql, &[patient_key.into(), institution.into()], read).await
 }

@@ -22,6 +22,9 @@ pub struct Changed {
     pub patient_key: i64,
     /// entryUUIDs.
     pub entries: Vec<String>,
+    /// Not the documents changed, but what is permitted with them: what was never decided on stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// Says whether changes of the registry are to be looked at.
@@ -39,6 +42,19 @@ pub async fn switch(tx: &mut Tx<'_>, on: bool, now: i64) -> Result<(), DbError> 
 pub async fn is_on(tx: &mut Tx<'_>) -> Result<bool, DbError> {
     let sql = "SELECT name FROM national_switch WHERE name = 'feed'";
     Ok(tx.fetch_opt(sql, &[], |row| row.get::<String>(0)).await?.is_some())
+}
+
+/// Has everything decided anew that is Approved of a patient: what is permitted, or known, has changed.
+pub async fn reconsider(tx: &mut Tx<'_>, patient_key: i64, at: i64) -> Result<(), DbError> {
+    if !is_on(tx).await? {
+        return Ok(());
+    }
+    let sql = "SELECT id FROM document_entry WHERE patient_key = $1 AND status = 1 ORDER BY id";
+    let entries: Vec<String> = tx.fetch(sql, &[patient_key.into()], |row| row.get(0)).await?;
+    match entries.is_empty() {
+        true => Ok(()),
+        false => changed(tx, &Changed { patient_key, entries, again: true }, at).await,
+    }
 }
 
 /// Leaves a row for a change of these entries, in its transaction, if such changes are looked at. Nothing else of the

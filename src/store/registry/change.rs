@@ -396,7 +396,7 @@ impl Change {
             .map(|Item(_, id, ..)| id.clone())
             .collect();
         if !entries.is_empty() {
-            let changed = national::Changed { patient_key: self.patient_key, entries };
+            let changed = national::Changed { patient_key: self.patient_key, entries, again: false };
             national::changed(tx, &changed, self.at).await?;
         }
         Ok(())

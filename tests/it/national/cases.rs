@@ -68,6 +68,7 @@ fn facts(input: &Value, index: &Value) -> Facts {
         recipient: text("recipient"),
         recipient_participates: input["recipient_participates"].as_bool(),
         predecessor: serde_json::from_value(input["predecessor"].clone()).unwrap(),
+        own: None,
         letter_sent: false,
         bundle,
         findings: found,

@@ -20,20 +20,20 @@ use crate::support::updates::{next_entry, status_of, update};
 
 const LETTER: &str = "cases/good/g05-ereferral-structured.json";
 
-fn operator() -> Context {
+pub fn operator() -> Context {
     let now = "2026-11-22T03:00:00Z".parse().unwrap();
     Context { transaction: Transaction::Iti18, ..Context::of_operator("national", Some("test"), now) }
 }
 
-fn sent(operation: &str) -> (DecisionKind, String) {
+pub fn sent(operation: &str) -> (DecisionKind, String) {
     (DecisionKind::Send, operation.into())
 }
 
-fn held(reason: &str) -> (DecisionKind, String) {
+pub fn held(reason: &str) -> (DecisionKind, String) {
     (DecisionKind::Hold, reason.into())
 }
 
-fn skipped(reason: &str) -> (DecisionKind, String) {
+pub fn skipped(reason: &str) -> (DecisionKind, String) {
     (DecisionKind::Skip, reason.into())
 }
 
@@ -469,6 +469,13 @@ async fn answers_say_what_is_national_and_the_month_is_counted() {
             scene.gateway.soap().retrieve(REPOSITORY, &[&unique]).await;
         }
     }
+    let tally = scene.national().views(Month::parse("2026-11").unwrap()).await.unwrap();
+    assert_eq!((tally.views, tally.both, tally.regional_only), (4, 1, 3));
+    // As it was at the moment of the view, whatever became of it since; viewers see what is so now.
+    scene.gateway.tick();
+    let withdrawn = status_of(update(), &national, Approved, Deprecated);
+    scene.gateway.soap().update(&withdrawn).await.assert_success();
+    scene.settle().await;
     let tally = scene.national().views(Month::parse("2026-11").unwrap()).await.unwrap();
     assert_eq!((tally.views, tally.both, tally.regional_only), (4, 1, 3));
     let none = scene.national().views(Month::parse("2026-10").unwrap()).await.unwrap();

@@ -15,13 +15,18 @@ struct Driven {
     after: Vec<(String, Value)>,
 }
 
-#[tokio::test]
-async fn all_scenarios_of_the_corpus() {
+/// The step lists, sixteen of them.
+pub fn scenarios() -> Vec<Value> {
     let all: Value =
         serde_json::from_str(&std::fs::read_to_string(format!("{CORPUS}/scenarios.json")).unwrap()).unwrap();
-    let scenarios = all["scenarios"].as_array().unwrap();
+    let scenarios = all["scenarios"].as_array().unwrap().clone();
     assert_eq!(scenarios.len(), 16);
-    for scenario in scenarios {
+    scenarios
+}
+
+#[tokio::test]
+async fn all_scenarios_of_the_corpus() {
+    for scenario in scenarios() {
         let national = National::start().await;
         if let Some(rule_set) = scenario["config"].get("rule_set") {
             let rule_set = serde_json::from_value(rule_set.clone()).unwrap();
@@ -38,67 +43,70 @@ async fn all_scenarios_of_the_corpus() {
     }
 }
 
+/// Over the operator's own listener.
+async fn posted(national: &National, path: &str, body: Value) -> Value {
+    let url = format!("http://{}{path}", national.running.control.unwrap());
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured(plain())
+        .build()
+        .unwrap()
+        .post(url)
+        .body(body.to_string())
+        .send();
+    let answer = answer.await.unwrap();
+    assert!(answer.status().is_success(), "{path} {body}");
+    serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+}
+
+/// A step that is no call: of the simulator's operator, or of the patient.
+pub async fn control(national: &National, step: &Value, place: &str) {
+    let plain = || {
+        let mut body = step.clone();
+        body.as_object_mut().unwrap().remove("op");
+        body
+    };
+    match step["op"].as_str().unwrap() {
+        "fault.set" => posted(national, "/_fault", plain()).await,
+        "directory.set" => posted(national, "/_directory", plain()).await,
+        "clock.advance" => posted(national, "/_clock", json!({ "days": step["days"] })).await,
+        "mode" => posted(national, "/_config", json!({ "validation": step["validation"] })).await,
+        "consent" => {
+            let (insured, value) = identifiers(&case(step["identifier_of"].as_str().unwrap()));
+            let body = json!({ "InsuredIdentifier": insured, "BundleIdentifierValue": value });
+            let said = posted(national, "/_consent", body).await;
+            assert_eq!(said["letters"], 1, "{place}");
+            said
+        }
+        other => panic!("{place}: {other}"),
+    };
+}
+
+/// Whether a state is as a step expects it; `after`: the units that were held after each key.
+pub fn stands(state: &Value, after: &[(String, Value)], expect: &Value, place: &str) {
+    for (name, count) in [("units", "Units"), ("checkups", "Checkups")] {
+        if let Some(wanted) = expect.get(name) {
+            assert_eq!(state["Counts"][count], *wanted, "{place}: {name}");
+        }
+    }
+    if let Some(wanted) = expect.get("value") {
+        let held = state["Units"][0]["Resources"].as_array().unwrap().iter().any(|r| r["Value"] == *wanted);
+        assert!(held, "{place}: {state}");
+    }
+    if let Some(key) = expect.get("unchanged_since") {
+        let (_, before) = after.iter().find(|(k, _)| k == key).unwrap();
+        assert_eq!(state["Units"], *before, "{place}");
+    }
+}
+
 impl Driven {
-    /// Over the operator's own listener.
-    async fn control(&self, path: &str, body: Value) -> Value {
-        let url = format!("http://{}{path}", self.national.running.control.unwrap());
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .tls_backend_preconfigured(plain())
-            .build()
-            .unwrap()
-            .post(url)
-            .body(body.to_string())
-            .send();
-        let answer = answer.await.unwrap();
-        assert!(answer.status().is_success(), "{path} {body}");
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
-    }
-
     async fn step(&mut self, step: &Value, place: &str) {
-        let expect = &step["expect"];
         match step["op"].as_str().unwrap() {
-            "fault.set" => {
-                let mut fault = step.clone();
-                fault.as_object_mut().unwrap().remove("op");
-                self.control("/_fault", fault).await;
+            "fault.set" | "directory.set" | "clock.advance" | "mode" | "consent" => {
+                control(&self.national, step, place).await;
             }
-            "directory.set" => {
-                let mut entry = step.clone();
-                entry.as_object_mut().unwrap().remove("op");
-                self.control("/_directory", entry).await;
-            }
-            "clock.advance" => {
-                self.control("/_clock", json!({ "days": step["days"] })).await;
-            }
-            "mode" => {
-                self.control("/_config", json!({ "validation": step["validation"] })).await;
-            }
-            "consent" => {
-                let (insured, value) = identifiers(&case(step["identifier_of"].as_str().unwrap()));
-                let body = json!({ "InsuredIdentifier": insured, "BundleIdentifierValue": value });
-                assert_eq!(self.control("/_consent", body).await["letters"], 1, "{place}");
-            }
-            "state" => self.state(expect, place),
+            "state" => stands(&self.national.running.state(), &self.after, &step["expect"], place),
             op => self.call(op, step, place).await,
-        }
-    }
-
-    fn state(&self, expect: &Value, place: &str) {
-        let state = self.national.running.state();
-        for (name, count) in [("units", "Units"), ("checkups", "Checkups")] {
-            if let Some(wanted) = expect.get(name) {
-                assert_eq!(state["Counts"][count], *wanted, "{place}: {name}");
-            }
-        }
-        if let Some(wanted) = expect.get("value") {
-            let held =
-                state["Units"][0]["Resources"].as_array().unwrap().iter().any(|r| r["Value"] == *wanted);
-            assert!(held, "{place}: {state}");
-        }
-        if let Some(key) = expect.get("unchanged_since") {
-            let (_, before) = self.after.iter().find(|(k, _)| k == key).unwrap();
-            assert_eq!(state["Units"], *before, "{place}");
         }
     }
 
@@ -168,7 +176,7 @@ fn expected(heard: &Heard, expect: &Value, place: &str) {
 }
 
 /// A Bundle of so many bytes.
-fn padded(bytes: usize) -> String {
+pub fn padded(bytes: usize) -> String {
     let mut bundle = case(WITHOUT);
     bundle["language"] = json!("");
     let short = bundle.to_string().len();

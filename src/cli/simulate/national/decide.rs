@@ -252,7 +252,7 @@ fn cancel(world: &World, request: &Request, triple: &Triple, now: Timestamp) -> 
         Some(unit) if unit.received.is_some() => refuse(Code::AlreadyReceived, "it cannot be cancelled"),
         Some(unit) => {
             // What was attached to a letter goes with it.
-            let also = world.units().filter(|u| u.attached == Some(unit.receipt) && u.gone.is_none());
+            let also = world.units().filter(|u| u.is_attached_to(unit) && u.gone.is_none());
             let gone = std::iter::once(unit).chain(also);
             let effects =
                 gone.map(|u| Effect::Gone { receipt: u.receipt, at: now, how: Gone::Cancelled }).collect();
@@ -271,7 +271,7 @@ fn undo(world: &World, request: &Request, triple: &Triple, now: Timestamp) -> De
         _ => return refuse(Code::NotFound, "nothing to restore"),
     }
     let cancelled = unit.gone;
-    let with = world.units().filter(|u| u.attached == Some(unit.receipt) && u.gone == cancelled);
+    let with = world.units().filter(|u| u.is_attached_to(unit) && u.gone == cancelled);
     let restored =
         std::iter::once(unit).chain(with).map(|u| Effect::Restored { receipt: u.receipt }).collect();
     (Answer { receipt: Some(unit.receipt), ..Answer::of(Code::Ok) }, restored)

@@ -192,6 +192,11 @@ impl State {
 }
 
 impl Unit {
+    /// Whether it was attached to a letter, whichever version of it stood there then.
+    pub fn is_attached_to(&self, letter: &Unit) -> bool {
+        self.attached.is_some_and(|at| at == letter.receipt || letter.lineage.contains(&at))
+    }
+
     /// When the whole of it ends, if its resources do not decide that.
     pub fn ends(&self) -> Option<Timestamp> {
         match (self.service, self.received) {

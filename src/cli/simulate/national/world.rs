@@ -191,7 +191,9 @@ impl World {
             Some((_, Gone::Replaced(_))) => return State::Replaced,
             None => {}
         }
-        let over = match unit.ends() {
+        // A summary is kept as long as the letter it is attached to (national-service.md §1.2).
+        let letter = unit.attached.and_then(|_| self.units().filter(|u| unit.is_attached_to(u)).last());
+        let over = match letter.unwrap_or(unit).ends() {
             Some(end) => now >= end,
             None => self.retained(unit, now).is_empty(),
         };
