@@ -29,6 +29,7 @@ mod settle;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod upsert;
 mod view;
 mod weigh;
 

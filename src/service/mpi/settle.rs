@@ -23,6 +23,7 @@ use crate::service::patients::new_key;
 use crate::store::db::{DbError, Tx};
 use crate::store::mpi::events::{self, Class, Event, Kind, Pair, Two};
 use crate::store::mpi::identity::{self, Identity};
+use crate::store::mpi::near;
 use crate::store::mpi::person::{self, Person};
 use crate::store::patient;
 use crate::store::registry::change::Cause;
@@ -89,12 +90,25 @@ pub(super) struct Newcomer<'n> {
     pub demographics: &'n Demographics,
 }
 
+/// An identity of which something else is known than the database has yet.
+pub(super) struct Revised<'n> {
+    pub key: i64,
+    pub features: &'n Features,
+    pub demographics: &'n Demographics,
+}
+
 /// What to settle.
 #[derive(Default)]
 pub(super) struct Step<'n> {
     pub newcomers: Vec<Newcomer<'n>>,
     /// Identities there already that changed, or of whom something was said.
     pub seeds: Vec<i64>,
+    /// Those of them that changed. Their pairs in the database count no more.
+    pub revised: Vec<Revised<'n>>,
+    /// Pairs of newcomers and revised ones, not in the database yet.
+    pub pairs: &'n [Pair],
+    /// Persons that seeds were seen with: to be looked at, too, which saves asking again.
+    pub seen_with: Vec<i64>,
     /// Persons that identities shall have, if they have one alone: brought back, or named by the network's id.
     pub prefer: HashMap<i64, i64>,
     /// Persons made for it, under an id that was fed.
@@ -125,14 +139,22 @@ pub(super) struct Settled {
     pub values: HashMap<i64, String>,
     pub events: Vec<Event>,
     pub moved: ownership::Moved,
+    /// All that was said of the identities looked at; none if there were too many.
+    pub verdicts: Option<Vec<events::Verdict>>,
+    /// Persons that were not there before.
+    pub made: HashSet<i64>,
 }
 
 /// All that hangs together.
+#[derive(Default)]
 struct Component {
     known: BTreeMap<i64, Identity>,
     features: HashMap<i64, Features>,
     pairs: Vec<Pair>,
     verdicts: Vec<events::Verdict>,
+    persons: Vec<Person>,
+    /// More hangs together than is looked at.
+    cut: bool,
 }
 
 impl Settled {
@@ -153,7 +175,9 @@ pub(super) async fn settle(
     ids.extend(step.newcomers.iter().map(|n| (n.key, n.id)));
     ids.sort_by(|a, b| a.1.cmp(b.1));
     let features = |key: i64| {
-        step.newcomers.iter().find(|n| n.key == key).map(|n| n.features).or_else(|| c.features.get(&key))
+        let said = step.newcomers.iter().map(|n| (n.key, n.features));
+        let mut said = said.chain(step.revised.iter().map(|r| (r.key, r.features)));
+        said.find(|(k, _)| *k == key).map(|(_, f)| f).or_else(|| c.features.get(&key))
     };
     let witnesses = witnesses(tx, &c, step).await?;
     let mut facts = Facts {
@@ -211,7 +235,12 @@ pub(super) async fn settle(
     persons.extend(step.prefer.values());
     persons.sort_unstable();
     persons.dedup();
-    let rows = person::several(tx, &persons).await?;
+    let mut rows: Vec<Person> = c.persons.iter().filter(|p| persons.contains(&p.key)).cloned().collect();
+    let missing: Vec<i64> =
+        persons.iter().copied().filter(|key| !rows.iter().any(|p| p.key == *key)).collect();
+    if !missing.is_empty() {
+        rows.extend(person::several(tx, &missing).await?);
+    }
     let mut outcome = link::partition(&facts);
     let person_of: HashMap<i64, (i64, i64)> =
         c.known.values().map(|i| (i.key, (i.person_key, i.created_at))).collect();
@@ -236,6 +265,7 @@ pub(super) async fn settle(
         settled.before(i.person_key).insert(i.id.clone());
     }
     apply(tx, settings, action, step, &c, &outcome.groups, &assigned, &rows, &mut settled).await?;
+    settled.verdicts = Some(c.verdicts).filter(|_| !c.cut);
     Ok(settled)
 }
 
@@ -250,63 +280,71 @@ fn disturbs(groups: &[Vec<i64>], person_of: &HashMap<i64, (i64, i64)>) -> bool {
 
 /// Loads and holds all that hangs together: co-members, edges, verdicts; again until nothing is added.
 async fn gather(tx: &mut Tx<'_>, step: &Step<'_>) -> Result<Component, DbError> {
-    let mut c =
-        Component { known: BTreeMap::new(), features: HashMap::new(), pairs: vec![], verdicts: vec![] };
+    let mut c = Component::default();
     if step.is_of_a_stranger() {
         return Ok(c);
     }
-    let newcomers: Vec<i64> = step.newcomers.iter().map(|n| n.key).collect();
-    let mut seen: HashSet<i64> = newcomers.iter().copied().collect();
-    let mut unread = newcomers;
+    let is_revised = |key: i64| step.revised.iter().any(|r| r.key == key);
+    // Of a pair that was weighed from both sides, the last counts.
+    let fresh: HashMap<Two, &Pair> = step.pairs.iter().map(|p| (p.two, p)).collect();
+    c.pairs = fresh.into_values().cloned().collect();
+    c.pairs.sort_by_key(|p| p.two);
+    let mut unread: Vec<i64> = step.newcomers.iter().map(|n| n.key).collect();
+    let mut seen: HashSet<i64> = unread.iter().copied().collect();
     let mut todo: Vec<i64> = step.seeds.clone();
+    seen.extend(&todo);
     let mut persons: Vec<i64> =
         step.revive.iter().chain(step.prefer.values()).chain(&step.given).copied().collect();
+    persons.extend(&step.seen_with);
     let mut known_persons: HashSet<i64> = HashSet::new();
+    let mut unread_persons: Vec<i64> = vec![];
     loop {
-        let mut rows = match todo.is_empty() {
-            true => vec![],
-            false => identity::active(tx, &todo, true).await?,
-        };
-        persons.extend(rows.iter().map(|i| i.person_key));
         persons.retain(|p| known_persons.insert(*p));
-        if !persons.is_empty() {
-            rows.extend(identity::of_persons(tx, &persons, true).await?);
-        }
-        persons.clear();
-        for row in rows {
-            if c.known.contains_key(&row.key) {
+        if !todo.is_empty() || !persons.is_empty() {
+            let rows = near::held(tx, &todo, &persons).await?;
+            todo.clear();
+            unread_persons.append(&mut persons);
+            for row in rows {
+                if c.known.contains_key(&row.key) {
+                    continue;
+                }
+                seen.insert(row.key);
+                unread.push(row.key);
+                persons.push(row.person_key);
+                if !is_revised(row.key) {
+                    c.features.insert(row.key, weigh::features(&row.features)?);
+                }
+                c.known.insert(row.key, row);
+            }
+            if persons.iter().any(|p| !known_persons.contains(p)) {
                 continue;
             }
-            seen.insert(row.key);
-            unread.push(row.key);
-            c.features.insert(row.key, weigh::features(&row.features)?);
-            c.known.insert(row.key, row);
+            persons.clear();
         }
-        if unread.is_empty() || c.known.len() > MOST {
+        c.cut = c.known.len() > MOST;
+        if unread.is_empty() && unread_persons.is_empty() || c.cut {
             return Ok(c);
         }
-        let pairs = events::pairs(tx, &unread).await?;
-        let verdicts = events::verdicts(tx, &unread).await?;
+        let told = near::told(tx, &unread, &unread_persons).await?;
         unread.clear();
-        let ends = pairs
-            .iter()
-            .filter(|p| p.class == Class::Links)
-            .map(|p| p.two)
-            .chain(verdicts.iter().filter(|v| v.same).map(|v| v.two));
-        todo = ends.flat_map(|two| [two.0, two.1]).filter(|k| !seen.contains(k)).collect();
-        todo.sort_unstable();
-        todo.dedup();
-        seen.extend(&todo);
-        for pair in pairs {
-            if !c.pairs.iter().any(|p| p.two == pair.two) {
+        unread_persons.clear();
+        c.persons.extend(told.persons);
+        for pair in told.pairs {
+            let outdated = is_revised(pair.two.0) || is_revised(pair.two.1);
+            if !outdated && !c.pairs.iter().any(|p| p.two == pair.two) {
                 c.pairs.push(pair);
             }
         }
-        for verdict in verdicts {
+        for verdict in told.verdicts {
             if !c.verdicts.iter().any(|v| v.two == verdict.two) {
                 c.verdicts.push(verdict);
             }
         }
+        let links = c.pairs.iter().filter(|p| p.class == Class::Links).map(|p| p.two);
+        let ends = links.chain(c.verdicts.iter().filter(|v| v.same).map(|v| v.two));
+        let ends = ends.flat_map(|two| [two.0, two.1]).chain(told.members);
+        todo = ends.filter(|key| seen.insert(*key)).collect();
+        todo.sort_unstable();
         if todo.is_empty() {
             return Ok(c);
         }
@@ -373,9 +411,11 @@ async fn apply(
             Some(key) => *key,
             None => {
                 let newcomer = step.newcomers.iter().find(|n| group.contains(&n.key));
+                let revised = || group.first().and_then(|key| step.revised.iter().find(|r| r.key == *key));
+                let said = newcomer.map(|n| n.demographics).or_else(|| revised().map(|r| r.demographics));
                 let fallback;
-                let demographics = match (newcomer, group.first()) {
-                    (Some(n), _) => n.demographics,
+                let demographics = match (said, group.first()) {
+                    (Some(demographics), _) => demographics,
                     (None, first) => {
                         let first: Vec<i64> = first.copied().into_iter().collect();
                         fallback =
@@ -385,6 +425,7 @@ async fn apply(
                 };
                 let (key, value) = make(tx, settings, demographics, action.at).await?;
                 settled.values.insert(key, value);
+                settled.made.insert(key);
                 key
             }
         };
@@ -472,9 +513,17 @@ pub(super) async fn make(
     demographics: &Demographics,
     at: i64,
 ) -> Result<(i64, String), DbError> {
+    let network = &settings.domains.network().oid;
+    // Where ids are many, a taken one is rare enough to begin the whole write anew.
+    if tx.is_postgres() && settings.config.id_length > 8 {
+        let value = super::mint(&settings.config);
+        let (key, row) = (new_key(at), patient_row(network, &value, demographics));
+        patient::add_later(tx, &row, network, Knowledge::Fed, key, at).await?;
+        person::insert_later(tx, key, &value, at).await?;
+        return Ok((key, value));
+    }
     for _ in 0..MINTED {
         let value = super::mint(&settings.config);
-        let network = &settings.domains.network().oid;
         let (key, row) = (new_key(at), patient_row(network, &value, demographics));
         if patient::add(tx, &row, network, Knowledge::Fed, key, at).await? {
             if !person::insert(tx, key, &value, at).await? {

@@ -1,0 +1,137 @@
+//! What a decision looks at, in few round trips: identities near another, and all that hangs together with some.
+
+use super::events::{Class, Pair, Two, Verdict};
+use super::identity::{self, COLUMNS, Identity};
+use super::person::{Person, Secret};
+use super::{PARAMETERS, among};
+use crate::store::db::{DbError, Row, Tx, Val};
+
+/// Active identities that share one of the blocking keys with another ([`identity::sharing`]), in order of their keys;
+/// and how many blocks were skipped.
+pub async fn near(
+    tx: &mut Tx<'_>,
+    hashes: &[i64],
+    cap: usize,
+    but: i64,
+) -> Result<(Vec<Identity>, u64), DbError> {
+    if hashes.is_empty() {
+        return Ok((vec![], 0));
+    }
+    if !tx.is_postgres() {
+        let (keys, skipped) = identity::sharing(tx, hashes, cap, but).await?;
+        return Ok((identity::active(tx, &keys, false).await?, skipped));
+    }
+    let columns: Vec<String> = COLUMNS.split(", ").map(|c| format!("i.{c}")).collect();
+    // LIMIT and OFFSET are fences: whatever the server believes of the tables, it goes from key to key by index.
+    let sql = format!(
+        "WITH k AS MATERIALIZED (SELECT b.hash, m.identity_key, COUNT(*) OVER (PARTITION BY b.hash) AS size \
+         FROM unnest($1) AS b(hash) CROSS JOIN LATERAL (SELECT identity_key FROM mpi_key WHERE hash = b.hash \
+         AND identity_key <> $2 LIMIT {}) AS m) \
+         SELECT s.skipped, {} FROM (SELECT COUNT(DISTINCT hash) FILTER (WHERE size > $3) AS skipped FROM k) AS s \
+         LEFT JOIN ((SELECT DISTINCT identity_key FROM k WHERE size <= $3) AS d CROSS JOIN LATERAL \
+         (SELECT {COLUMNS} FROM identity WHERE identity_key = d.identity_key AND status = 1 OFFSET 0) AS i) \
+         ON TRUE",
+        cap.saturating_add(1),
+        columns.join(", ")
+    );
+    let cap = i64::try_from(cap).unwrap_or(i64::MAX);
+    let (mut found, mut skipped) = (vec![], 0);
+    tx.each(sql, &[Val::I64s(hashes), but.into(), cap.into()], |row| {
+        skipped = row.get::<i64>(0)?;
+        if row.get::<Option<i64>>(1)?.is_some() {
+            found.push(identity::read_from(row, 1)?);
+        }
+        Ok(true)
+    })
+    .await?;
+    found.sort_unstable_by_key(|i: &Identity| i.key);
+    Ok((found, u64::try_from(skipped).unwrap_or_default()))
+}
+
+/// Active identities by their keys and by their persons, in order of their keys, held until the transaction ends. Who
+/// had to wait for one of them does not see yet whom the other transaction brought to its person: [`told`] does.
+pub async fn held(tx: &mut Tx<'_>, keys: &[i64], persons: &[i64]) -> Result<Vec<Identity>, DbError> {
+    if !tx.is_postgres() {
+        let mut found = identity::active(tx, keys, true).await?;
+        found.extend(identity::of_persons(tx, persons, true).await?);
+        found.sort_unstable_by_key(|i| i.key);
+        found.dedup_by_key(|i| i.key);
+        return Ok(found);
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM identity WHERE (identity_key = ANY($1) OR person_key = ANY($2)) AND status = 1 \
+         ORDER BY identity_key FOR NO KEY UPDATE"
+    );
+    tx.fetch(sql, &[Val::I64s(keys), Val::I64s(persons)], |row| identity::read_from(row, 0)).await
+}
+
+/// What is known of identities and persons.
+#[derive(Default)]
+pub struct Told {
+    /// Without their reasons.
+    pub pairs: Vec<Pair>,
+    pub verdicts: Vec<Verdict>,
+    pub persons: Vec<Person>,
+    /// The active identities of those persons, each once.
+    pub members: Vec<i64>,
+}
+
+/// All pairs and verdicts of identities, and these persons with their members, as they are once the identities are held.
+pub async fn told(tx: &mut Tx<'_>, keys: &[i64], persons: &[i64]) -> Result<Told, DbError> {
+    const PAIRS: &str = "SELECT CAST(0 AS BIGINT), a_key, b_key, class, score, model FROM pair WHERE";
+    const VERDICTS: &str =
+        "SELECT CAST(1 AS BIGINT), a_key, b_key, same, CAST(0 AS BIGINT), event_id FROM verdict WHERE";
+    const MEMBERS: &str = "SELECT CAST(3 AS BIGINT), identity_key, person_key, CAST(0 AS BIGINT), \
+                           CAST(0 AS BIGINT), '' FROM identity WHERE status = 1 AND";
+    const PERSONS: &str = "SELECT CAST(2 AS BIGINT), person_key, replaced_by, created_at, CAST(0 AS BIGINT), value \
+                           FROM person WHERE";
+    let mut found = Told::default();
+    let most = keys.len().max(persons.len());
+    for from in (0..most).step_by(PARAMETERS) {
+        let part = |all: &'_ [i64]| -> (usize, usize) {
+            (from.min(all.len()), from.saturating_add(PARAMETERS).min(all.len()))
+        };
+        let (k, p) = (part(keys), part(persons));
+        let keys = keys.get(k.0..k.1).unwrap_or_default();
+        let persons = persons.get(p.0..p.1).unwrap_or_default();
+        let (a, mut args) = among(tx, "a_key", 1, keys);
+        let b = a.replace("a_key", "b_key");
+        let (those, more) = among(tx, "person_key", args.len() + 1, persons);
+        args.extend(more);
+        let sql = format!(
+            "{PAIRS} {a} UNION ALL {PAIRS} {b} UNION ALL {VERDICTS} {a} UNION ALL {VERDICTS} {b} \
+             UNION ALL {PERSONS} {those} UNION ALL {MEMBERS} {those}"
+        );
+        tx.each(sql, &args, |row| read(row, &mut found).map(|()| true)).await?;
+    }
+    found.pairs.sort_by_key(|p| p.two);
+    found.pairs.dedup_by_key(|p| p.two);
+    found.verdicts.sort_by_key(|v| v.two);
+    found.verdicts.dedup();
+    Ok(found)
+}
+
+fn read(row: &Row<'_>, found: &mut Told) -> Result<(), DbError> {
+    match row.get::<i64>(0)? {
+        0 => found.pairs.push(Pair {
+            two: Two(row.get(1)?, row.get(2)?),
+            class: Class::of_code(row.get(3)?),
+            score: row.get(4)?,
+            model: row.get(5)?,
+            body: String::new(),
+        }),
+        1 => found.verdicts.push(Verdict {
+            two: Two(row.get(1)?, row.get(2)?),
+            same: row.get(3)?,
+            event: row.get(5)?,
+        }),
+        3 => found.members.push(row.get(1)?),
+        _ => found.persons.push(Person {
+            key: row.get(1)?,
+            replaced_by: row.get(2)?,
+            created_at: row.get(3)?,
+            value: Secret(row.get(5)?),
+        }),
+    }
+    Ok(())
+}
