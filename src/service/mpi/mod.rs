@@ -51,6 +51,7 @@ use crate::store::db::{Db, DbError};
 use crate::store::mpi::{identity, review as kept};
 
 pub use crate::store::mpi::review::State as ReviewState;
+pub use admit::is_date;
 pub use authorities::{DomainShown, Unchanged};
 pub use courier::{Notices, Sent};
 pub use discover::Discovered;

@@ -298,9 +298,33 @@ pub async fn append(
             return Err(DbError::Conflict);
         }
     }
-    for record in records {
-        name_patients(tx, chain, &record.id, record.at, &record.patients).await?;
+    name_all(tx, chain, records).await
+}
+
+/// Makes records findable by their patients.
+async fn name_all(tx: &mut Tx<'_>, chain: Chain, records: &[Record]) -> Result<(), DbError> {
+    if !tx.is_postgres() {
+        for record in records {
+            name_patients(tx, chain, &record.id, record.at, &record.patients).await?;
+        }
+        return Ok(());
     }
+    let named: Vec<(&str, i64, &str)> = records
+        .iter()
+        .flat_map(|r| r.patients.iter().map(|patient| (patient.as_str(), r.at, r.id.as_str())))
+        .collect();
+    let patients: Vec<&str> = named.iter().map(|(patient, ..)| *patient).collect();
+    let times: Vec<i64> = named.iter().map(|(_, at, _)| *at).collect();
+    let ids: Vec<&str> = named.iter().map(|(.., id)| *id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.exec(
+        "INSERT INTO audit_patient (patient, at, chain, id) SELECT p, at, $1, id \
+         FROM unnest($2, $3, $4) AS n(p, at, id) ON CONFLICT DO NOTHING",
+        &[Val::Text(chain.as_str()), Val::Texts(&patients), Val::I64s(&times), Val::Texts(&ids)],
+    )
+    .await?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ impl Status {
         }
     }
 
-    fn of_code(code: i64) -> Self {
+    pub(super) fn of_code(code: i64) -> Self {
         if code == 1 { Status::Active } else { Status::Subsumed }
     }
 }

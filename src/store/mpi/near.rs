@@ -1,9 +1,10 @@
 //! What a decision looks at, in few round trips: identities near another, and all that hangs together with some.
 
 use super::events::{Class, Pair, Two, Verdict};
-use super::identity::{self, COLUMNS, Identity};
+use super::identity::{self, COLUMNS, Identity, Status};
 use super::person::{Person, Secret};
 use super::{PARAMETERS, among};
+use crate::model::identity::DomainId;
 use crate::store::db::{DbError, Row, Tx, Val};
 
 /// Active identities that share one of the blocking keys with another ([`identity::sharing`]), in order of their keys;
@@ -134,4 +135,56 @@ fn read(row: &Row<'_>, found: &mut Told) -> Result<(), DbError> {
         }),
     }
     Ok(())
+}
+
+/// What an id is cross-referenced with.
+pub struct References {
+    /// Status and version of the identity, if the id is one.
+    pub identity: Option<(Status, i64)>,
+    pub person: i64,
+    /// 地連患者ID; none if the person was joined to another.
+    pub value: Option<String>,
+    /// The person's active identities, in no order.
+    pub ids: Vec<DomainId>,
+}
+
+/// Whose an id is, and all ids of theirs: one question, as a PIX query asks no more. `network`: whether it is an id of
+/// the network's own.
+pub async fn references(
+    tx: &mut Tx<'_>,
+    id: &DomainId,
+    network: bool,
+) -> Result<Option<References>, DbError> {
+    // Asked for by its own key each time, so that no plan can take another way than by index.
+    let (whose, own) = match network {
+        true => ("SELECT person_key FROM person WHERE value = $1", ""),
+        false => (
+            "SELECT person_key FROM identity WHERE domain = $2 AND value = $1",
+            "SELECT CAST(0 AS BIGINT), person_key, status, version, domain, value FROM identity \
+             WHERE domain = $2 AND value = $1 UNION ALL ",
+        ),
+    };
+    let sql = format!(
+        "{own}SELECT CAST(1 AS BIGINT), person_key, status, COALESCE(replaced_by, 0), '', value FROM person \
+         WHERE person_key = ({whose}) UNION ALL \
+         SELECT CAST(2 AS BIGINT), person_key, status, version, domain, value FROM identity \
+         WHERE person_key = ({whose}) AND status = 1"
+    );
+    let args: [Val<'_>; 2] = [(&id.value).into(), (&id.domain).into()];
+    let args = args.get(..if network { 1 } else { 2 }).unwrap_or_default();
+    let mut found: Option<References> = None;
+    tx.each(sql, args, |row| {
+        let person = row.get(1)?;
+        let found =
+            found.get_or_insert_with(|| References { identity: None, person, value: None, ids: vec![] });
+        match row.get::<i64>(0)? {
+            0 => found.identity = Some((Status::of_code(row.get(2)?), row.get(3)?)),
+            1 if row.get::<i64>(3)? != 0 => {}
+            1 => found.value = Some(row.get(5)?),
+            _ => found.ids.push(DomainId { domain: row.get(4)?, value: row.get(5)? }),
+        }
+        Ok(true)
+    })
+    .await?;
+    Ok(found)
 }
