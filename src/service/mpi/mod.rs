@@ -11,6 +11,7 @@ mod courier;
 mod discover;
 mod domains;
 mod feed;
+mod gather;
 pub mod insured;
 mod link;
 mod merge;
