@@ -22,25 +22,22 @@ pub async fn near(
         let (keys, skipped) = identity::sharing(tx, hashes, cap, but).await?;
         return Ok((identity::active(tx, &keys, false).await?, skipped));
     }
-    let columns: Vec<String> = COLUMNS.split(", ").map(|c| format!("i.{c}")).collect();
-    // LIMIT and OFFSET are fences: whatever the server believes of the tables, it goes from key to key by index.
+    // Whatever the server believes of the tables, it goes from key to key by index.
     let sql = format!(
-        "WITH k AS MATERIALIZED (SELECT b.hash, m.identity_key, COUNT(*) OVER (PARTITION BY b.hash) AS size \
-         FROM unnest($1) AS b(hash) CROSS JOIN LATERAL (SELECT identity_key FROM mpi_key WHERE hash = b.hash \
-         AND identity_key <> $2 LIMIT {}) AS m) \
-         SELECT s.skipped, {} FROM (SELECT COUNT(DISTINCT hash) FILTER (WHERE size > $3) AS skipped FROM k) AS s \
-         LEFT JOIN ((SELECT DISTINCT identity_key FROM k WHERE size <= $3) AS d CROSS JOIN LATERAL \
-         (SELECT {COLUMNS} FROM identity WHERE identity_key = d.identity_key AND status = 1 OFFSET 0) AS i) \
-         ON TRUE",
-        cap.saturating_add(1),
-        columns.join(", ")
+        "WITH k AS MATERIALIZED (SELECT m.keys FROM unnest($1) AS b(hash) CROSS JOIN LATERAL \
+         (SELECT array_agg(identity_key) AS keys FROM (SELECT identity_key FROM mpi_key WHERE hash = b.hash \
+         AND identity_key <> $2 LIMIT {}) AS l) AS m) \
+         SELECT CAST(0 AS BIGINT), {COLUMNS} FROM identity WHERE status = 1 AND identity_key = \
+         ANY(ARRAY(SELECT unnest(keys) FROM k WHERE cardinality(keys) <= $3)) UNION ALL \
+         SELECT CAST(1 AS BIGINT), COUNT(*), '', '', 0, 0, 0, 0, '', 0, 0 FROM k WHERE cardinality(keys) > $3",
+        cap.saturating_add(1)
     );
     let cap = i64::try_from(cap).unwrap_or(i64::MAX);
     let (mut found, mut skipped) = (vec![], 0);
     tx.each(sql, &[Val::I64s(hashes), but.into(), cap.into()], |row| {
-        skipped = row.get::<i64>(0)?;
-        if row.get::<Option<i64>>(1)?.is_some() {
-            found.push(identity::read_from(row, 1)?);
+        match row.get::<i64>(0)? {
+            0 => found.push(identity::read_from(row, 1)?),
+            _ => skipped = row.get::<i64>(1)?,
         }
         Ok(true)
     })
