@@ -185,3 +185,74 @@ pub async fn references(
     .await?;
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::mpi::identity::Version;
+    use crate::store::testing::databases;
+
+    async fn add(tx: &mut Tx<'_>, key: i64, person: i64, hashes: &[i64]) -> Result<(), DbError> {
+        let id = DomainId { domain: "1.2.3".into(), value: key.to_string() };
+        let version =
+            Version { number: 1, at: 1, occurred: None, source: "{}", sent: "{}", raw: b"", features: "f" };
+        identity::insert(tx, key, &id, person, &version).await?;
+        identity::set_keys(tx, key, &[], hashes).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whole_blocks_are_near_and_large_ones_are_skipped() {
+        for t in databases().await {
+            let found: Result<(Vec<i64>, u64), DbError> =
+                t.db.write(|tx| {
+                    Box::pin(async move {
+                        // Three others share 10, two share 20, nobody shares 30.
+                        for (key, hashes) in
+                            [(1, &[10, 20, 30][..]), (2, &[10]), (3, &[10]), (4, &[10, 20]), (5, &[20])]
+                        {
+                            add(tx, key, key, hashes).await?;
+                        }
+                        let (found, skipped) = near(tx, &[10, 20, 30], 2, 1).await?;
+                        Ok((found.into_iter().map(|i| i.key).collect(), skipped))
+                    })
+                })
+                .await;
+            assert_eq!(found, Ok((vec![4, 5], 1)));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_id_is_told_with_its_person_and_all_ids_of_them() {
+        for t in databases().await {
+            let found: Result<_, DbError> =
+                t.db.write(|tx| {
+                    Box::pin(async move {
+                        crate::store::mpi::person::insert_later(tx, 7, "P7", 1).await?;
+                        add(tx, 1, 7, &[]).await?;
+                        add(tx, 2, 7, &[]).await?;
+                        add(tx, 3, 8, &[]).await?;
+                        let one = DomainId { domain: "1.2.3".into(), value: "1".into() };
+                        let person = DomainId { domain: "1.2.1".into(), value: "P7".into() };
+                        let nobody = DomainId { domain: "1.2.3".into(), value: "9".into() };
+                        Ok((
+                            references(tx, &one, false).await?,
+                            references(tx, &person, true).await?,
+                            references(tx, &nobody, false).await?.is_none(),
+                        ))
+                    })
+                })
+                .await;
+            let (one, person, unknown) = found.unwrap();
+            assert!(unknown);
+            for (found, identity) in
+                [(one.unwrap(), Some((Status::Active, 1))), (person.unwrap(), None::<(Status, i64)>)]
+            {
+                assert_eq!((found.person, found.identity), (7, identity));
+                assert_eq!(found.value.as_deref(), Some("P7"));
+                let mut values: Vec<String> = found.ids.into_iter().map(|id| id.value).collect();
+                values.sort();
+                assert_eq!(values, ["1", "2"]);
+            }
+        }
+    }
+}
