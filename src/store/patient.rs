@@ -96,12 +96,36 @@ pub async fn add(
     Ok(inserted == 1)
 }
 
-/// Says anew who a patient is.
+/// The same where nobody asks: a taken id or key lets the write be begun anew, under PostgreSQL.
+pub async fn add_later(
+    tx: &mut Tx<'_>,
+    patient: &Patient,
+    authority: &str,
+    how: Knowledge,
+    new_key: i64,
+    at: i64,
+) -> Result<(), DbError> {
+    let body = written(patient)?;
+    tx.insert(
+        "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            Val::I64(new_key),
+            Val::Text(&patient.patient_id),
+            Val::Text(authority),
+            Val::I64(knowledge(how)),
+            (&body).into(),
+            Val::I64(at),
+        ],
+    )
+    .await
+}
+
+/// Says anew who a patient is, who was there before the transaction began.
 pub async fn describe(tx: &mut Tx<'_>, patient_key: i64, patient: &Patient) -> Result<(), DbError> {
     let body = written(patient)?;
-    let sql = "UPDATE patient SET body = $2 WHERE patient_key = $1";
-    tx.exec(sql, &[Val::I64(patient_key), (&body).into()]).await?;
-    Ok(())
+    let sql = "UPDATE patient SET body = $2 WHERE patient_key = $1 AND body <> $2";
+    tx.later(sql, &[Val::I64(patient_key), (&body).into()]).await
 }
 
 /// Adds a patient, or fills in one that so far was only implied. Returns its key and whether it

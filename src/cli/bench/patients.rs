@@ -26,7 +26,8 @@ use crate::wire::xml::tree;
 /// What a feed says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Event {
-    /// The table's patients in turn, under ids that no other run uses
+    /// The table's patients in turn, from a line of this run's own, under ids that no other run uses. Of a table that
+    /// was imported they are registered twice then; one of another seed has new patients
     #[value(name = "A01")]
     A01,
     /// A patient drawn from the table has another telephone number
@@ -50,8 +51,11 @@ impl Patients {
     fn drawn(&self, n: u64) -> (Patient, SplitMix64) {
         let mut random = SplitMix64::derived(self.run.seed, 3, n);
         loop {
-            // A line that cannot be read is no patient to ask for; the first can, as was seen at the start.
-            if let Some(patient) = self.people.get(random.below(self.people.len())) {
+            // A line that cannot be read or was rejected is no patient to ask for; the first can, as was seen at the
+            // start.
+            if let Some(patient) = self.people.get(random.below(self.people.len()))
+                && patient.is_taken()
+            {
                 return (patient, random);
             }
         }
@@ -76,7 +80,11 @@ impl Patients {
     fn feed(&self, n: u64) -> Option<(Patient, &'static str)> {
         match self.event {
             Event::A01 => {
-                let mut patient = self.people.get(n)?;
+                let line = u64::from(self.run.id).wrapping_add(n) % self.people.len().max(1);
+                let mut patient = self.people.get(line)?;
+                if !patient.is_taken() {
+                    patient.known.birth_date = None;
+                }
                 patient.id = format!("B{:x}{n:x}", self.run.id & 0xf_ffff);
                 Some((patient, "A01"))
             }

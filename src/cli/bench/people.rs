@@ -11,6 +11,7 @@ use clap::Args;
 use crate::cli::mpi::import::{COLUMNS, of_row};
 use crate::cli::patient::csv;
 use crate::model::identity::{Authority, Demographics, Feed, NameScript, NameUse, PhoneUse};
+use crate::service::mpi::is_date;
 use crate::synthetic::population::{Population, Registration, Settings};
 
 /// `chiren bench population`.
@@ -124,6 +125,12 @@ pub struct Patient {
 }
 
 impl Patient {
+    /// Whether an index takes what is said of them: of invented birth dates one in a thousand is no date, and such
+    /// lines are rejected.
+    pub fn is_taken(&self) -> bool {
+        self.known.birth_date.as_deref().is_none_or(is_date)
+    }
+
     /// A name that can be asked for: kanji, or else kana.
     pub fn name(&self) -> Option<(&str, &str)> {
         let of = |script: NameScript| {
@@ -192,7 +199,7 @@ impl People {
 /// What is wrong with the first line is likely wrong with the table.
 pub fn checked(people: &People) -> Result<(), String> {
     match people.get(0) {
-        Some(patient) if !patient.oid.is_empty() => Ok(()),
+        Some(patient) if !patient.oid.is_empty() && patient.is_taken() => Ok(()),
         _ => Err("the table's first line is no patient with an id and a domain".to_owned()),
     }
 }

@@ -182,8 +182,9 @@ impl Trail {
         &self.settings.reporter
     }
 
-    /// Chains what is committed and waits, in segments, until nothing waits. How many records that were. Several
-    /// gateways may do so at once: of two that append, one begins anew.
+    /// Chains what is committed and waits, in segments. How many records that were. What comes meanwhile waits for the
+    /// next time: while the gateway is busy, chaining a few records at once would never end. Several gateways may do so
+    /// at once: of two that append, one begins anew.
     pub async fn chain(&self, now: i64) -> Result<u64, Error> {
         let pending = self.db.read::<_, DbError, _>(|tx| Box::pin(chain::is_pending(tx))).await;
         if !pending.map_err(database)? {
@@ -199,6 +200,9 @@ impl Trail {
                         done += segment.links.len() as u64;
                         collisions = 0;
                         self.checkpoint(chain, &segment);
+                        if i64::try_from(segment.links.len()).unwrap_or(i64::MAX) < TOGETHER {
+                            break;
+                        }
                     }
                     Err(DbError::Unique(_) | DbError::Conflict) if collisions < 20 => collisions += 1,
                     Err(e) => return Err(database(e)),

@@ -259,7 +259,7 @@ fn is_day(text: &str) -> bool {
 }
 
 /// A date as HL7 writes it, as far as it goes: `198306`, `19480000`, `202503310215`.
-pub(super) fn is_date(text: &str) -> bool {
+pub fn is_date(text: &str) -> bool {
     let digits: &str = text.split(['.', '+', '-']).next().unwrap_or_default();
     if !digits.bytes().all(|b| b.is_ascii_digit()) || !matches!(digits.len(), 4 | 6 | 8 | 10 | 12 | 14) {
         return false;

@@ -1,32 +1,28 @@
 //! What a feed does: ITI-8, ITI-30, ITI-31, ITI-44, ITI-104. One transaction from what was said to the notices.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admit::{self, Resolved, error};
+use super::admit::{self, Resolved};
 use super::meter::Noted;
-use super::settle::{self, Action, Newcomer, Settled, Step};
-use super::weigh::{Scales, Weighed};
-use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number, review, terms, weigh};
+use super::settle::{Action, Settled};
+use super::upsert::upsert;
+use super::weigh::Scales;
+use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number};
 use crate::config::DomainKind;
-use crate::matching::{Features, Model};
+use crate::matching::Model;
 use crate::model::audit::{Act, Facts, Outcome};
-use crate::model::identity::{
-    Demographics, DomainId, Feed, FeedMessage, Field, IdentityError, Place, Sent, Trouble, Update, Warning,
-};
+use crate::model::identity::{DomainId, Feed, FeedMessage, Field, IdentityError, Sent, Update};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
-use crate::service::patients::new_key;
 use crate::service::traces::Traces;
 use crate::store::db::{DbError, Tx};
 use crate::store::mpi::correlation::{self, Link, Said};
-use crate::store::mpi::events::{self, Kind, Two};
-use crate::store::mpi::identity::{self, Identity, Status, Version};
+use crate::store::mpi::events;
+use crate::store::mpi::identity;
 use crate::store::mpi::person;
 use crate::store::mpi::review::State;
-use crate::store::{mpi as store, patient};
 
 /// How a transaction ends without changing anything.
 pub(super) enum Stop {
@@ -155,7 +151,8 @@ impl Mpi {
         let doing = work.clone();
         let done = self
             .db
-            .write(move |tx| {
+            // Who says something of the same ids waits.
+            .write_holding(ids.iter().map(lock_of).collect(), move |tx| {
                 let (work, task) = (doing.clone(), task.clone());
                 Box::pin(async move { perform(tx, &work, &task).await })
             })
@@ -269,8 +266,6 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
 
 async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop> {
     work.noted.begin();
-    // Who says something of the same ids waits.
-    store::lock(tx, task.ids().into_iter().map(lock_of).collect()).await?;
     let at = (work.settings.now)();
     match task {
         Task::Upsert { ids, sent, own } => upsert(tx, work, at, ids, sent, own.as_deref()).await,
@@ -309,255 +304,6 @@ pub(super) fn lock_of(id: &DomainId) -> i64 {
     i64::from_be_bytes(std::array::from_fn(|i| digest[i]))
 }
 
-/// An identity of the message.
-struct Named {
-    resolved: Resolved,
-    known: Option<Identity>,
-    /// What is known of it after the message; none if the message is not the one to say.
-    after: Option<(Demographics, Features)>,
-    before: Option<Demographics>,
-    key: i64,
-}
-
-async fn upsert(
-    tx: &mut Tx<'_>,
-    work: &Work,
-    at: i64,
-    ids: &[Resolved],
-    sent: &Sent,
-    own: Option<&str>,
-) -> Result<Fed, Stop> {
-    let config = &work.settings.config;
-    let network = &work.settings.domains.network().oid;
-    let speaks_for_own = own.is_some_and(|own| ids.iter().any(|r| r.id.domain == own));
-    let mut subjects: Vec<Named> = vec![];
-    let mut given: Option<i64> = None;
-    let mut new_person: Option<&str> = None;
-    for resolved in ids {
-        let mut known = identity::by_id(tx, &resolved.id).await?;
-        // An id that was exchanged for another (A47) is free again, if its facility uses it again.
-        if let Some(buried) = known.take_if(|i| i.is_buried()) {
-            identity::unbury(tx, buried.key).await?;
-        }
-        if known.as_ref().is_some_and(|i| i.status == Status::Subsumed) {
-            return Err(subsumed(resolved).into());
-        }
-        if resolved.id.domain == *network {
-            match person::by_value(tx, &resolved.id.value).await? {
-                Some(p) if p.replaced_by.is_some() => return Err(subsumed(resolved).into()),
-                Some(p) => given = Some(p.key),
-                None if config.accept_network_ids => new_person = Some(&resolved.id.value),
-                None => {
-                    return Err(error(
-                        Trouble::UnknownId,
-                        resolved.place.component(1),
-                        "no such id was issued by this network, and feeds may not bring new ones \
-                         (mpi.accept_network_ids)",
-                    )
-                    .into());
-                }
-            }
-            // Issued here, it names a person and is no identity of its own.
-            if !config.accept_network_ids {
-                continue;
-            }
-        }
-        let is_ours_to_say = !speaks_for_own || Some(resolved.id.domain.as_str()) == own;
-        let before = match &known {
-            Some(i) => identity::known(tx, &[i.key]).await?.pop().map(|(_, d)| d),
-            None => None,
-        };
-        let after = (known.is_none() || is_ours_to_say).then(|| {
-            let mut after = before.clone().unwrap_or_default();
-            sent.over(&mut after);
-            let features = Features::of(&after);
-            (after, features)
-        });
-        let key = known.as_ref().map_or_else(|| new_key(at), |i| i.key);
-        subjects.push(Named { resolved: resolved.clone(), known, after, before, key });
-    }
-    if subjects.is_empty() && given.is_none() {
-        return Err(error(Trouble::Missing, Place::of(Field::Identifier), "no patient id is there").into());
-    }
-    // Whoever could see what is said here waits for its commit.
-    let hashes = |features: &Features| -> Vec<i64> {
-        let keys = features.keys().into_iter();
-        keys.map(|k| k.hash()).collect()
-    };
-    let asked = |features: &Features| -> Vec<i64> {
-        let keys = features.keys().into_iter().filter(|k| k.kind.asked(work.population));
-        keys.map(|k| k.hash()).collect()
-    };
-    let locks = subjects.iter().filter_map(|s| s.after.as_ref()).flat_map(|(_, f)| asked(f)).collect();
-    store::lock(tx, locks).await?;
-
-    let scales = work.scales();
-    let action = work.action(at, false, "feed");
-    let mut events = vec![];
-    let mut step = Step::default();
-    if let Some(value) = new_person {
-        let nothing = Demographics::default();
-        let described = subjects.iter().find_map(|s| s.after.as_ref()).map_or(&nothing, |(d, _)| d);
-        given = Some(settle::make_with(tx, &work.settings, described, value, at).await?);
-        step.given = given;
-    }
-    let mut pairs = vec![];
-    let mut changed: HashMap<i64, bool> = HashMap::new();
-    let mut skipped = 0;
-    for (n, s) in subjects.iter().enumerate() {
-        let Some((after, features)) = &s.after else {
-            step.seeds.push(s.key);
-            continue;
-        };
-        let stored = features.store();
-        let same_features = s.known.as_ref().is_some_and(|i| i.features.0 == stored);
-        changed.insert(s.key, !same_features);
-        if let (Some(known), true) = (&s.known, s.before.as_ref() != Some(after)) {
-            let sent = json_of(after)?;
-            let version = Version {
-                number: known.version.saturating_add(1),
-                at,
-                occurred: work.occurred.as_deref(),
-                source: &work.source,
-                sent: &sent,
-                raw: &work.raw,
-                features: stored,
-            };
-            identity::revise(tx, s.key, &version).await?;
-            store::search::put(tx, s.key, &terms::of(after), false).await?;
-            let old = weigh::features(&known.features)?;
-            identity::set_keys(tx, s.key, &hashes(&old), &hashes(features)).await?;
-        }
-        if same_features {
-            // Nothing to weigh: what was decided stands.
-            continue;
-        }
-        if s.known.is_some() {
-            events::drop_pairs(tx, s.key).await?;
-            step.seeds.push(s.key);
-        }
-        let cap = usize::try_from(config.block_limit).unwrap_or(usize::MAX);
-        let (candidates, too_large) = identity::sharing(tx, &asked(features), cap, s.key).await?;
-        skipped += too_large;
-        work.noted.weighed(candidates.len());
-        let subject = Weighed { key: s.key, id: &s.resolved.id, features };
-        for candidate in identity::active(tx, &candidates, false).await? {
-            let other = weigh::features(&candidate.features)?;
-            let weighed = Weighed { key: candidate.key, id: &candidate.id, features: &other };
-            pairs.extend(scales.pair(&subject, &weighed)?);
-        }
-        for other in subjects.iter().take(n) {
-            if let Some((_, f)) = &other.after {
-                let weighed = Weighed { key: other.key, id: &other.resolved.id, features: f };
-                pairs.extend(scales.pair(&subject, &weighed)?);
-            }
-        }
-    }
-    if !pairs.is_empty() {
-        events::put_pairs(tx, &pairs).await?;
-    }
-    // Ids of one message are one patient's, by the sender's word.
-    let said = verdicts_of_message(&subjects, &action);
-    for (two, event) in said {
-        let known = events::verdicts(tx, &[two.0, two.1]).await?;
-        if !known.iter().any(|v| v.two == two && v.same) {
-            events::say(tx, two, true, &event.id).await?;
-            events.push(event);
-        }
-        step.seeds.extend([two.0, two.1]);
-    }
-    if let Some(person) = given {
-        join_given(tx, &subjects, person, &action, &mut step, &mut events).await?;
-    }
-    for s in &subjects {
-        if s.known.is_none()
-            && let Some((after, features)) = &s.after
-        {
-            step.newcomers.push(Newcomer { key: s.key, id: &s.resolved.id, features, demographics: after });
-        }
-    }
-    for pair in &pairs {
-        if matches!(pair.class, events::Class::Links | events::Class::Rivals) {
-            step.seeds.extend([pair.two.0, pair.two.1]);
-        }
-    }
-    let newcomers: Vec<i64> = step.newcomers.iter().map(|n| n.key).collect();
-    step.seeds.retain(|k| !newcomers.contains(k));
-    step.seeds.sort_unstable();
-    step.seeds.dedup();
-
-    let settled = if step.newcomers.is_empty() && step.seeds.is_empty() && given.is_none() {
-        // The same as before.
-        let mut settled = Settled::default();
-        for s in &subjects {
-            if let Some(known) = &s.known {
-                settled.person_of.insert(s.key, known.person_key);
-            }
-        }
-        settled
-    } else {
-        settle::settle(tx, &work.settings, &scales, &action, &step).await?
-    };
-    for s in &subjects {
-        let (None, Some((after, features))) = (&s.known, &s.after) else { continue };
-        let sent = json_of(after)?;
-        let stored = features.store();
-        let version = Version {
-            number: 1,
-            at,
-            occurred: work.occurred.as_deref(),
-            source: &work.source,
-            sent: &sent,
-            raw: &work.raw,
-            features: stored,
-        };
-        let person = settled.person_of.get(&s.key).copied().ok_or(DbError::NoRow)?;
-        identity::insert(tx, s.key, &s.resolved.id, person, &version).await?;
-        identity::set_keys(tx, s.key, &[], &hashes(features)).await?;
-        store::search::put(tx, s.key, &terms::of(after), true).await?;
-    }
-    let mut warnings = vec![];
-    if skipped > 0 {
-        warnings.push(Warning {
-            place: Place::default(),
-            text: format!("{skipped} blocking keys are shared by too many identities and were skipped"),
-        });
-    }
-    let main = subjects.iter().find(|s| s.after.is_some()).or(subjects.first());
-    let person = match main {
-        Some(s) => settled.person_of.get(&s.key).copied(),
-        None => given,
-    };
-    if person.and_then(|key| settled.ids.get(&key)).is_some_and(|(_, after)| after.len() > subjects.len()) {
-        work.noted.linked();
-    }
-    let person_id = match person {
-        None => None,
-        Some(key) => Some(person_id(tx, work, &settled, key).await?),
-    };
-    // Who the patient is to the registry: as the newest word has it.
-    for s in &subjects {
-        let (Some(_), Some((after, _)), Some(person)) = (&s.known, &s.after, person) else { continue };
-        if s.before.as_ref() != Some(after)
-            && let Some(id) = &person_id
-        {
-            patient::describe(tx, person, &settle::patient_row(network, &id.value, after)).await?;
-        }
-    }
-    for s in &subjects {
-        let why = if s.known.is_none() { review::Why::New } else { review::Why::Changed };
-        // Who is new and near nobody need not be looked at.
-        let near = pairs.iter().any(|p| p.two.0 == s.key || p.two.1 == s.key);
-        if changed.get(&s.key).copied().unwrap_or_default() && (near || s.known.is_some()) {
-            review::look(tx, work, at, s.key, why, &settled).await?;
-        }
-    }
-    let created = subjects.iter().any(|s| s.known.is_none()) || new_person.is_some();
-    let ids: Vec<DomainId> = ids.iter().map(|r| r.id.clone()).collect();
-    finish(tx, work, events, &settled, vec![ids.clone()]).await?;
-    Ok(Fed { ids, person: person_id, created, warnings })
-}
-
 /// The network's id of a person.
 pub(super) async fn person_id(
     tx: &mut Tx<'_>,
@@ -570,53 +316,6 @@ pub(super) async fn person_id(
         None => person::get(tx, key).await?.ok_or(DbError::NoRow)?.value.0,
     };
     Ok(DomainId { domain: work.settings.domains.network().oid.clone(), value })
-}
-
-fn subsumed(resolved: &Resolved) -> IdentityError {
-    error(
-        Trouble::Subsumed,
-        resolved.place.component(1),
-        "this id was merged into another, which is to be used instead",
-    )
-}
-
-fn verdicts_of_message(subjects: &[Named], action: &Action<'_>) -> Vec<(Two, events::Event)> {
-    let Some((first, rest)) = subjects.split_first() else { return vec![] };
-    let told = json!({ "word": "ids of one message" });
-    rest.iter()
-        .map(|other| {
-            let two = Two::of(first.key, other.key);
-            let by_sender = Action { manual: true, told: action.told.clone(), ..*action };
-            let event =
-                by_sender.event(Kind::Confirmed, Some(two.0), Some(two.1), (None, None), told.clone());
-            (two, event)
-        })
-        .collect()
-}
-
-/// The network's own id in a message names the person outright.
-async fn join_given(
-    tx: &mut Tx<'_>,
-    subjects: &[Named],
-    person: i64,
-    action: &Action<'_>,
-    step: &mut Step<'_>,
-    said: &mut Vec<events::Event>,
-) -> Result<(), DbError> {
-    let members = identity::of_persons(tx, &[person], false).await?;
-    for s in subjects {
-        step.prefer.insert(s.key, person);
-        let other = members.iter().find(|m| m.key != s.key);
-        let (Some(other), false) = (other, members.iter().any(|m| m.key == s.key)) else { continue };
-        let two = Two::of(s.key, other.key);
-        let by_sender = Action { manual: true, told: action.told.clone(), ..*action };
-        let told = json!({ "word": "the network's id" });
-        let event = by_sender.event(Kind::Confirmed, Some(two.0), Some(two.1), (None, None), told);
-        events::say(tx, two, true, &event.id).await?;
-        said.push(event);
-        step.seeds.extend([two.0, two.1]);
-    }
-    Ok(())
 }
 
 /// Events, audit records (one for each of `about`), notices.

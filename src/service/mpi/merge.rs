@@ -182,7 +182,7 @@ async fn retire(tx: &mut Tx<'_>, old: &Identity, into: i64, at: i64) -> Result<(
         super::weigh::features(&old.features)?.keys().into_iter().map(|k| k.hash()).collect();
     identity::set_keys(tx, old.key, &keys, &[]).await?;
     // Its pairs stay: they count for nothing while it is no more, and again when it is brought back.
-    search::put(tx, old.key, &search::Terms::default(), false).await
+    search::put(tx, old.key, None, &search::Terms::default()).await
 }
 
 /// The opposite: an id that was merged away is one again, and is found.
@@ -192,7 +192,7 @@ pub(super) async fn bring_back(tx: &mut Tx<'_>, old: &Identity, at: i64) -> Resu
         super::weigh::features(&old.features)?.keys().into_iter().map(|k| k.hash()).collect();
     identity::set_keys(tx, old.key, &[], &keys).await?;
     if let Some((_, known)) = identity::known(tx, &[old.key]).await?.pop() {
-        search::put(tx, old.key, &super::terms::of(&known), false).await?;
+        search::put(tx, old.key, None, &super::terms::of(&known)).await?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod courier;
 mod discover;
 mod domains;
 mod feed;
+mod gather;
 pub mod insured;
 mod link;
 mod merge;
@@ -29,6 +30,7 @@ mod settle;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod upsert;
 mod view;
 mod weigh;
 
@@ -50,6 +52,7 @@ use crate::store::db::{Db, DbError};
 use crate::store::mpi::{identity, review as kept};
 
 pub use crate::store::mpi::review::State as ReviewState;
+pub use admit::is_date;
 pub use authorities::{DomainShown, Unchanged};
 pub use courier::{Notices, Sent};
 pub use discover::Discovered;

@@ -11,8 +11,8 @@ use crate::model::identity::{Authority, DomainId, Field, IdentityError, PixQuery
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
-use crate::store::mpi::identity::{self, Status};
-use crate::store::mpi::person;
+use crate::store::mpi::identity::Status;
+use crate::store::mpi::near;
 
 struct Question {
     asked: DomainId,
@@ -122,30 +122,23 @@ impl Mpi {
 /// None if the id is nobody's, or no longer, or of somebody who is not to be told. One that was exchanged for another (A47) is known, and has no others:
 /// its facility may give it to somebody else, so the ids of the patient who had it are not told.
 async fn ids(tx: &mut Tx<'_>, q: &Question) -> Result<Option<Vec<DomainId>>, DbError> {
-    let person = match q.asked.domain == q.network {
-        true => person::by_value(tx, &q.asked.value)
-            .await?
-            .filter(|p| p.replaced_by.is_none())
-            .map(|p| (p.key, Some(p.value.0))),
-        false => match identity::by_id(tx, &q.asked).await? {
-            Some(i) if i.is_buried() => return Ok(Some(vec![])),
-            found => found.filter(|i| i.status == Status::Active).map(|i| (i.person_key, None)),
-        },
-    };
-    let Some((person, value)) = person else { return Ok(None) };
-    if !is_seen(tx, &q.permit, person).await? {
+    let network = q.asked.domain == q.network;
+    let Some(found) = near::references(tx, &q.asked, network).await? else { return Ok(None) };
+    match found.identity {
+        None if !network => return Ok(None),
+        None if found.value.is_none() => return Ok(None),
+        // Buried.
+        Some((Status::Subsumed, 0)) => return Ok(Some(vec![])),
+        Some((Status::Subsumed, _)) => return Ok(None),
+        _ => {}
+    }
+    if !is_seen(tx, &q.permit, found.person).await? {
         return Ok(None);
     }
     let wants = |oid: &str| q.wanted.is_empty() || q.wanted.iter().any(|w| w == oid);
-    let mut found: Vec<DomainId> = identity::ids_of(tx, person).await?;
+    let network = found.value.map(|value| DomainId { domain: q.network.clone(), value });
+    let mut found: Vec<DomainId> = found.ids.into_iter().chain(network).collect();
     found.retain(|id| wants(&id.domain));
-    if wants(&q.network) {
-        let value = match value {
-            Some(value) => Some(value),
-            None => person::get(tx, person).await?.map(|p| p.value.0),
-        };
-        found.extend(value.map(|value| DomainId { domain: q.network.clone(), value }));
-    }
     found.retain(|id| *id != q.asked);
     let order = |id: &DomainId| q.wanted.iter().position(|w| *w == id.domain);
     found.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));

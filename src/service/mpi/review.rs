@@ -15,7 +15,7 @@ use crate::model::identity::{Demographics, DomainId};
 use crate::service::context::Context;
 use crate::service::database;
 use crate::store::db::{DbError, Tx};
-use crate::store::mpi::events::{self, Class, Two};
+use crate::store::mpi::events::{self, Class, Pair, Two};
 use crate::store::mpi::identity::{self, Identity};
 use crate::store::mpi::person;
 use crate::store::mpi::review::{self, State, Task};
@@ -79,6 +79,17 @@ pub(super) enum Why {
     Said,
 }
 
+/// What is known of an identity that may have to be looked at.
+pub(super) struct Ground<'g> {
+    /// Its pairs with their reasons.
+    pub pairs: Vec<&'g Pair>,
+    /// What was said of it.
+    pub verdicts: Vec<events::Verdict>,
+    pub open: Option<Task>,
+    /// Active identities, itself and those of the pairs, and the person each was of.
+    pub here: &'g HashMap<i64, (DomainId, i64)>,
+}
+
 /// Looks whether an identity must be looked at, once its person is settled.
 pub(super) async fn look(
     tx: &mut Tx<'_>,
@@ -90,27 +101,43 @@ pub(super) async fn look(
 ) -> Result<(), DbError> {
     let pairs = events::reasons(tx, &[key]).await?;
     let verdicts = events::verdicts(tx, &[key]).await?;
-    let apart = |two: Two| verdicts.iter().any(|v| v.two == two && !v.same);
-    let other = |two: Two| if two.0 == key { two.1 } else { two.0 };
-    let near: Vec<i64> = pairs.iter().filter(|p| !apart(p.two)).map(|p| other(p.two)).collect();
     let open = match why {
         Why::New => None,
-        _ => review::of_identity(tx, key).await?.into_iter().find(|t| t.state.is_open()),
+        _ => open(tx, key).await?,
     };
-    if near.is_empty() && open.is_none() && verdicts.is_empty() {
-        return Ok(());
-    }
-    let mut keys = near;
+    let mut keys: Vec<i64> = pairs.iter().flat_map(|p| [p.two.0, p.two.1]).collect();
     keys.push(key);
-    let rows: HashMap<i64, Identity> =
-        identity::active(tx, &keys, false).await?.into_iter().map(|i| (i.key, i)).collect();
+    let rows = identity::active(tx, &keys, false).await?;
+    let here = rows.into_iter().map(|i| (i.key, (i.id, i.person_key))).collect();
+    let ground = Ground { pairs: pairs.iter().collect(), verdicts, open, here: &here };
+    judge(tx, work, at, key, why, settled, ground).await
+}
+
+/// The task that is open about an identity.
+pub(super) async fn open(tx: &mut Tx<'_>, key: i64) -> Result<Option<Task>, DbError> {
+    Ok(review::of_identity(tx, key).await?.into_iter().find(|t| t.state.is_open()))
+}
+
+/// The same, of what is known already.
+pub(super) async fn judge(
+    tx: &mut Tx<'_>,
+    work: &Work,
+    at: i64,
+    key: i64,
+    why: Why,
+    settled: &Settled,
+    ground: Ground<'_>,
+) -> Result<(), DbError> {
+    let Ground { pairs, verdicts, open, here } = ground;
+    let apart = |two: Two| verdicts.iter().any(|v| v.two == two && !v.same);
+    let other = |two: Two| if two.0 == key { two.1 } else { two.0 };
     let person_of =
-        |k: i64| settled.person_of.get(&k).copied().or_else(|| rows.get(&k).map(|i| i.person_key));
+        |k: i64| settled.person_of.get(&k).copied().or_else(|| here.get(&k).map(|(_, person)| *person));
     let own = person_of(key);
     let mut candidates: Vec<Nominated> = pairs
         .iter()
         .filter(|p| !apart(p.two))
-        .filter(|p| rows.contains_key(&other(p.two)) && person_of(other(p.two)) != own)
+        .filter(|p| here.contains_key(&other(p.two)) && person_of(other(p.two)) != own)
         .map(|p| Nominated {
             identity: other(p.two),
             score: p.score,
@@ -132,9 +159,9 @@ pub(super) async fn look(
         }
         return Ok(());
     }
-    let across = candidates.iter().any(|c| match (rows.get(&key), rows.get(&c.identity)) {
-        (Some(one), Some(other)) => work.scales().across(&one.id, &other.id),
-        (_, Some(other)) => work.scales().across(&other.id, &other.id),
+    let across = candidates.iter().any(|c| match (here.get(&key), here.get(&c.identity)) {
+        (Some((one, _)), Some((other, _))) => work.scales().across(one, other),
+        (_, Some((other, _))) => work.scales().across(other, other),
         _ => false,
     });
     let persons: Vec<i64> = candidates.iter().filter_map(|c| person_of(c.identity)).chain(own).collect();

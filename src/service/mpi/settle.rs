@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::Settings;
+use super::gather::{Component, gather, witnesses};
 use super::link::{self, Edge, Facts, Member, Standing};
 use super::ownership;
 use super::weigh::{self, Scales, Weighed};
@@ -22,13 +23,10 @@ use crate::service::context::Context;
 use crate::service::patients::new_key;
 use crate::store::db::{DbError, Tx};
 use crate::store::mpi::events::{self, Class, Event, Kind, Pair, Two};
-use crate::store::mpi::identity::{self, Identity};
+use crate::store::mpi::identity;
 use crate::store::mpi::person::{self, Person};
 use crate::store::patient;
 use crate::store::registry::change::Cause;
-
-/// Identities looked at together at most. More hang together only where something is wrong with the data.
-const MOST: usize = 200;
 
 /// Why a step is taken, for every event it leaves.
 pub(super) struct Action<'a> {
@@ -89,12 +87,25 @@ pub(super) struct Newcomer<'n> {
     pub demographics: &'n Demographics,
 }
 
+/// An identity of which something else is known than the database has yet.
+pub(super) struct Revised<'n> {
+    pub key: i64,
+    pub features: &'n Features,
+    pub demographics: &'n Demographics,
+}
+
 /// What to settle.
 #[derive(Default)]
 pub(super) struct Step<'n> {
     pub newcomers: Vec<Newcomer<'n>>,
     /// Identities there already that changed, or of whom something was said.
     pub seeds: Vec<i64>,
+    /// Those of them that changed. Their pairs in the database count no more.
+    pub revised: Vec<Revised<'n>>,
+    /// Pairs of newcomers and revised ones, not in the database yet.
+    pub pairs: &'n [Pair],
+    /// Persons that seeds were seen with: to be looked at, too, which saves asking again.
+    pub seen_with: Vec<i64>,
     /// Persons that identities shall have, if they have one alone: brought back, or named by the network's id.
     pub prefer: HashMap<i64, i64>,
     /// Persons made for it, under an id that was fed.
@@ -105,7 +116,7 @@ pub(super) struct Step<'n> {
 
 impl Step<'_> {
     /// Whether it is one new identity that nothing known hangs together with.
-    fn is_of_a_stranger(&self) -> bool {
+    pub(super) fn is_of_a_stranger(&self) -> bool {
         self.newcomers.len() == 1
             && self.seeds.is_empty()
             && self.prefer.is_empty()
@@ -125,14 +136,10 @@ pub(super) struct Settled {
     pub values: HashMap<i64, String>,
     pub events: Vec<Event>,
     pub moved: ownership::Moved,
-}
-
-/// All that hangs together.
-struct Component {
-    known: BTreeMap<i64, Identity>,
-    features: HashMap<i64, Features>,
-    pairs: Vec<Pair>,
-    verdicts: Vec<events::Verdict>,
+    /// All that was said of the identities looked at; none if there were too many.
+    pub verdicts: Option<Vec<events::Verdict>>,
+    /// Persons that were not there before.
+    pub made: HashSet<i64>,
 }
 
 impl Settled {
@@ -153,7 +160,9 @@ pub(super) async fn settle(
     ids.extend(step.newcomers.iter().map(|n| (n.key, n.id)));
     ids.sort_by(|a, b| a.1.cmp(b.1));
     let features = |key: i64| {
-        step.newcomers.iter().find(|n| n.key == key).map(|n| n.features).or_else(|| c.features.get(&key))
+        let said = step.newcomers.iter().map(|n| (n.key, n.features));
+        let mut said = said.chain(step.revised.iter().map(|r| (r.key, r.features)));
+        said.find(|(k, _)| *k == key).map(|(_, f)| f).or_else(|| c.features.get(&key))
     };
     let witnesses = witnesses(tx, &c, step).await?;
     let mut facts = Facts {
@@ -211,7 +220,12 @@ pub(super) async fn settle(
     persons.extend(step.prefer.values());
     persons.sort_unstable();
     persons.dedup();
-    let rows = person::several(tx, &persons).await?;
+    let mut rows: Vec<Person> = c.persons.iter().filter(|p| persons.contains(&p.key)).cloned().collect();
+    let missing: Vec<i64> =
+        persons.iter().copied().filter(|key| !rows.iter().any(|p| p.key == *key)).collect();
+    if !missing.is_empty() {
+        rows.extend(person::several(tx, &missing).await?);
+    }
     let mut outcome = link::partition(&facts);
     let person_of: HashMap<i64, (i64, i64)> =
         c.known.values().map(|i| (i.key, (i.person_key, i.created_at))).collect();
@@ -236,6 +250,7 @@ pub(super) async fn settle(
         settled.before(i.person_key).insert(i.id.clone());
     }
     apply(tx, settings, action, step, &c, &outcome.groups, &assigned, &rows, &mut settled).await?;
+    settled.verdicts = Some(c.verdicts).filter(|_| !c.cut);
     Ok(settled)
 }
 
@@ -246,103 +261,6 @@ fn disturbs(groups: &[Vec<i64>], person_of: &HashMap<i64, (i64, i64)>) -> bool {
         let here: HashSet<i64> = group.iter().filter_map(|k| person_of.get(k)).map(|(p, _)| *p).collect();
         here.len() > 1 || here.into_iter().any(|p| !seen.insert(p))
     })
-}
-
-/// Loads and holds all that hangs together: co-members, edges, verdicts; again until nothing is added.
-async fn gather(tx: &mut Tx<'_>, step: &Step<'_>) -> Result<Component, DbError> {
-    let mut c =
-        Component { known: BTreeMap::new(), features: HashMap::new(), pairs: vec![], verdicts: vec![] };
-    if step.is_of_a_stranger() {
-        return Ok(c);
-    }
-    let newcomers: Vec<i64> = step.newcomers.iter().map(|n| n.key).collect();
-    let mut seen: HashSet<i64> = newcomers.iter().copied().collect();
-    let mut unread = newcomers;
-    let mut todo: Vec<i64> = step.seeds.clone();
-    let mut persons: Vec<i64> =
-        step.revive.iter().chain(step.prefer.values()).chain(&step.given).copied().collect();
-    let mut known_persons: HashSet<i64> = HashSet::new();
-    loop {
-        let mut rows = match todo.is_empty() {
-            true => vec![],
-            false => identity::active(tx, &todo, true).await?,
-        };
-        persons.extend(rows.iter().map(|i| i.person_key));
-        persons.retain(|p| known_persons.insert(*p));
-        if !persons.is_empty() {
-            rows.extend(identity::of_persons(tx, &persons, true).await?);
-        }
-        persons.clear();
-        for row in rows {
-            if c.known.contains_key(&row.key) {
-                continue;
-            }
-            seen.insert(row.key);
-            unread.push(row.key);
-            c.features.insert(row.key, weigh::features(&row.features)?);
-            c.known.insert(row.key, row);
-        }
-        if unread.is_empty() || c.known.len() > MOST {
-            return Ok(c);
-        }
-        let pairs = events::pairs(tx, &unread).await?;
-        let verdicts = events::verdicts(tx, &unread).await?;
-        unread.clear();
-        let ends = pairs
-            .iter()
-            .filter(|p| p.class == Class::Links)
-            .map(|p| p.two)
-            .chain(verdicts.iter().filter(|v| v.same).map(|v| v.two));
-        todo = ends.flat_map(|two| [two.0, two.1]).filter(|k| !seen.contains(k)).collect();
-        todo.sort_unstable();
-        todo.dedup();
-        seen.extend(&todo);
-        for pair in pairs {
-            if !c.pairs.iter().any(|p| p.two == pair.two) {
-                c.pairs.push(pair);
-            }
-        }
-        for verdict in verdicts {
-            if !c.verdicts.iter().any(|v| v.two == verdict.two) {
-                c.verdicts.push(verdict);
-            }
-        }
-        if todo.is_empty() {
-            return Ok(c);
-        }
-    }
-}
-
-/// Identities that rival a link and hang together with nothing here themselves.
-async fn witnesses(
-    tx: &mut Tx<'_>,
-    c: &Component,
-    step: &Step<'_>,
-) -> Result<Vec<(Identity, Features)>, DbError> {
-    if !c.pairs.iter().any(|p| p.class == Class::Links) {
-        return Ok(vec![]);
-    }
-    let here = |key: &i64| c.known.contains_key(key) || step.newcomers.iter().any(|n| n.key == *key);
-    let mut keys: Vec<i64> = c
-        .pairs
-        .iter()
-        .filter(|p| p.class == Class::Rivals)
-        .flat_map(|p| [p.two.0, p.two.1])
-        .filter(|k| !here(k))
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
-        return Ok(vec![]);
-    }
-    identity::active(tx, &keys, false)
-        .await?
-        .into_iter()
-        .map(|i| {
-            let features = weigh::features(&i.features)?;
-            Ok((i, features))
-        })
-        .collect()
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -373,9 +291,11 @@ async fn apply(
             Some(key) => *key,
             None => {
                 let newcomer = step.newcomers.iter().find(|n| group.contains(&n.key));
+                let revised = || group.first().and_then(|key| step.revised.iter().find(|r| r.key == *key));
+                let said = newcomer.map(|n| n.demographics).or_else(|| revised().map(|r| r.demographics));
                 let fallback;
-                let demographics = match (newcomer, group.first()) {
-                    (Some(n), _) => n.demographics,
+                let demographics = match (said, group.first()) {
+                    (Some(demographics), _) => demographics,
                     (None, first) => {
                         let first: Vec<i64> = first.copied().into_iter().collect();
                         fallback =
@@ -385,6 +305,7 @@ async fn apply(
                 };
                 let (key, value) = make(tx, settings, demographics, action.at).await?;
                 settled.values.insert(key, value);
+                settled.made.insert(key);
                 key
             }
         };
@@ -472,9 +393,17 @@ pub(super) async fn make(
     demographics: &Demographics,
     at: i64,
 ) -> Result<(i64, String), DbError> {
+    let network = &settings.domains.network().oid;
+    // Where ids are many, a taken one is rare enough to begin the whole write anew.
+    if tx.is_postgres() && settings.config.id_length > 8 {
+        let value = super::mint(&settings.config);
+        let (key, row) = (new_key(at), patient_row(network, &value, demographics));
+        patient::add_later(tx, &row, network, Knowledge::Fed, key, at).await?;
+        person::insert_later(tx, key, &value, at).await?;
+        return Ok((key, value));
+    }
     for _ in 0..MINTED {
         let value = super::mint(&settings.config);
-        let network = &settings.domains.network().oid;
         let (key, row) = (new_key(at), patient_row(network, &value, demographics));
         if patient::add(tx, &row, network, Knowledge::Fed, key, at).await? {
             if !person::insert(tx, key, &value, at).await? {

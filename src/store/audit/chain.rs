@@ -313,15 +313,8 @@ pub async fn append(
         None::<i64>.into(),
     ];
     tx.exec(sql, &args).await?;
-    for records in records.chunks(AT_ONCE) {
-        let sql =
-            format!("DELETE FROM audit_waiting WHERE chain = $1 AND id IN ({})", places(2, records.len()));
-        let ids = records.iter().map(|r| Val::Text(&r.id));
-        let args: Vec<Val<'_>> = std::iter::once(Val::Text(chain.as_str())).chain(ids).collect();
-        let taken = tx.exec(sql, &args).await?;
-        if usize::try_from(taken) != Ok(records.len()) {
-            return Err(DbError::Conflict);
-        }
+    if forget(tx, chain, records).await? != records.len() as u64 {
+        return Err(DbError::Conflict);
     }
     let mut named = vec![];
     for record in records {
@@ -330,12 +323,38 @@ pub async fn append(
     name_patients(tx, chain, &named).await
 }
 
+/// Takes records off those that wait; how many did.
+async fn forget(tx: &mut Tx<'_>, chain: Chain, records: &[Record]) -> Result<u64, DbError> {
+    let ids: Vec<&str> = records.iter().map(|r| r.id.as_str()).collect();
+    if tx.is_postgres() {
+        let sql = "DELETE FROM audit_waiting WHERE chain = $1 AND id = ANY($2)";
+        return tx.exec(sql, &[Val::Text(chain.as_str()), Val::Texts(&ids)]).await;
+    }
+    let mut taken = 0;
+    for ids in ids.chunks(AT_ONCE) {
+        let sql = format!("DELETE FROM audit_waiting WHERE chain = $1 AND id IN ({})", places(2, ids.len()));
+        let ids = ids.iter().map(|id| Val::Text(id));
+        let args: Vec<Val<'_>> = std::iter::once(Val::Text(chain.as_str())).chain(ids).collect();
+        taken += tx.exec(sql, &args).await?;
+    }
+    Ok(taken)
+}
+
 /// Makes records findable by their patients: patient, time and id of each.
 pub async fn name_patients(
     tx: &mut Tx<'_>,
     chain: Chain,
     named: &[(&str, i64, &str)],
 ) -> Result<(), DbError> {
+    if tx.is_postgres() && !named.is_empty() {
+        let patients: Vec<&str> = named.iter().map(|(patient, ..)| *patient).collect();
+        let times: Vec<i64> = named.iter().map(|(_, at, _)| *at).collect();
+        let ids: Vec<&str> = named.iter().map(|(.., id)| *id).collect();
+        let sql = "INSERT INTO audit_patient (patient, at, chain, id) SELECT p, at, $1, id \
+                   FROM unnest($2, $3, $4) AS n(p, at, id) ON CONFLICT DO NOTHING";
+        let args = [Val::Text(chain.as_str()), Val::Texts(&patients), Val::I64s(&times), Val::Texts(&ids)];
+        return tx.insert(sql, &args).await;
+    }
     for named in named.chunks(AT_ONCE) {
         let mut sql = String::from("INSERT INTO audit_patient (chain, patient, at, id) VALUES ");
         let mut args = vec![Val::Text(chain.as_str())];

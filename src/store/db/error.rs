@@ -117,11 +117,17 @@ impl From<sqlx::Error> for DbError {
             Error::Database(d) => {
                 let code = d.code().unwrap_or_default().into_owned();
                 match code.as_str() {
-                    // Keys of ours, made by chance: another one is free.
+                    // Keys and ids of ours, made by chance: another one is free.
                     "23505"
                         if matches!(
                             d.constraint(),
-                            Some("patient_pkey" | "identity_pkey" | "person_pkey")
+                            Some(
+                                "patient_pkey"
+                                    | "identity_pkey"
+                                    | "person_pkey"
+                                    | "patient_pid_key"
+                                    | "person_value_key"
+                            )
                         ) =>
                     {
                         DbError::Conflict

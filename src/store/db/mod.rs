@@ -126,7 +126,25 @@ impl Db {
             #[cfg(feature = "sqlite")]
             Inner::Lite(db) => db.write(f).await,
             #[cfg(feature = "postgres")]
-            Inner::Pg(db) => db.write(f).await,
+            Inner::Pg(db) => db.write(f, &[]).await,
+        }
+    }
+
+    /// Like [`write`](Self::write), in turn with whoever else holds one of these numbers: PostgreSQL's advisory locks,
+    /// taken in order as the transaction begins. On SQLite one writes at a time anyway.
+    pub async fn write_holding<T, E, F>(&self, mut numbers: Vec<i64>, f: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
+    {
+        numbers.sort_unstable();
+        numbers.dedup();
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Inner::Lite(db) => db.write(f).await,
+            #[cfg(feature = "postgres")]
+            Inner::Pg(db) => db.write(f, &numbers).await,
         }
     }
 

@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use super::tx::{Conn, within};
-use super::{DbError, DbStatus, Lock, Tx, TxFuture};
+use super::{DbError, DbStatus, Lock, Sql, Tx, TxFuture};
 use crate::config::database::DatabaseConfig;
 
 /// Attempts of a write that collides with others before it is given up as [`DbError::Conflict`].
@@ -101,17 +101,22 @@ impl Pg {
         }
     }
 
-    pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    /// `numbers`: advisory locks, sorted, that the transaction begins with; they cost no wait of their own.
+    pub(super) async fn write<T, E, F>(&self, f: F, numbers: &[i64]) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
         F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
     {
+        let mut begin = String::from("BEGIN ISOLATION LEVEL READ COMMITTED");
+        for number in numbers {
+            begin.push_str(&format!("; SELECT pg_advisory_xact_lock({number})"));
+        }
         let (mut stale, mut losses, mut round) = (0, 0, 0);
         while round < ATTEMPTS {
             backoff(round).await;
             let mut conn = self.acquire().await?;
-            match self.write_once(&f, &mut conn).await {
+            match self.write_once(&f, &mut conn, &begin).await {
                 Ended::Done(done) => return done,
                 Ended::Collided => {
                     tracing::debug!(round, "a write collided with another and is tried again");
@@ -135,13 +140,14 @@ impl Pg {
         Err(DbError::Conflict.into())
     }
 
-    async fn write_once<T, E, F>(&self, f: &F, conn: &mut PgConnection) -> Ended<T, E>
+    async fn write_once<T, E, F>(&self, f: &F, conn: &mut PgConnection, begin: &str) -> Ended<T, E>
     where
         E: From<DbError>,
         F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Sync,
     {
-        let mut txn = match self.begin(conn, "BEGIN ISOLATION LEVEL READ COMMITTED").await {
+        let mut txn = match self.begin(conn, begin.to_owned()).await {
             Ok(txn) => txn,
+            Err(DbError::Conflict) => return Ended::Collided,
             Err(e) if e.is_lost_connection() => return Ended::Lost { begun: false, cause: e },
             Err(e) => return Ended::Done(Err(e.into())),
         };
@@ -169,9 +175,9 @@ impl Pg {
     async fn begin<'c>(
         &self,
         conn: &'c mut PgConnection,
-        sql: &'static str,
+        sql: impl Into<Sql>,
     ) -> Result<Transaction<'c, Postgres>, DbError> {
-        within(self.patience, conn.begin_with(sql)).await
+        within(self.patience, conn.begin_with(sql.into())).await
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbError> {

@@ -130,6 +130,39 @@ async fn duplicates_are_told_apart_and_never_half_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_holds_a_number_is_waited_for() {
+    const SIZE: &str = "SELECT size FROM unique_id WHERE unique_id = 'a'";
+    for t in databases().await {
+        let db = t.db.clone();
+        let added: Result<u64, DbError> = db.write(|tx| Box::pin(put(tx, "a"))).await;
+        assert_eq!(added, Ok(1));
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                let db = db.clone();
+                tokio::spawn(async move {
+                    let done: Result<(), DbError> = db
+                        .write_holding(vec![7, -3, 7], |tx| {
+                            Box::pin(async move {
+                                let size: Option<i64> = tx.fetch_one(SIZE, &[], |row| row.get(0)).await?;
+                                let sql = "UPDATE unique_id SET size = $1 WHERE unique_id = 'a'";
+                                tx.later(sql, &[Val::I64(size.unwrap_or_default() + 1)]).await
+                            })
+                        })
+                        .await;
+                    done
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), Ok(()));
+        }
+        let size: Result<i64, DbError> =
+            db.read(|tx| Box::pin(tx.fetch_one(SIZE, &[], |row| row.get(0)))).await;
+        assert_eq!(size, Ok(16));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn reads_do_not_write() {
     for t in databases().await {
         let done: Result<u64, DbError> = t.db.read(|tx| Box::pin(put(tx, "a"))).await;

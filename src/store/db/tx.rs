@@ -27,6 +27,10 @@ pub enum Val<'a> {
     I64(i64),
     Text(&'a str),
     Blob(&'a [u8]),
+    /// Arrays, which PostgreSQL alone knows: how many values there are is no part of a statement then, and it is
+    /// planned once.
+    I64s(&'a [i64]),
+    Texts(&'a [&'a str]),
 }
 
 impl From<i64> for Val<'_> {
@@ -182,7 +186,7 @@ pub struct Tx<'c> {
     conn: Conn<'c>,
     read_only: bool,
     failed: Option<DbError>,
-    /// Inserts put off.
+    /// Changes put off.
     #[cfg(feature = "postgres")]
     later: Later,
 }
@@ -223,6 +227,14 @@ impl<'c> Tx<'c> {
     /// is asked or the transaction ends, and all of them are one round trip; what is wrong with it is told then.
     pub async fn insert(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<(), DbError> {
         let sql = sql.into();
+        debug_assert!(sql.as_str().starts_with("INSERT INTO "), "an insert: {}", sql.as_str());
+        self.later(sql, args).await
+    }
+
+    /// The same for any change. What waits is one statement in the end, whose parts see nothing of each other: no two
+    /// of them may touch one row, which a newly made one is for an UPDATE and a deleted one for an INSERT.
+    pub async fn later(&mut self, sql: impl Into<Sql> + Send, args: &[Val<'_>]) -> Result<(), DbError> {
+        let sql = sql.into();
         #[cfg(feature = "postgres")]
         if self.is_postgres() {
             if self.read_only {
@@ -244,8 +256,15 @@ impl<'c> Tx<'c> {
             return Ok(());
         }
         let later = std::mem::take(&mut self.later);
-        let args: Vec<Val<'_>> = later.args.iter().map(Kept::as_val).collect();
-        self.run(Sql::Built(later.text()), &args).await.map(drop)
+        let text = Sql::Built(later.text());
+        let done = match &mut self.conn {
+            #[cfg(feature = "sqlite")]
+            Conn::Lite(_) => Err(DbError::Misuse("changes put off on SQLite")),
+            Conn::Pg(conn, patience) => {
+                within(*patience, later.bind(text).execute(&mut **conn)).await.map(drop)
+            }
+        };
+        self.note(done)
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -285,6 +304,26 @@ impl<'c> Tx<'c> {
             Ok(true)
         })
         .await?;
+        Ok(rows)
+    }
+
+    /// The same of rows that nothing put off touches ([`later`](Self::later)): it goes on waiting.
+    pub async fn fetch_past<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        mut map: M,
+    ) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        let mut rows = Vec::new();
+        let take = |row: &Row<'_>| {
+            rows.push(map(row)?);
+            Ok(true)
+        };
+        self.ask(sql.into(), args, take).await?;
         Ok(rows)
     }
 
@@ -333,7 +372,13 @@ impl<'c> Tx<'c> {
         F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
     {
         self.flush().await?;
-        let sql = sql.into();
+        self.ask(sql.into(), args, take).await
+    }
+
+    async fn ask<F>(&mut self, sql: Sql, args: &[Val<'_>], take: F) -> Result<(), DbError>
+    where
+        F: FnMut(&Row<'_>) -> Result<bool, DbError> + Send,
+    {
         let done = match &mut self.conn {
             #[cfg(feature = "sqlite")]
             Conn::Lite(conn) => lite_each(conn, sql.as_str(), args, take),
@@ -365,7 +410,7 @@ impl<'c> Tx<'c> {
     }
 }
 
-/// INSERTs that wait for one round trip.
+/// Changes that wait for one round trip.
 #[cfg(feature = "postgres")]
 #[derive(Default)]
 struct Later {
@@ -380,18 +425,8 @@ enum Kept {
     I64(i64),
     Text(String),
     Blob(Vec<u8>),
-}
-
-#[cfg(feature = "postgres")]
-impl Kept {
-    fn as_val(&self) -> Val<'_> {
-        match self {
-            Kept::Null(ty) => Val::Null(*ty),
-            Kept::I64(v) => Val::I64(*v),
-            Kept::Text(v) => Val::Text(v),
-            Kept::Blob(v) => Val::Blob(v),
-        }
-    }
+    I64s(Vec<i64>),
+    Texts(Vec<String>),
 }
 
 #[cfg(feature = "postgres")]
@@ -409,7 +444,6 @@ impl Later {
 
     /// Takes a statement up, its parameters numbered after those already there.
     fn push(&mut self, sql: &str, args: &[Val<'_>]) {
-        debug_assert!(sql.starts_with("INSERT INTO "), "only inserts may wait: {sql}");
         let mut pieces = sql.split('$');
         let mut text = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
@@ -424,7 +458,20 @@ impl Later {
             Val::I64(v) => Kept::I64(v),
             Val::Text(v) => Kept::Text(v.to_owned()),
             Val::Blob(v) => Kept::Blob(v.to_owned()),
+            Val::I64s(v) => Kept::I64s(v.to_owned()),
+            Val::Texts(v) => Kept::Texts(v.iter().map(|t| (*t).to_owned()).collect()),
         }));
+    }
+
+    fn bind(self, text: Sql) -> PgQuery {
+        self.args.into_iter().fold(sqlx::query(text), |query, value| match value {
+            Kept::Null(ty) => bind_null(query, ty),
+            Kept::I64(v) => query.bind(v),
+            Kept::Text(v) => query.bind(v),
+            Kept::Blob(v) => query.bind(v),
+            Kept::I64s(v) => query.bind(v),
+            Kept::Texts(v) => query.bind(v),
+        })
     }
 
     /// All of them as one. They see nothing of each other, which inserts need not.
@@ -453,6 +500,7 @@ fn lite_bind(stmt: &mut rusqlite::Statement<'_>, args: &[Val<'_>]) -> Result<(),
             Val::I64(v) => stmt.raw_bind_parameter(index, v)?,
             Val::Text(v) => stmt.raw_bind_parameter(index, v)?,
             Val::Blob(v) => stmt.raw_bind_parameter(index, v)?,
+            Val::I64s(_) | Val::Texts(_) => return Err(DbError::Misuse("an array on SQLite")),
         }
     }
     Ok(())
@@ -489,13 +537,22 @@ type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArg
 #[cfg(feature = "postgres")]
 fn pg_bind(sql: Sql, args: &[Val<'_>]) -> PgQuery {
     args.iter().fold(sqlx::query(sql), |query, value| match *value {
-        Val::Null(Ty::I64) => query.bind(None::<i64>),
-        Val::Null(Ty::Text) => query.bind(None::<&str>),
-        Val::Null(Ty::Blob) => query.bind(None::<&[u8]>),
+        Val::Null(ty) => bind_null(query, ty),
         Val::I64(v) => query.bind(v),
         Val::Text(v) => query.bind(v),
         Val::Blob(v) => query.bind(v),
+        Val::I64s(v) => query.bind(v),
+        Val::Texts(v) => query.bind(v),
     })
+}
+
+#[cfg(feature = "postgres")]
+fn bind_null(query: PgQuery, ty: Ty) -> PgQuery {
+    match ty {
+        Ty::I64 => query.bind(None::<i64>),
+        Ty::Text => query.bind(None::<&str>),
+        Ty::Blob => query.bind(None::<&[u8]>),
+    }
 }
 
 #[cfg(feature = "postgres")]

@@ -1,6 +1,6 @@
 //! What happened to links, what somebody said of pairs, and which pairs came near each other.
 
-use super::{PARAMETERS, list, rows};
+use super::{PARAMETERS, among, rows};
 use crate::store::db::{DbError, Row, Tx, Val};
 
 /// `link_event.kind`. The numbers are stored: never reuse one.
@@ -213,7 +213,7 @@ pub enum Class {
 }
 
 impl Class {
-    fn of_code(code: i64) -> Self {
+    pub(super) fn of_code(code: i64) -> Self {
         match code {
             1 => Class::Links,
             2 => Class::Rivals,
@@ -241,11 +241,31 @@ pub async fn put_pairs(tx: &mut Tx<'_>, pairs: &[Pair]) -> Result<(), DbError> {
         pairs.iter().enumerate().map(|(at, pair)| (pair.two, at)).collect();
     let pairs: Vec<&Pair> =
         pairs.iter().enumerate().filter(|(at, p)| last.get(&p.two) == Some(at)).map(|(_, p)| p).collect();
+    let again = "ON CONFLICT (a_key, b_key) DO UPDATE SET class = excluded.class, score = excluded.score, \
+                 model = excluded.model, body = excluded.body";
+    if tx.is_postgres() {
+        let numbers = |of: fn(&Pair) -> i64| -> Vec<i64> { pairs.iter().map(|p| of(p)).collect() };
+        let (a, b) = (numbers(|p| p.two.0), numbers(|p| p.two.1));
+        let (classes, scores) = (numbers(|p| p.class as i64), numbers(|p| p.score));
+        let models: Vec<&str> = pairs.iter().map(|p| p.model.as_str()).collect();
+        let bodies: Vec<&str> = pairs.iter().map(|p| p.body.as_str()).collect();
+        let sql = format!(
+            "INSERT INTO pair (a_key, b_key, class, score, model, body) \
+             SELECT * FROM unnest($1, $2, $3, $4, $5, $6) {again}"
+        );
+        let args = [
+            Val::I64s(&a),
+            Val::I64s(&b),
+            Val::I64s(&classes),
+            Val::I64s(&scores),
+            Val::Texts(&models),
+            Val::Texts(&bodies),
+        ];
+        return tx.insert(sql, &args).await;
+    }
     for part in pairs.chunks(PARAMETERS / 6) {
         let sql = format!(
-            "INSERT INTO pair (a_key, b_key, class, score, model, body) VALUES {} ON CONFLICT (a_key, b_key) \
-             DO UPDATE SET class = excluded.class, score = excluded.score, model = excluded.model, \
-             body = excluded.body",
+            "INSERT INTO pair (a_key, b_key, class, score, model, body) VALUES {} {again}",
             rows(part.len(), 6)
         );
         let args: Vec<Val<'_>> = part
@@ -266,10 +286,16 @@ pub async fn put_pairs(tx: &mut Tx<'_>, pairs: &[Pair]) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Forgets the pairs of an identity: what it is has changed.
-pub async fn drop_pairs(tx: &mut Tx<'_>, key: i64) -> Result<(), DbError> {
-    for sql in ["DELETE FROM pair WHERE a_key = $1", "DELETE FROM pair WHERE b_key = $1"] {
-        tx.exec(sql, &[key.into()]).await?;
+/// Forgets the pairs of an identity, which has changed, but for those with `kept`: these are written anew.
+pub async fn drop_pairs(tx: &mut Tx<'_>, key: i64, kept: &[i64]) -> Result<(), DbError> {
+    let (among, args) = among(tx, "a_key", 2, kept);
+    let args: Vec<Val<'_>> = std::iter::once(Val::I64(key)).chain(args).collect();
+    let other = among.replace("a_key", "b_key");
+    for sql in [
+        format!("DELETE FROM pair WHERE b_key = $1 AND NOT ({among})"),
+        format!("DELETE FROM pair WHERE a_key = $1 AND NOT ({other})"),
+    ] {
+        tx.later(sql, &args).await?;
     }
     Ok(())
 }
@@ -309,9 +335,9 @@ async fn touching<T: Send>(
 ) -> Result<Vec<T>, DbError> {
     let mut found = vec![];
     for part in keys.chunks(PARAMETERS) {
-        let args: Vec<Val<'_>> = part.iter().map(|k| Val::I64(*k)).collect();
-        let list = list(1, part.len());
-        let sql = format!("{select} WHERE a_key IN ({list}) UNION ALL {select} WHERE b_key IN ({list})");
+        let (a, args) = among(tx, "a_key", 1, part);
+        let (b, _) = among(tx, "b_key", 1, part);
+        let sql = format!("{select} WHERE {a} UNION ALL {select} WHERE {b}");
         found.extend(tx.fetch(sql, &args, read).await?);
     }
     Ok(found)

@@ -1,6 +1,7 @@
 //! Identities, their versions, and the blocking keys they are found by.
 
-use super::{PARAMETERS, list, pad, rows};
+use super::review::State;
+use super::{PARAMETERS, among, list, rows};
 use crate::model::identity::{Demographics, DomainId};
 use crate::store::db::{DbError, Row, Tx, Val};
 
@@ -20,7 +21,7 @@ impl Status {
         }
     }
 
-    fn of_code(code: i64) -> Self {
+    pub(super) fn of_code(code: i64) -> Self {
         if code == 1 { Status::Active } else { Status::Subsumed }
     }
 }
@@ -57,20 +58,25 @@ impl std::fmt::Debug for Stored {
     }
 }
 
-const COLUMNS: &str = "identity_key, domain, value, status, person_key, subsumed_into, version, features, \
+pub(super) const COLUMNS: &str = "identity_key, domain, value, status, person_key, subsumed_into, version, features, \
                        created_at, updated_at";
 
 fn read(row: &Row<'_>) -> Result<Identity, DbError> {
+    read_from(row, 0)
+}
+
+/// The columns from the nth on.
+pub(super) fn read_from(row: &Row<'_>, n: usize) -> Result<Identity, DbError> {
     Ok(Identity {
-        key: row.get(0)?,
-        id: DomainId { domain: row.get(1)?, value: row.get(2)? },
-        status: Status::of_code(row.get(3)?),
-        person_key: row.get(4)?,
-        subsumed_into: row.get(5)?,
-        version: row.get(6)?,
-        features: Stored(row.get(7)?),
-        created_at: row.get(8)?,
-        updated_at: row.get(9)?,
+        key: row.get(n)?,
+        id: DomainId { domain: row.get(n + 1)?, value: row.get(n + 2)? },
+        status: Status::of_code(row.get(n + 3)?),
+        person_key: row.get(n + 4)?,
+        subsumed_into: row.get(n + 5)?,
+        version: row.get(n + 6)?,
+        features: Stored(row.get(n + 7)?),
+        created_at: row.get(n + 8)?,
+        updated_at: row.get(n + 9)?,
     })
 }
 
@@ -78,6 +84,36 @@ fn read(row: &Row<'_>) -> Result<Identity, DbError> {
 pub async fn by_id(tx: &mut Tx<'_>, id: &DomainId) -> Result<Option<Identity>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM identity WHERE domain = $1 AND value = $2");
     tx.fetch_opt(sql, &[(&id.domain).into(), (&id.value).into()], read).await
+}
+
+/// An identity with all that is known of it, and whether a review of it is open.
+pub struct Named {
+    pub identity: Identity,
+    pub known: Option<Demographics>,
+    pub reviewed: bool,
+}
+
+/// The same with what a feed wants to know.
+pub async fn named(tx: &mut Tx<'_>, id: &DomainId) -> Result<Option<Named>, DbError> {
+    let columns: Vec<String> = COLUMNS.split(", ").map(|c| format!("i.{c}")).collect();
+    let sql = format!(
+        "SELECT v.sent, CAST(CASE WHEN EXISTS (SELECT 1 FROM review_task r WHERE r.identity_key = i.identity_key \
+         AND r.state IN ({}, {})) THEN 1 ELSE 0 END AS BIGINT), {} FROM identity i LEFT JOIN demographic_version v \
+         ON v.identity_key = i.identity_key AND v.version = i.version WHERE i.domain = $1 AND i.value = $2",
+        State::Candidate as i64,
+        State::Waiting as i64,
+        columns.join(", ")
+    );
+    tx.fetch_opt(sql, &[(&id.domain).into(), (&id.value).into()], |row| {
+        let sent: Option<String> = row.get(0)?;
+        let known = sent.map(|text| serde_json::from_str(&text)).transpose();
+        Ok(Named {
+            known: known.map_err(|e| DbError::Decode { column: 0, message: e.to_string() })?,
+            reviewed: row.get(1)?,
+            identity: read_from(row, 2)?,
+        })
+    })
+    .await
 }
 
 pub async fn by_key(tx: &mut Tx<'_>, key: i64) -> Result<Option<Identity>, DbError> {
@@ -107,11 +143,10 @@ async fn by_column(
     let mut found = vec![];
     let held = if hold && tx.is_postgres() { " FOR NO KEY UPDATE" } else { "" };
     for part in keys.chunks(PARAMETERS) {
+        let (among, args) = among(tx, column, 1, part);
         let sql = format!(
-            "SELECT {COLUMNS} FROM identity WHERE {column} IN ({}) AND status = 1 ORDER BY identity_key{held}",
-            list(1, part.len())
+            "SELECT {COLUMNS} FROM identity WHERE {among} AND status = 1 ORDER BY identity_key{held}"
         );
-        let args: Vec<Val<'_>> = part.iter().map(|k| Val::I64(*k)).collect();
         found.extend(tx.fetch(sql, &args, read).await?);
     }
     Ok(found)
@@ -128,20 +163,17 @@ pub async fn sharing(
     if hashes.is_empty() {
         return Ok((vec![], 0));
     }
-    let args: Vec<Val<'_>> = hashes.iter().map(|hash| Val::I64(*hash)).collect();
     let limit = cap.saturating_add(2);
     let blocks = 0..hashes.len();
     // The same by two ways: SQLite has no LATERAL, and to PostgreSQL a dozen parts are a dozen plans.
-    let sql = match tx.is_postgres() {
-        true => {
-            let list: Vec<String> =
-                blocks.map(|i| format!("(CAST({i} AS BIGINT), CAST(${} AS BIGINT))", i + 1)).collect();
+    let (sql, args) = match tx.is_postgres() {
+        true => (
             format!(
-                "SELECT b.block, k.identity_key FROM (VALUES {}) AS b(block, hash) CROSS JOIN LATERAL \
-                 (SELECT identity_key FROM mpi_key WHERE hash = b.hash LIMIT {limit}) AS k",
-                list.join(",")
-            )
-        }
+                "SELECT b.block - 1, k.identity_key FROM unnest($1) WITH ORDINALITY AS b(hash, block) CROSS JOIN \
+                 LATERAL (SELECT identity_key FROM mpi_key WHERE hash = b.hash LIMIT {limit}) AS k"
+            ),
+            vec![Val::I64s(hashes)],
+        ),
         false => {
             let parts: Vec<String> = blocks
                 .map(|i| {
@@ -152,7 +184,7 @@ pub async fn sharing(
                     )
                 })
                 .collect();
-            parts.join(" UNION ALL ")
+            (parts.join(" UNION ALL "), hashes.iter().map(|hash| Val::I64(*hash)).collect())
         }
     };
     let mut blocks: Vec<Vec<i64>> = vec![vec![]; hashes.len()];
@@ -214,7 +246,7 @@ pub async fn insert(
 
 /// The next version of an identity.
 pub async fn revise(tx: &mut Tx<'_>, key: i64, version: &Version<'_>) -> Result<(), DbError> {
-    tx.exec(
+    tx.later(
         "UPDATE identity SET version = $2, features = $3, updated_at = $4 WHERE identity_key = $1",
         &[key.into(), version.number.into(), version.features.into(), version.at.into()],
     )
@@ -247,21 +279,28 @@ pub async fn set_keys(tx: &mut Tx<'_>, key: i64, old: &[i64], new: &[i64]) -> Re
     come.sort_unstable();
     come.dedup();
     if !gone.is_empty() {
-        let sql =
-            format!("DELETE FROM mpi_key WHERE identity_key = $1 AND hash IN ({})", list(2, gone.len()));
-        let args: Vec<Val<'_>> = std::iter::once(key).chain(gone).map(Val::I64).collect();
-        tx.exec(sql, &args).await?;
+        let (among, args) = among(tx, "hash", 2, &gone);
+        let args: Vec<Val<'_>> = std::iter::once(Val::I64(key)).chain(args).collect();
+        tx.later(format!("DELETE FROM mpi_key WHERE identity_key = $1 AND {among}"), &args).await?;
     }
-    if !come.is_empty() {
-        pad(tx, &mut come);
-        let sql = format!(
-            "INSERT INTO mpi_key (hash, identity_key) VALUES {} ON CONFLICT DO NOTHING",
-            rows(come.len(), 2)
-        );
-        let args: Vec<Val<'_>> = come.into_iter().flat_map(|h| [Val::I64(h), Val::I64(key)]).collect();
-        tx.insert(sql, &args).await?;
+    if come.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    match tx.is_postgres() {
+        true => {
+            let sql = "INSERT INTO mpi_key (hash, identity_key) SELECT h, $1 FROM unnest($2) AS k(h) \
+                       ON CONFLICT DO NOTHING";
+            tx.insert(sql, &[key.into(), Val::I64s(&come)]).await
+        }
+        false => {
+            let sql = format!(
+                "INSERT INTO mpi_key (hash, identity_key) VALUES {} ON CONFLICT DO NOTHING",
+                rows(come.len(), 2)
+            );
+            let args: Vec<Val<'_>> = come.into_iter().flat_map(|h| [Val::I64(h), Val::I64(key)]).collect();
+            tx.insert(sql, &args).await
+        }
+    }
 }
 
 /// Gives identities to another person.
@@ -337,13 +376,11 @@ pub async fn set_status(
 pub async fn known(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<(i64, Demographics)>, DbError> {
     let mut found = vec![];
     for part in keys.chunks(PARAMETERS) {
+        let (among, args) = among(tx, "i.identity_key", 1, part);
         let sql = format!(
             "SELECT v.identity_key, v.sent FROM identity i JOIN demographic_version v \
-             ON v.identity_key = i.identity_key AND v.version = i.version WHERE i.identity_key IN ({}) \
-             ORDER BY v.identity_key",
-            list(1, part.len())
+             ON v.identity_key = i.identity_key AND v.version = i.version WHERE {among} ORDER BY v.identity_key"
         );
-        let args: Vec<Val<'_>> = part.iter().map(|k| Val::I64(*k)).collect();
         found.extend(tx.fetch(sql, &args, |row| Ok((row.get(0)?, demographics(row, 1)?))).await?);
     }
     Ok(found)

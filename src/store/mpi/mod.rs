@@ -4,6 +4,7 @@ pub mod correlation;
 pub mod domain;
 pub mod events;
 pub mod identity;
+pub mod near;
 pub mod person;
 pub mod question;
 pub mod review;
@@ -22,16 +23,22 @@ pub async fn lock(tx: &mut Tx<'_>, mut numbers: Vec<i64>) -> Result<(), DbError>
     }
     numbers.sort_unstable();
     numbers.dedup();
-    let mut sql = String::from("SELECT CAST(COUNT(pg_advisory_xact_lock(n)) AS BIGINT) FROM (VALUES ");
-    let mut args = vec![];
-    for (i, number) in numbers.iter().enumerate() {
-        let _ = write!(sql, "{}(CAST(${} AS BIGINT))", if i == 0 { "" } else { "," }, i + 1);
-        args.push(Val::I64(*number));
-    }
     // The values are taken as they stand: sorted.
-    sql.push_str(") AS v(n)");
-    tx.fetch_one(sql, &args, |row| row.get::<i64>(0)).await?;
+    let sql = "SELECT CAST(COUNT(pg_advisory_xact_lock(n)) AS BIGINT) FROM unnest($1) AS v(n)";
+    tx.fetch_one(sql, &[Val::I64s(&numbers)], |row| row.get::<i64>(0)).await?;
     Ok(())
+}
+
+/// That a column is one of these numbers, bound from `$first` on. To PostgreSQL they are one value, so that the
+/// statement is the same however many they are.
+fn among<'k>(tx: &Tx<'_>, column: &str, first: usize, keys: &'k [i64]) -> (String, Vec<Val<'k>>) {
+    match tx.is_postgres() {
+        true => (format!("{column} = ANY(${first})"), vec![Val::I64s(keys)]),
+        false => (
+            format!("{column} IN ({})", list(first, keys.len())),
+            keys.iter().map(|key| Val::I64(*key)).collect(),
+        ),
+    }
 }
 
 /// `$first, …` for `count` values.
@@ -54,11 +61,3 @@ fn rows(count: usize, width: usize) -> String {
 
 /// Parameters in one statement at most: SQLite takes 32,766, PostgreSQL 65,535.
 const PARAMETERS: usize = 2000;
-
-/// Repeats the last row, so that few statements are to be kept prepared: how many rows stand in one is part of its
-/// text. For inserts that pass over what is there already.
-fn pad<T: Clone>(tx: &Tx<'_>, rows: &mut Vec<T>) {
-    if let (true, 3.., Some(last)) = (tx.is_postgres(), rows.len(), rows.last().cloned()) {
-        rows.resize(rows.len().next_multiple_of(4), last);
-    }
-}

@@ -1,6 +1,6 @@
 //! Persons: who identities are of.
 
-use super::{PARAMETERS, list};
+use super::{PARAMETERS, among};
 use crate::store::db::{DbError, Row, Tx, Val};
 
 /// A row of `person`.
@@ -47,8 +47,8 @@ pub async fn by_value(tx: &mut Tx<'_>, value: &str) -> Result<Option<Person>, Db
 pub async fn several(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<Person>, DbError> {
     let mut found = vec![];
     for part in keys.chunks(PARAMETERS) {
-        let sql = format!("SELECT {COLUMNS} FROM person WHERE person_key IN ({})", list(1, part.len()));
-        let args: Vec<Val<'_>> = part.iter().map(|k| Val::I64(*k)).collect();
+        let (among, args) = among(tx, "person_key", 1, part);
+        let sql = format!("SELECT {COLUMNS} FROM person WHERE {among}");
         found.extend(tx.fetch(sql, &args, read).await?);
     }
     Ok(found)
@@ -59,6 +59,12 @@ pub async fn insert(tx: &mut Tx<'_>, key: i64, value: &str, at: i64) -> Result<b
     let sql = "INSERT INTO person (person_key, value, status, created_at) VALUES ($1, $2, 1, $3) \
                ON CONFLICT DO NOTHING";
     Ok(tx.exec(sql, &[key.into(), value.into(), at.into()]).await? == 1)
+}
+
+/// The same where nobody asks: a taken id or key lets the write be begun anew, under PostgreSQL.
+pub async fn insert_later(tx: &mut Tx<'_>, key: i64, value: &str, at: i64) -> Result<(), DbError> {
+    let sql = "INSERT INTO person (person_key, value, status, created_at) VALUES ($1, $2, 1, $3)";
+    tx.insert(sql, &[key.into(), value.into(), at.into()]).await
 }
 
 /// Joins a person to another, or takes that back.
@@ -82,13 +88,13 @@ pub async fn replaced(tx: &mut Tx<'_>, by: i64) -> Result<Vec<i64>, DbError> {
 pub async fn owners(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<i64>, DbError> {
     let mut found = vec![];
     for part in keys.chunks(PARAMETERS) {
+        let (among, args) = among(tx, "p.person_key", 1, part);
         let sql = format!(
-            "SELECT p.person_key FROM person p WHERE p.person_key IN ({}) AND EXISTS \
-             (SELECT 1 FROM submission_set s WHERE s.patient_key = p.person_key) ORDER BY p.person_key",
-            list(1, part.len())
+            "SELECT p.person_key FROM person p WHERE {among} AND EXISTS \
+             (SELECT 1 FROM submission_set s WHERE s.patient_key = p.person_key) ORDER BY p.person_key"
         );
-        let args: Vec<Val<'_>> = part.iter().map(|k| Val::I64(*k)).collect();
-        found.extend(tx.fetch(sql, &args, |row| row.get::<i64>(0)).await?);
+        // Whoever is made or changed by what waits owned nothing, or owns the same.
+        found.extend(tx.fetch_past(sql, &args, |row| row.get::<i64>(0)).await?);
     }
     Ok(found)
 }

@@ -85,7 +85,7 @@ fn read(row: &Row<'_>) -> Result<Task, DbError> {
 }
 
 pub async fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
-    tx.exec(
+    tx.insert(
         "INSERT INTO review_task (id, identity_key, kind, state, priority, assignee, created_at, updated_at, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
@@ -100,13 +100,12 @@ pub async fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
             (&task.body).into(),
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Writes what may change of a task.
 pub async fn update(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
-    tx.exec(
+    tx.later(
         "UPDATE review_task SET state = $2, priority = $3, assignee = $4, updated_at = $5, body = $6 WHERE id = $1",
         &[
             (&task.id).into(),
@@ -117,8 +116,7 @@ pub async fn update(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
             (&task.body).into(),
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 pub async fn get(tx: &mut Tx<'_>, id: &str, hold: bool) -> Result<Option<Task>, DbError> {

@@ -1,6 +1,6 @@
 //! Persons by demographics, through columns that are folded and indexed.
 
-use super::{list, pad, rows};
+use super::{among, list, rows};
 use crate::store::db::{DbError, Tx, Val};
 
 /// A name of an identity as it is searched.
@@ -29,50 +29,99 @@ pub struct Terms {
     pub terms: Vec<(TermKind, String)>,
 }
 
-/// Exchanges what an identity is found by. `new`: it had nothing.
-pub async fn put(tx: &mut Tx<'_>, identity: i64, terms: &Terms, new: bool) -> Result<(), DbError> {
-    if !new {
-        for sql in
-            ["DELETE FROM mpi_name WHERE identity_key = $1", "DELETE FROM mpi_term WHERE identity_key = $1"]
-        {
-            tx.exec(sql, &[identity.into()]).await?;
+/// Exchanges what an identity is found by. `before`: what that was, if it is known; what stays the same is not written
+/// again.
+pub async fn put(
+    tx: &mut Tx<'_>,
+    identity: i64,
+    before: Option<&Terms>,
+    terms: &Terms,
+) -> Result<(), DbError> {
+    put_names(tx, identity, before, terms).await?;
+    put_terms(tx, identity, before, terms).await
+}
+
+async fn put_names(
+    tx: &mut Tx<'_>,
+    identity: i64,
+    before: Option<&Terms>,
+    terms: &Terms,
+) -> Result<(), DbError> {
+    if before.is_some_and(|b| b.names == terms.names && (b.birth == terms.birth || b.names.is_empty())) {
+        return Ok(());
+    }
+    if before.is_none_or(|b| !b.names.is_empty()) {
+        // At once: rows of the same numbers follow.
+        tx.exec("DELETE FROM mpi_name WHERE identity_key = $1", &[identity.into()]).await?;
+    }
+    if terms.names.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<i64> = (0_i64..).take(terms.names.len()).collect();
+    let families: Vec<&str> = terms.names.iter().map(|n| n.family.as_str()).collect();
+    let givens: Vec<&str> = terms.names.iter().map(|n| n.given.as_str()).collect();
+    if tx.is_postgres() {
+        let sql = "INSERT INTO mpi_name (identity_key, n, family, given, birth) \
+                   SELECT $1, n, family, given, $2 FROM unnest($3, $4, $5) AS k(n, family, given)";
+        let args = [
+            identity.into(),
+            Val::Text(&terms.birth),
+            Val::I64s(&numbers),
+            Val::Texts(&families),
+            Val::Texts(&givens),
+        ];
+        return tx.insert(sql, &args).await;
+    }
+    let sql = format!(
+        "INSERT INTO mpi_name (identity_key, n, family, given, birth) VALUES {}",
+        rows(numbers.len(), 5)
+    );
+    let birth = Val::Text(&terms.birth);
+    let args: Vec<Val<'_>> = numbers
+        .into_iter()
+        .zip(families.into_iter().zip(givens))
+        .flat_map(|(n, (family, given))| [identity.into(), n.into(), family.into(), given.into(), birth])
+        .collect();
+    tx.insert(sql, &args).await
+}
+
+async fn put_terms(
+    tx: &mut Tx<'_>,
+    identity: i64,
+    before: Option<&Terms>,
+    terms: &Terms,
+) -> Result<(), DbError> {
+    if before.is_some_and(|b| b.terms == terms.terms) {
+        return Ok(());
+    }
+    let kinds: Vec<i64> = terms.terms.iter().map(|(kind, _)| *kind as i64).collect();
+    let values: Vec<&str> = terms.terms.iter().map(|(_, value)| value.as_str()).collect();
+    if !tx.is_postgres() {
+        tx.exec("DELETE FROM mpi_term WHERE identity_key = $1", &[identity.into()]).await?;
+        if values.is_empty() {
+            return Ok(());
         }
-    }
-    if !terms.names.is_empty() {
-        let mut names: Vec<(i64, &Name)> = (0_i64..).zip(&terms.names).collect();
-        pad(tx, &mut names);
-        let sql = format!(
-            "INSERT INTO mpi_name (identity_key, n, family, given, birth) VALUES {} ON CONFLICT DO NOTHING",
-            rows(names.len(), 5)
-        );
-        let args: Vec<Val<'_>> = names
+        let sql =
+            format!("INSERT INTO mpi_term (kind, value, identity_key) VALUES {}", rows(values.len(), 3));
+        let args: Vec<Val<'_>> = kinds
             .into_iter()
-            .flat_map(|(n, name)| {
-                [
-                    identity.into(),
-                    Val::I64(n),
-                    Val::Text(&name.family),
-                    Val::Text(&name.given),
-                    Val::Text(&terms.birth),
-                ]
-            })
+            .zip(values)
+            .flat_map(|(kind, value)| [kind.into(), value.into(), identity.into()])
             .collect();
-        tx.insert(sql, &args).await?;
+        return tx.insert(sql, &args).await;
     }
-    if !terms.terms.is_empty() {
-        let mut said: Vec<&(TermKind, String)> = terms.terms.iter().collect();
-        pad(tx, &mut said);
-        let sql = format!(
-            "INSERT INTO mpi_term (kind, value, identity_key) VALUES {} ON CONFLICT DO NOTHING",
-            rows(said.len(), 3)
-        );
-        let args: Vec<Val<'_>> = said
-            .into_iter()
-            .flat_map(|(kind, value)| [Val::I64(*kind as i64), Val::Text(value), identity.into()])
-            .collect();
-        tx.insert(sql, &args).await?;
+    let args = [identity.into(), Val::I64s(&kinds), Val::Texts(&values)];
+    if before.is_none_or(|b| !b.terms.is_empty()) {
+        let sql = "DELETE FROM mpi_term WHERE identity_key = $1 \
+                   AND (kind, value) NOT IN (SELECT k, v FROM unnest($2, $3) AS t(k, v))";
+        tx.later(sql, &args).await?;
     }
-    Ok(())
+    if values.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO mpi_term (kind, value, identity_key) SELECT k, v, $1 FROM unnest($2, $3) AS t(k, v) \
+               ON CONFLICT DO NOTHING";
+    tx.insert(sql, &args).await
 }
 
 /// A folded value, whole or its beginning.
@@ -265,13 +314,10 @@ pub async fn ids(
     if persons.is_empty() {
         return Ok(vec![]);
     }
-    let mut sql = format!(
-        "SELECT person_key, domain, value FROM identity WHERE person_key IN ({}) AND status = 1",
-        list(1, persons.len())
-    );
-    let mut args: Vec<Val<'_>> = persons.iter().map(|k| Val::I64(*k)).collect();
+    let (among, mut args) = among(tx, "person_key", 1, persons);
+    let mut sql = format!("SELECT person_key, domain, value FROM identity WHERE {among} AND status = 1");
     if !domains.is_empty() {
-        sql.push_str(&format!(" AND domain IN ({})", list(persons.len() + 1, domains.len())));
+        sql.push_str(&format!(" AND domain IN ({})", list(args.len() + 1, domains.len())));
         args.extend(domains.iter().map(|d| Val::Text(d)));
     }
     sql.push_str(" ORDER BY person_key, domain, value");

@@ -61,6 +61,10 @@ impl Hasher {
             }
             Val::Text(text) => octets(2, text.as_bytes()),
             Val::Blob(blob) => octets(3, blob),
+            Val::I64s(numbers) => {
+                octets(4, &numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>());
+            }
+            Val::Texts(texts) => texts.iter().for_each(|text| octets(5, text.as_bytes())),
         }
     }
 
