@@ -7,6 +7,7 @@ mod support;
 mod asynchronous;
 mod audit_chain;
 mod audit_repository;
+mod audit_rows;
 mod audit_sending;
 mod backup;
 mod catalogue;
