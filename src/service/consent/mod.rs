@@ -281,7 +281,11 @@ fn alert(
     operation: &str,
     word: &Word,
 ) -> AuditEvent {
-    let said = [("operation", format!("consent {operation}")), ("by", word.who.clone()), ("reason", word.reason.clone())];
+    let said = [
+        ("operation", format!("consent {operation}")),
+        ("by", word.who.clone()),
+        ("reason", word.reason.clone()),
+    ];
     let details = said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let subject = Subject {
         patients: vec![patient.to_owned()],
