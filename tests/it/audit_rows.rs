@@ -114,7 +114,7 @@ fn every_row_is_seen_on_the_wire_in_each_role_that_is_ours() {
     assert_eq!(tested.len() + left.len(), 2 * rows::ROWS.len());
 }
 
-fn code(m: &AuditMessage) -> &str {
+fn event_type(m: &AuditMessage) -> &str {
     m.types.first().map_or("", |t| t.code.as_str())
 }
 
@@ -122,7 +122,7 @@ fn code(m: &AuditMessage) -> &str {
 fn side(m: &AuditMessage) -> Side {
     let own = m.participants.iter().find(|p| p.alternative_user_id.is_some()).expect("who wrote it");
     let source = own.roles.iter().any(|r| r.code == "110153");
-    let retrieve = matches!(code(m), "ITI-39" | "ITI-43" | "ITI-68");
+    let retrieve = matches!(event_type(m), "ITI-39" | "ITI-43" | "ITI-68");
     if source == retrieve { Receiver } else { Sender }
 }
 
@@ -140,14 +140,14 @@ fn kind(object: &Object) -> &'static str {
 /// Records of transactions as they arrived, each valid by the schema.
 fn transactions(arrived: &[Arrived]) -> Vec<AuditMessage> {
     let all = arrived.iter().map(Arrived::message);
-    all.filter(|m| code(m).starts_with("ITI-") && code(m) != "ITI-81").collect()
+    all.filter(|m| event_type(m).starts_with("ITI-") && event_type(m) != "ITI-81").collect()
 }
 
 /// Waits until each row has arrived, then holds every success of each against it.
 async fn held_against(arr: &Arr, table: &[Expected]) -> Vec<AuditMessage> {
     let of = |messages: &[AuditMessage], row: &Expected| -> Vec<AuditMessage> {
         let (of, written_by, ..) = *row;
-        let fits = |m: &&AuditMessage| code(m) == of && m.outcome == 0 && side(m) == written_by;
+        let fits = |m: &&AuditMessage| event_type(m) == of && m.outcome == 0 && side(m) == written_by;
         messages.iter().filter(fits).cloned().collect()
     };
     // How far it came is worth more than that something did not come.
@@ -190,6 +190,6 @@ async fn held_against(arr: &Arr, table: &[Expected]) -> Vec<AuditMessage> {
 
 /// Names of the details of a row's successes.
 fn details(messages: &[AuditMessage], of: &str, written_by: Side) -> BTreeSet<String> {
-    let fits = messages.iter().filter(|m| code(m) == of && m.outcome == 0 && side(m) == written_by);
+    let fits = messages.iter().filter(|m| event_type(m) == of && m.outcome == 0 && side(m) == written_by);
     fits.flat_map(|m| &m.objects).flat_map(|o| &o.details).map(|(name, _)| name.clone()).collect()
 }

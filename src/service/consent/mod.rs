@@ -4,6 +4,7 @@
 mod apply;
 mod evidence;
 mod explain;
+pub(crate) mod forms;
 
 use std::sync::Arc;
 

@@ -64,21 +64,22 @@ async fn documents_are_on_the_wire_as_their_rows_say() {
     assert!(details(&messages, "ITI-43", Sender).contains("Repository Unique ID"));
     assert!(details(&messages, "ITI-86", Receiver).contains("urn:ihe:iti:xds:2007:repositoryUniqueId"));
     // The responding gateway's own calls go to its own actors.
-    for (code, path) in [("ITI-18", Transaction::Iti18.row().path), ("ITI-43", Transaction::Iti43.row().path)]
+    for (of_type, path) in
+        [("ITI-18", Transaction::Iti18.row().path), ("ITI-43", Transaction::Iti43.row().path)]
     {
-        let own = messages.iter().find(|m| super::code(m) == code && side(m) == Sender).expect(code);
+        let own = messages.iter().find(|m| event_type(m) == of_type && side(m) == Sender).expect(of_type);
         let asked = own.participants.iter().find(|p| p.alternative_user_id.is_none()).expect("who was asked");
         assert!(asked.user_id.ends_with(path), "{asked:?}");
     }
     // Half an answer is a success and a failure on every side, of one document each.
-    for (code, side_of) in
+    for (of_type, side_of) in
         [("ITI-39", Receiver), ("ITI-39", Sender), ("ITI-43", Sender), ("ITI-43", Receiver)]
     {
-        let failed = |m: &&AuditMessage| super::code(m) == code && side(m) == side_of && m.outcome == 8;
-        let arrived = arr.until(code, |a| transactions(a).iter().any(|m| failed(&m))).await;
+        let failed = |m: &&AuditMessage| event_type(m) == of_type && side(m) == side_of && m.outcome == 8;
+        let arrived = arr.until(of_type, |a| transactions(a).iter().any(|m| failed(&m))).await;
         let failed = transactions(&arrived).into_iter().find(|m| failed(&m)).expect("a failure");
         let documents: Vec<&str> =
             failed.objects.iter().filter(|o| kind(o) == "DOC").map(|o| o.id.as_str()).collect();
-        assert_eq!(documents, ["2.25.404"], "{code} {side_of:?}");
+        assert_eq!(documents, ["2.25.404"], "{of_type} {side_of:?}");
     }
 }

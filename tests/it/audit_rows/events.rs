@@ -64,7 +64,7 @@ async fn every_kind_is_on_the_wire_as_its_row_says() {
     let arrived = arr.until("one of each", |a| a.len() >= KINDS.len() + 2).await;
     let messages: Vec<AuditMessage> = arrived.iter().skip(2).map(Arrived::message).collect();
     for ((key, id, event_type, action), m) in KINDS.iter().zip(&messages) {
-        let found = (m.id.code.as_str(), code(m), m.action.as_deref().unwrap_or_default());
+        let found = (m.id.code.as_str(), event_type(m), m.action.as_deref().unwrap_or_default());
         assert_eq!(found, (*id, *event_type, *action), "{key}");
         assert!(!m.participants.is_empty(), "{key}");
     }
@@ -89,7 +89,7 @@ async fn refusals_and_readings_of_the_trail_leave_their_own() {
     let answer = connect(fhir).await.exchange(search.as_bytes()).await.expect("an answer");
     assert_eq!(answer.status.as_u16(), 200);
     for (code_of, event) in [("110126", "110113"), ("110132", "110113"), ("ITI-81", "110101")] {
-        let fits = |m: &AuditMessage| code(m) == code_of && m.id.code == event;
+        let fits = |m: &AuditMessage| event_type(m) == code_of && m.id.code == event;
         let arrived = arr.until(code_of, |a| a.iter().any(|a| fits(&a.message()))).await;
         let m = arrived.iter().map(Arrived::message).find(fits).expect("it came");
         let object = &m.objects[0];
@@ -121,8 +121,8 @@ async fn consents_and_emergencies_leave_who_and_why() {
     for (code_of, operation) in
         [("110135", "consent grant"), ("110127", "consent break-glass"), ("110138", "consent end")]
     {
-        let arrived = arr.until(code_of, |a| a.iter().any(|a| code(&a.message()) == code_of)).await;
-        let m = arrived.iter().map(Arrived::message).find(|m| code(m) == code_of).expect("it came");
+        let arrived = arr.until(code_of, |a| a.iter().any(|a| event_type(&a.message()) == code_of)).await;
+        let m = arrived.iter().map(Arrived::message).find(|m| event_type(m) == code_of).expect("it came");
         assert_eq!(m.patients().collect::<Vec<_>>(), [PATIENT], "{code_of}");
         let said: Vec<(&str, &str)> = m.objects[0]
             .details
@@ -140,7 +140,7 @@ async fn what_leaves_for_the_national_service_is_an_export() {
     let scene = Scene::with(|c| c.audit.repository = vec![arr.config("arr", None)]).await;
     let entry = scene.publish(&lab(SENDER), &results(SENDER, "LAB-1")).await;
     scene.settle().await;
-    let fits = |m: &AuditMessage| code(m) == "national";
+    let fits = |m: &AuditMessage| event_type(m) == "national";
     let arrived = arr.until("a delivery", |a| a.iter().any(|a| fits(&a.message()))).await;
     let m = arrived.iter().map(Arrived::message).find(fits).expect("it came");
     assert_eq!((m.id.code.as_str(), m.action.as_deref(), m.outcome), ("110106", Some("R"), 0));

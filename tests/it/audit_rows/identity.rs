@@ -218,7 +218,7 @@ async fn patients_are_on_the_wire_as_their_rows_say() {
     }
     // A merge is a record of the id that went and one of that which stays (D and U).
     for code in ["ITI-8", "ITI-44"] {
-        let merges = messages.iter().filter(|m| super::code(m) == code && m.action.as_deref() == Some("D"));
+        let merges = messages.iter().filter(|m| event_type(m) == code && m.action.as_deref() == Some("D"));
         assert_eq!(merges.count(), 1, "{code}");
     }
 }
