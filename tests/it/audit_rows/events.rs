@@ -63,9 +63,9 @@ async fn every_kind_is_on_the_wire_as_its_row_says() {
     }
     let arrived = arr.until("one of each", |a| a.len() >= KINDS.len() + 2).await;
     let messages: Vec<AuditMessage> = arrived.iter().skip(2).map(Arrived::message).collect();
-    for ((key, id, event_type, action), m) in KINDS.iter().zip(&messages) {
+    for ((key, id, of_type, action), m) in KINDS.iter().zip(&messages) {
         let found = (m.id.code.as_str(), event_type(m), m.action.as_deref().unwrap_or_default());
-        assert_eq!(found, (*id, *event_type, *action), "{key}");
+        assert_eq!(found, (*id, *of_type, *action), "{key}");
         assert!(!m.participants.is_empty(), "{key}");
     }
 }
