@@ -26,6 +26,7 @@ mod faults;
 mod history;
 mod http_door;
 mod layers;
+mod mangled;
 mod mllp_door;
 mod moving;
 mod mpi_bad_input;

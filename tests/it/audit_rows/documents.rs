@@ -43,6 +43,7 @@ async fn documents_are_on_the_wire_as_their_rows_say() {
     soap.query_multi_patient(&get_all(PATIENT)).await;
     soap.register_on_demand(&on_demand()).await.assert_success();
     let mine = first.publish(b"mine").await;
+    soap.retrieve(&repository(1), &[&mine]).await.assert_success();
     let entries = first.entries(PATIENT).await;
     let entry = entries.iter().find(|e| e.unique_id == mine).expect("registered");
     first.tick();

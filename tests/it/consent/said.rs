@@ -302,7 +302,7 @@ async fn an_appc_document_is_a_consent_with_its_rules_and_what_cannot_be_said_is
     let before = world.gateway.files();
     for (text, policy) in [
         (denying.replace("deny-overrides", "permit-overrides"), None),
-        (denying.replace("1001^^^", "1002^^^"), None),
+        (denying.replace("\"1001\"", "\"1002\""), None),
         (denying.replace("</PolicySet>", ""), None),
         (denying.clone(), Some(REFUSAL)),
     ] {
