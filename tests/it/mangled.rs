@@ -67,9 +67,9 @@ impl Dice {
                 0 => drop(bytes.splice(from..to, [])),
                 1 => drop(bytes.splice(from..from, piece)),
                 2 => {
-                    bytes.splice(from..to, []);
+                    drop(bytes.splice(from..to, []));
                     let at = self.below(bytes.len() + 1);
-                    bytes.splice(at..at, piece);
+                    drop(bytes.splice(at..at, piece));
                 }
                 _ => drop(bytes.splice(from..to, ODD[self.below(ODD.len())].iter().copied())),
             }
@@ -142,7 +142,7 @@ fn a_connection_of_syslog_means_the_same_in_every_split() {
     each(&files("tests/corpus/security/syslog", &[".bin"]), 300, |data| {
         let (whole, end) = split(std::iter::once(data));
         for size in [1, 7, 64] {
-            assert_eq!((whole.clone(), end.clone()), split(data.chunks(size)));
+            assert_eq!((whole.clone(), end), split(data.chunks(size)));
         }
         for message in whole {
             assert!(message.len() <= LONGEST);
