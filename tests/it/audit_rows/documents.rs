@@ -19,7 +19,6 @@ async fn documents_are_on_the_wire_as_their_rows_say() {
     let second = network(2, |c| c.audit.repository = vec![told.clone()]).await;
     let first = ours_with(vec![community(2, second.address)], |c| {
         c.audit.repository = vec![told.clone()];
-        c.repository.remove_registered = true;
     })
     .await;
     let url = format!("http://{}/xds/iti42", first.address);
@@ -53,10 +52,17 @@ async fn documents_are_on_the_wire_as_their_rows_say() {
         entries.iter().filter(|e| e.unique_id == mine).max_by_key(|e| e.version).expect("a second version");
     first.tick();
     soap.update_restricted(&next_entry(update(), "DE", in_force)).await.assert_success();
-    let all = first.all(PATIENT).await;
+    // What nothing follows is removed.
+    let third = Gateway::start_with(|c| {
+        c.repository.remove_registered = true;
+        c.audit.repository = vec![arr.config("arr", None)];
+    })
+    .await;
+    let gone = third.publish(b"gone").await;
+    let all = third.all(PATIENT).await;
     let ids: Vec<&str> = all.iter().map(MetadataObject::id).collect();
-    soap.remove(&ids).await.assert_success();
-    soap.remove_documents(&repository(1), &[&mine]).await.assert_success();
+    third.soap().remove(&ids).await.assert_success();
+    third.soap().remove_documents(REPOSITORY, &[&gone]).await.assert_success();
 
     let messages = held_against(&arr, DOCUMENTS).await;
     assert!(details(&messages, "ITI-38", Receiver).contains("QueryEncoding"));
