@@ -169,10 +169,11 @@ impl Running {
         let as_of = rooms.registry.clone().filter(|_| config.registry.as_of);
         let as_of = as_of.map(|registry| AsOfFace { registry, audit: rooms.audit.clone() });
         let messages = rooms.mpi.clone().map(|mpi| MllpFace::new(mpi, rooms.audit.clone(), &config.hl7v2));
-        let fhir = rooms
-            .mpi
-            .clone()
-            .map(|mpi| Arc::new(FhirFace { mpi, audit: rooms.audit.clone(), iua: examiners.iua.clone() }));
+        let searched = config.audit.is_searched();
+        let fhir = rooms.mpi.clone().map(|mpi| {
+            let (audit, iua) = (rooms.audit.clone(), examiners.iua.clone());
+            Arc::new(FhirFace { mpi, audit, iua, trail: searched })
+        });
         let consents = config.consent.face.then(|| ConsentFace { consents: rooms.consents.clone() });
         let reviews = rooms.mpi.clone().filter(|_| config.mpi.reviews).map(|mpi| ReviewFace { mpi });
         let communities = rooms.gateway.as_ref().map(|gateway| gateway.directory().clone());
@@ -188,7 +189,6 @@ impl Running {
         };
         let (trail, audit) = (rooms.trail.clone(), rooms.audit.clone());
         let syslog = Arc::new(SyslogFace { trail: trail.clone(), audit: audit.clone() });
-        let searched = config.audit.is_searched();
         let trail = searched.then(|| Arc::new(TrailFace { trail, audit, config: config.audit.clone() }));
         let index = messages.map(Arc::new);
         let offsets = (!config.time.servers.is_empty()).then(|| offset.clone());

@@ -21,7 +21,7 @@ use crate::service::answers::Answers;
 use crate::service::audit::Audit;
 use crate::service::audit::trail::{self, Key, Trail};
 use crate::service::consent::Consents;
-use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, correlate};
+use crate::service::gateway::{self, Correlations, Directory, Feeds, Gateway, People, Screen, correlate};
 use crate::service::mpi::{self, Domains, Mpi, Neighbours, Notices};
 use crate::service::national::{self, National};
 use crate::service::outbox::{Couriers, Outbox};
@@ -109,6 +109,12 @@ impl Rooms {
                     correlations.clone(),
                     registry.clone(),
                     repository.clone(),
+                    Screen::new(
+                        db.clone(),
+                        access.clone(),
+                        &config.network.patient_id_authority,
+                        mpi.is_some(),
+                    ),
                 );
                 (Some(gateway), Some(correlations))
             }
@@ -238,6 +244,7 @@ fn communities(
     correlations: Correlations,
     registry: Option<Registry>,
     repository: Option<Repository>,
+    screen: Screen,
 ) -> Gateway {
     let settings = gateway::Settings {
         home: config.network.home_community_id.as_str().into(),
@@ -249,7 +256,7 @@ fn communities(
             in_all: octets(config.gateway.hold_all_mib.saturating_mul(1024)),
         },
     };
-    Gateway::new(settings, directory, correlations, registry, repository)
+    Gateway::new(settings, directory, correlations, registry, repository, screen)
 }
 
 /// How often a database that is away at the start is tried again.

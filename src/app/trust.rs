@@ -216,4 +216,48 @@ mod tests {
         assert_eq!(after(25), Some(1));
         assert_eq!(after(-1), Some(-1));
     }
+
+    /// What is logged, at this many hours before a certificate's end.
+    fn logged(hours: i64) -> String {
+        use std::io::{Result, Write};
+        use std::sync::{Arc, Mutex};
+        #[derive(Clone, Default)]
+        struct Said(Arc<Mutex<Vec<u8>>>);
+        impl Write for Said {
+            fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> Result<()> {
+                Ok(())
+            }
+        }
+        let now: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+        let said = Said::default();
+        let writer = said.clone();
+        let log = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            ending("soap", "gw.pem", now + SignedDuration::from_hours(hours), now);
+        });
+        let bytes = said.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_said_at_sixty_thirty_and_seven_days() {
+        assert_eq!(logged(24 * 61), "");
+        for (hours, level, words) in [
+            (24 * 60 - 1, "WARN", "within 60 days"),
+            (24 * 31 - 1, "WARN", "within 30 days"),
+            (24 * 8 - 1, "ERROR", "within 7 days"),
+            (-1, "ERROR", "is over"),
+        ] {
+            let said = logged(hours);
+            assert!(said.trim_start().starts_with(level) && said.contains(words), "{hours}: {said}");
+            assert!(said.contains("gw.pem"), "{said}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ use crate::service::audit::Audited;
 use crate::service::audit::reading::{Kept, Period, Place};
 use crate::service::audit::trail::{Broken, Trail, Verified};
 use crate::service::context::{Context, Subject};
+use crate::service::mpi;
 use crate::wire::atna::{self, syslog};
 
 pub const EXAMPLES: &str = "Whoever lists, exports or tells records leaves a record of that. `verify` ends with 4 where the chain is broken.
@@ -192,6 +193,7 @@ impl Desktop<'_> {
             }
             What::Patient { ids, filter } => {
                 let mut all = vec![];
+                let ids = &self.every_id(ids).await?;
                 for id in ids {
                     let filter = Filter { patient: Some(id.clone()), ..filter.clone() };
                     self.record("patient", &filter).await?;
@@ -229,6 +231,20 @@ impl Desktop<'_> {
         let mut event = context.audit(Outcome::Success, subject);
         event.transaction = kinds::AUDIT_READ.into();
         self.desk.audit.settle(Audited::Due(Box::new(event))).await.map_err(failure)
+    }
+
+    /// These ids, and every other that the same persons have or had here.
+    async fn every_id(&self, ids: &[String]) -> anyhow::Result<Vec<String>> {
+        let network = &self.config.network.patient_id_authority;
+        let mut every: Vec<String> = vec![];
+        for id in ids {
+            for other in mpi::every_id(&self.desk.db, network, &self.cx(id)).await.map_err(failure)? {
+                if !every.contains(&other) {
+                    every.push(other);
+                }
+            }
+        }
+        Ok(every)
     }
 
     /// A patient's id as CX: a bare one is the network's.

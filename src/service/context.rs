@@ -122,6 +122,21 @@ impl Context {
         let facts = Facts { exchange, act: subject.facts.act, ..own.facts };
         AuditEvent { facts, ..own }
     }
+
+    /// The same of a transaction that one actor of ours asked of another, within this program: at the address we were
+    /// asked at, under the transaction's own path.
+    pub fn audit_within(&self, transaction: Transaction, outcome: Outcome, subject: Subject) -> AuditEvent {
+        let endpoint = self.exchange.endpoint.as_deref().unwrap_or_default();
+        let path = transaction.row().path;
+        let address = match endpoint.split_once("://") {
+            Some((scheme, rest)) => {
+                let host = rest.split('/').next().unwrap_or_default();
+                format!("{scheme}://{host}{path}")
+            }
+            None => path.to_owned(),
+        };
+        self.audit_sent(transaction, &address, outcome, subject)
+    }
 }
 
 /// UUIDv7 of an instant.

@@ -192,17 +192,27 @@ pub async fn get(
     if !gate.is_narrow() {
         return Ok(Some(found));
     }
+    Ok(whose_if_shown(tx, unique_id, gate).await?.map(|_| found))
+}
+
+/// The patients (CX) a document is registered for, if it may be shown; none that is not registered may.
+pub async fn whose_if_shown(
+    tx: &mut Tx<'_>,
+    unique_id: &str,
+    gate: &mut Gate<'_>,
+) -> Result<Option<Vec<String>>, DbError> {
     let entries = tx
         .fetch(
-            "SELECT d.patient_key, d.body FROM document_entry d WHERE d.unique_id = $1 AND d.status <> 3",
+            "SELECT d.patient_key, d.body, p.pid FROM document_entry d JOIN patient p \
+             ON p.patient_key = d.patient_key WHERE d.unique_id = $1 AND d.status <> 3",
             &[Val::Text(unique_id)],
-            |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?)),
+            |row| Ok((row.get::<i64>(0)?, row.get::<String>(1)?, row.get::<String>(2)?)),
         )
         .await?;
-    let keys: Vec<i64> = entries.iter().map(|(key, _)| *key).collect();
+    let keys: Vec<i64> = entries.iter().map(|(key, ..)| *key).collect();
     gate.meet(tx, &keys).await?;
-    let shown = !entries.is_empty() && entries.iter().all(|(key, body)| gate.shows_entry(*key, body));
-    Ok(Some(found).filter(|_| shown))
+    let shown = !entries.is_empty() && entries.iter().all(|(key, body, _)| gate.shows_entry(*key, body));
+    Ok(shown.then(|| entries.into_iter().map(|(.., pid)| pid).collect()))
 }
 
 /// The same for those who look after documents and give none out.

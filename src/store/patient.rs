@@ -18,6 +18,11 @@ pub async fn key(tx: &mut Tx<'_>, pid: &str) -> Result<Option<i64>, DbError> {
     tx.fetch_opt(sql, &[Val::Text(pid)], |row| row.get(0)).await
 }
 
+/// The key of a patient by id, merged into another or not.
+pub async fn any_key(tx: &mut Tx<'_>, pid: &str) -> Result<Option<i64>, DbError> {
+    tx.fetch_opt("SELECT patient_key FROM patient WHERE pid = $1", &[Val::Text(pid)], |row| row.get(0)).await
+}
+
 /// Whether an id was merged into another: nothing is registered for it any more, whoever is accepted else.
 pub async fn is_subsumed(tx: &mut Tx<'_>, pid: &str) -> Result<bool, DbError> {
     let sql = "SELECT merged_into FROM patient WHERE pid = $1";

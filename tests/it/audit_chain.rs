@@ -292,3 +292,33 @@ async fn commands_verify_tell_and_export() {
     assert_eq!(broken.status.code(), Some(4));
     assert!(text(&broken).contains(&id));
 }
+
+/// A citizen knows one number of theirs; what is told is of all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looked_is_told_for_every_id_of_a_person() {
+    use crate::mpi_v3::{fed, gateway_with, message, misaki};
+    use crate::support::mllp::{HOSPA, HOSPB};
+    use chiren::wire::hl7v3::{Ii, feed};
+    let gateway = gateway_with(|_| {}).await;
+    let ids = [Ii::with(HOSPA, "A1"), Ii::with(HOSPB, "B1")];
+    assert_eq!(fed(&gateway, &message(feed::ADDED, &ids, &misaki(), None)).await.code, "AA");
+    let other = [Ii::with(HOSPA, "A2")];
+    assert_eq!(fed(&gateway, &message(feed::ADDED, &other, &misaki(), None)).await.code, "AA");
+    gateway.tick();
+    let merge = message(feed::RESOLVED, &ids[..1], &misaki(), Some(&other[0]));
+    assert_eq!(fed(&gateway, &merge).await.code, "AA");
+    let network = crate::xcpd::network_id(&gateway, HOSPA, "A1").await;
+    gateway.soap().query(&find_documents(&format!("{network}^^^&{AUTHORITY}&ISO"))).await;
+    let config = write_config(gateway.dir.path(), &gateway.config);
+    for asked in [network.clone(), format!("A1^^^&{HOSPA}&ISO"), format!("A2^^^&{HOSPA}&ISO")] {
+        let mut command = chiren();
+        command.args(["audit", "patient", &asked]).arg("--config").arg(&config);
+        let output = command.output().expect("the program runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for id in [format!("A1^^^&{HOSPA}&ISO"), format!("A2^^^&{HOSPA}&ISO"), format!("B1^^^&{HOSPB}&ISO")] {
+            assert!(told.contains(&id), "{asked}: {told}");
+        }
+        assert!(told.contains("文書の一覧を検索した"), "{asked}: {told}");
+    }
+}

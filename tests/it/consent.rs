@@ -1,7 +1,10 @@
 //! Consent on every path, over real sockets, callers known by assertions they really signed.
 
+mod abroad;
 mod administration;
 mod assertion;
+mod bound;
+mod lasting;
 mod paths;
 mod said;
 

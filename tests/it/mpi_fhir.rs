@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
-use crate::mpi_v3::gateway;
+use crate::mpi_v3::{gateway, gateway_with};
 use crate::support::Gateway;
 use crate::support::mllp::{HOSPA, HOSPB};
 
@@ -411,6 +411,30 @@ async fn the_statement_says_what_is_served() {
         assert_eq!(answer.status == StatusCode::OK, !twice, "{name}: {}", answer.resource);
     }
     assert_eq!(get(&gateway, "/fhir/metadata?_format=application/fhir%2Bjson").await.status, StatusCode::OK);
+    // Audit records where they can be searched, each parameter understood (ITI-81).
+    assert_eq!(statement.resource["rest"][0]["resource"].as_array().unwrap().len(), 1);
+    let gateway = gateway_with(|c| c.audit.search_listeners = vec!["fhir".into()]).await;
+    let statement = get(&gateway, "/fhir/metadata").await;
+    let trail = &statement.resource["rest"][0]["resource"][1];
+    assert_eq!(
+        (&trail["type"], &trail["interaction"][0]["code"]),
+        (&json!("AuditEvent"), &json!("search-type"))
+    );
+    let named: Vec<&str> =
+        trail["searchParam"].as_array().unwrap().iter().filter_map(|p| p["name"].as_str()).collect();
+    assert_eq!(named.len(), 11);
+    let every: Vec<String> = named
+        .iter()
+        .map(|name| match *name {
+            "date" => "date=ge2026-11-01".to_owned(),
+            "outcome" | "entity-type" | "entity-role" => format!("{name}=1"),
+            name => format!("{name}=x"),
+        })
+        .collect();
+    let found = get(&gateway, &format!("/fhir/AuditEvent?{}", every.join("&"))).await;
+    assert_eq!(found.status, StatusCode::OK, "{}", found.resource);
+    let said = found.link("self").expect("what was understood");
+    assert!(named.iter().all(|name| said.contains(&format!("{name}="))), "{said}");
 }
 
 /// Every transaction in XML, and each answer the same as in JSON.

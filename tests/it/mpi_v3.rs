@@ -210,7 +210,7 @@ pub fn message(interaction: &'static str, ids: &[Ii], of: &Demographics, subsume
     w.finish()
 }
 
-async fn asked_pix(gateway: &Gateway, id: &Ii, wanted: &[&str]) -> pix::Answered {
+pub async fn asked_pix(gateway: &Gateway, id: &Ii, wanted: &[&str]) -> pix::Answered {
     let wanted: Vec<String> = wanted.iter().map(|w| (*w).to_owned()).collect();
     let mut w = XmlWriter::new();
     let out = pix::Outgoing {
@@ -232,7 +232,7 @@ fn question(query: &DemographicsQuery, query_id: &str, size: Option<u64>) -> Str
     w.finish()
 }
 
-async fn asked_pdq(gateway: &Gateway, query: &DemographicsQuery) -> pdq::Answered {
+pub async fn asked_pdq(gateway: &Gateway, query: &DemographicsQuery) -> pdq::Answered {
     body(&send(gateway, "/mpi/iti47", &question(query, OWN, None)).await, pdq::read_answer)
 }
 

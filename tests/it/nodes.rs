@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chiren::config::{Role, TlsMode, TlsProfile};
+use chiren::config::{CommunityConfig, Role, TlsMode, TlsProfile};
 use chiren::model::audit::Outcome;
 use chiren::model::metadata::Submission;
 use chiren::model::transaction::Transaction;
@@ -12,10 +12,11 @@ use rcgen::ExtendedKeyUsagePurpose;
 
 use crate::mpi_v3::{gateway_with, message, person};
 use crate::support::Gateway;
+use crate::support::community::community;
 use crate::support::mllp::{HOSPA, HOSPB, Mllp, said};
 use crate::support::nodes::{DirectoryFile, alert, node};
 use crate::support::raw::{RawAnswer, connect, post};
-use crate::support::samples::{PATIENT, REPOSITORY, find_documents, submission};
+use crate::support::samples::{HOME, PATIENT, REPOSITORY, find_documents, submission};
 use crate::support::soap::{
     SIMPLE, adhoc_query, envelope, include, mtom, provide_and_register, retrieve_documents,
 };
@@ -376,4 +377,61 @@ async fn half_open_handshakes_are_few() {
     while pki.client(Some("node")).connect(gateway.address).await.is_ok() {
         assert!(begun.elapsed() < Duration::from_secs(20), "never refused");
     }
+}
+
+#[tokio::test]
+async fn the_gateway_of_no_listed_community_is_asked_nothing() {
+    let pki = Pki::new();
+    pki.issue("other", ExtendedKeyUsagePurpose::ClientAuth);
+    let gateway_of = |id: &str, certificate: &str, home: &str| {
+        let more = format!("transactions = ['*']\nhome_community_id = '{home}'");
+        node(id, &fingerprint(&pki.path(certificate)), &more)
+    };
+    let listed = gateway_of("listed", "node", "urn:oid:2.999.7");
+    let directory =
+        DirectoryFile::new(&format!("{listed}{}", gateway_of("stranger", "other", "urn:oid:2.999.8")));
+    let gateway = gateway_with(|c| {
+        directory.configure(c);
+        c.gateway.enabled = true;
+        c.community = vec![CommunityConfig {
+            id: "seven".into(),
+            name: "seven".into(),
+            home_community_id: "urn:oid:2.999.7".into(),
+            ..community(7, std::net::SocketAddr::from(([127, 0, 0, 1], 9)))
+        }];
+        for listener in c.listener.iter_mut().filter(|l| l.role != Role::Ops) {
+            pki.secure(listener, TlsMode::Mutual, TlsProfile::JpHigh);
+        }
+    })
+    .await;
+    let address = gateway.running.as_ref().unwrap().listening.address(Role::Soap).unwrap();
+    let query = adhoc_query(&at_home(find_documents(PATIENT)));
+    let retrieval = retrieve_documents(REPOSITORY, &["2.25.1"]);
+    for (t, body) in [
+        (Transaction::Iti38, query.as_str()),
+        (Transaction::Iti39, retrieval.as_str()),
+        (Transaction::Iti55, "<no/>"),
+        (Transaction::Iti56, "<no/>"),
+    ] {
+        let row = t.row();
+        let text = envelope(row.request_action, body);
+        let request = match t {
+            Transaction::Iti39 => {
+                let (content_type, message) = mtom(&text, &[]);
+                post(row.path, &content_type, &message)
+            }
+            _ => post(row.path, SIMPLE, text.as_bytes()),
+        };
+        for (certificate, refused) in [("node", false), ("other", true)] {
+            let mut connection = pki.client(Some(certificate)).connect(address).await.expect("TLS");
+            let answer = connection.exchange(&request).await.expect("an answer");
+            assert_eq!(answer.status == 403, refused, "{t:?} {certificate}: {}", answer.text());
+        }
+    }
+    let record = alert(&gateway, ["110132", "community"]).await;
+    assert_eq!(record.caller.node.expect("a node").id, "stranger");
+}
+
+fn at_home(request: chiren::model::query::AdhocQueryRequest) -> chiren::model::query::AdhocQueryRequest {
+    chiren::model::query::AdhocQueryRequest { home: Some(HOME.into()), ..request }
 }

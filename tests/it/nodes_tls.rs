@@ -177,3 +177,90 @@ async fn a_roll_over_under_load_has_no_failed_handshake() {
     trust.look().await;
     assert!(steady.ended().await);
 }
+
+/// Takes any certificate, and keeps the staple that came with it.
+#[derive(Debug, Default)]
+struct Staple(std::sync::Mutex<Vec<u8>>);
+
+impl rustls::client::danger::ServerCertVerifier for Staple {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        staple: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        *self.0.lock().unwrap() = staple.to_vec();
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[tokio::test]
+async fn our_staple_is_shown_and_a_new_one_after_it_was_put_there() {
+    let pki = Pki::new();
+    let file = pki.path("staple");
+    std::fs::write(&file, b"the first answer").unwrap();
+    let gateway = Gateway::start_with(|c| {
+        pki.secure(&mut c.listener[0], TlsMode::Mutual, TlsProfile::JpHigh);
+        c.listener[0].ocsp_staple = Some(file.clone());
+    })
+    .await;
+    let shown = async || {
+        let staple = Arc::new(Staple::default());
+        let own = identity(&pki.path("node"), &pki.path("node-key")).unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(TLS13)
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(staple.clone())
+            .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(own)));
+        connect(&Arc::new(config).into(), "localhost", gateway.address).await.expect("TLS");
+        staple.0.lock().unwrap().clone()
+    };
+    assert_eq!(shown().await, b"the first answer");
+    std::fs::write(&file, b"the answer of the next day").unwrap();
+    gateway.running.as_ref().unwrap().trust().look().await;
+    assert_eq!(shown().await, b"the answer of the next day");
+}
+
+#[tokio::test]
+async fn a_list_in_its_grace_is_an_alert_on_the_day_of_the_gateways_clock() {
+    use crate::support::nodes::alert;
+    // The clock of the gateway stands at 22 November 2026.
+    for (to, hours, label) in
+        [((2026, 11, 21), 48, "revocation-list-in-grace"), ((2026, 11, 21), 12, "revocation-list-over")]
+    {
+        let pki = Pki::new();
+        pki.list("list", (2026, 11, 14), to);
+        let gateway = Gateway::start_with(|c| {
+            pki.secure(&mut c.listener[0], TlsMode::Mutual, TlsProfile::JpHigh);
+            c.listener[0].crl = vec![pki.path("list")];
+            c.listener[0].crl_grace_hours = hours;
+        })
+        .await;
+        alert(&gateway, ["110129", label]).await;
+    }
+}

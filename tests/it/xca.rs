@@ -24,11 +24,11 @@ use crate::support::soap::{SIMPLE, adhoc_query, envelope, mtom};
 use crate::support::{Answer, Gateway};
 
 /// Our own gateway, network 1, with these others in its directory.
-async fn ours(others: Vec<CommunityConfig>) -> Gateway {
+pub async fn ours(others: Vec<CommunityConfig>) -> Gateway {
     ours_with(others, |_| {}).await
 }
 
-async fn ours_with(others: Vec<CommunityConfig>, change: impl FnOnce(&mut Config)) -> Gateway {
+pub async fn ours_with(others: Vec<CommunityConfig>, change: impl FnOnce(&mut Config)) -> Gateway {
     network(1, |c| {
         c.community = others;
         change(c);
@@ -38,30 +38,30 @@ async fn ours_with(others: Vec<CommunityConfig>, change: impl FnOnce(&mut Config
 
 impl Gateway {
     /// ITI-18 at the Initiating Gateway.
-    async fn ask_all(&self, request: &AdhocQueryRequest) -> Answer {
+    pub async fn ask_all(&self, request: &AdhocQueryRequest) -> Answer {
         let action = Transaction::Iti18.row().request_action;
         self.soap().post("/xca/iti18", SIMPLE, envelope(action, &adhoc_query(request))).await
     }
 
     /// ITI-43 at the Initiating Gateway.
-    async fn fetch(&self, requests: &[DocumentRequest]) -> Answer {
+    pub async fn fetch(&self, requests: &[DocumentRequest]) -> Answer {
         let envelope = envelope(Transaction::Iti43.row().request_action, &retrieval(requests));
         let (content_type, body) = mtom(&envelope, &[]);
         self.soap().post("/xca/iti43", &content_type, body).await
     }
 
     /// ITI-38, as another community's gateway asks.
-    async fn ask_as_gateway(&self, request: &AdhocQueryRequest) -> Answer {
+    pub async fn ask_as_gateway(&self, request: &AdhocQueryRequest) -> Answer {
         self.soap().send(Transaction::Iti38, &adhoc_query(request), &[]).await
     }
 
     /// ITI-39, likewise.
-    async fn fetch_as_gateway(&self, requests: &[DocumentRequest]) -> Answer {
+    pub async fn fetch_as_gateway(&self, requests: &[DocumentRequest]) -> Answer {
         self.soap().send(Transaction::Iti39, &retrieval(requests), &[]).await
     }
 
     /// Registers one document, `bytes`; its uniqueId.
-    async fn publish(&self, bytes: &[u8]) -> String {
+    pub async fn publish(&self, bytes: &[u8]) -> String {
         let mut s = submission();
         (s.document_entries[0].hash, s.document_entries[0].size) = (None, None);
         self.soap().provide(&s, &[("DE", bytes)]).await.assert_success();
@@ -86,7 +86,7 @@ fn retrieval(requests: &[DocumentRequest]) -> String {
 }
 
 /// A document of network `n`.
-fn of(n: usize, repository: &str, unique_id: &str) -> DocumentRequest {
+pub fn of(n: usize, repository: &str, unique_id: &str) -> DocumentRequest {
     DocumentRequest {
         home_community_id: Some(home(n)),
         repository_unique_id: repository.into(),
@@ -94,11 +94,11 @@ fn of(n: usize, repository: &str, unique_id: &str) -> DocumentRequest {
     }
 }
 
-fn at_home(n: usize, request: AdhocQueryRequest) -> AdhocQueryRequest {
+pub fn at_home(n: usize, request: AdhocQueryRequest) -> AdhocQueryRequest {
     AdhocQueryRequest { home: Some(home(n)), ..request }
 }
 
 /// GetDocuments, for the whole objects.
-fn get_documents(uuids: &[&str]) -> AdhocQueryRequest {
+pub fn get_documents(uuids: &[&str]) -> AdhocQueryRequest {
     query(GET_DOCUMENTS, vec![list("$XDSDocumentEntryEntryUUID", uuids)])
 }

@@ -39,6 +39,8 @@ pub fn kind_of(event: &AuditEvent) -> &'static Kind {
         return kind;
     }
     let key = match event.transaction.as_str() {
+        // A call of the national service, which the detail `operation` names.
+        call if call.starts_with(kinds::NATIONAL_CALL) && event.sent_to.is_some() => kinds::NATIONAL_EXPORT,
         SECURITY_ALERT if event.errors.iter().any(unproven) => kinds::NODE_AUTHENTICATION,
         SECURITY_ALERT => kinds::RESTRICTED_FUNCTION,
         other => other,
@@ -413,7 +415,7 @@ fn happened(event: &AuditEvent, kind: &Kind, reporter: &Reporter) -> AuditMessag
         objects,
     };
     let mut details = event.facts.details.clone();
-    if kind.key == kinds::OPERATOR && event.transaction != kinds::OPERATOR {
+    if matches!(kind.key, kinds::OPERATOR | kinds::NATIONAL_EXPORT) && event.transaction != kind.key {
         details.insert(0, ("operation".into(), event.transaction.clone()));
     }
     if let Some(first) = message.objects.first_mut() {
@@ -490,6 +492,10 @@ fn disclosed(event: &AuditEvent) -> Vec<Object> {
     for id in &event.documents {
         all.push(Object { lifecycle: Some(11), ..document(event, id, "Repository Unique ID") });
     }
+    // The adapter knows its documents by entryUUID; beside it stand names of its own, `key:…`.
+    let entries = event.objects.iter().filter(|id| id.starts_with("urn:uuid:"));
+    let entry_type = rows::OBJECTS.first().map_or(rows::OBJECT_REF, |(_, ev)| *ev);
+    all.extend(entries.map(|id| Object { lifecycle: Some(11), ..object(id, 2, 3, entry_type) }));
     all
 }
 

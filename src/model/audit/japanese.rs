@@ -94,7 +94,11 @@ pub fn named(code: &str) -> Option<&'static str> {
 }
 
 fn what(event: &AuditEvent) -> String {
-    let done = named(&event.transaction).unwrap_or("システムの管理者が操作した");
+    let key = match event.transaction.starts_with(kinds::NATIONAL_CALL) && event.sent_to.is_some() {
+        true => kinds::NATIONAL_EXPORT,
+        false => event.transaction.as_str(),
+    };
+    let done = named(key).unwrap_or("システムの管理者が操作した");
     match &event.home_community_id {
         Some(_) if event.sent_to.is_some() => format!("{done}（当ネットワークから照会）"),
         _ => done.to_owned(),

@@ -26,6 +26,8 @@ pub const EMERGENCY_OVERRIDE_STOPPED: &str = "110138";
 pub const AUDIT_READ: &str = "ITI-81";
 /// A delivery to the national service.
 pub const NATIONAL_EXPORT: &str = "national";
+/// What the records of calls begin with: `national info.register`.
+pub const NATIONAL_CALL: &str = "national ";
 /// What an operator did, where no row says more: its own name is the detail `operation`.
 pub const OPERATOR: &str = "operator";
 

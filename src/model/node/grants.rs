@@ -117,6 +117,8 @@ pub enum Trespass {
     Authority(String),
     SourceId(String),
     ReplyTo(String),
+    /// The homeCommunityId the directory of nodes has of it, which is no listed community's.
+    Community(String),
 }
 
 impl Trespass {
@@ -128,6 +130,7 @@ impl Trespass {
             Trespass::Authority(_) => "assigning-authority",
             Trespass::SourceId(_) => "source-id",
             Trespass::ReplyTo(_) => "reply-to",
+            Trespass::Community(_) => "community",
         }
     }
 
@@ -149,6 +152,9 @@ impl Trespass {
             }
             Trespass::ReplyTo(said) => {
                 format!("'{}' is no address that answers to this node may be sent to", clip(said))
+            }
+            Trespass::Community(home) => {
+                format!("this node is the gateway of '{}', which is no community listed here", clip(home))
             }
         }
     }

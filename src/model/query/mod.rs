@@ -60,6 +60,11 @@ impl QueryId {
         Self::FindFoldersForMultiplePatients,
     ];
 
+    /// Its row; every query has one.
+    pub fn row(self) -> Option<&'static QueryRow> {
+        QUERIES.iter().find(|q| q.id == self)
+    }
+
     pub fn by_urn(urn: &str) -> Option<&'static QueryRow> {
         QUERIES.iter().find(|q| q.urn.eq_ignore_ascii_case(urn))
     }

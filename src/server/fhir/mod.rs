@@ -46,6 +46,8 @@ pub struct FhirFace {
     pub audit: Audit,
     /// Who asks is looked at.
     pub iua: Option<Iua>,
+    /// Audit records can be searched beside.
+    pub trail: bool,
 }
 
 /// What a path and a method ask for.
@@ -164,7 +166,7 @@ impl FhirFace {
         let base = base(&request);
         let Some(transaction) = route.transaction() else {
             let date = request.received_at.strftime("%Y-%m-%d").to_string();
-            let statement = fhir::statement(&date, &base, env!("CARGO_PKG_VERSION"));
+            let statement = fhir::statement(&date, &base, env!("CARGO_PKG_VERSION"), self.trail);
             return Ok(Answer::new("metadata", StatusCode::OK, statement, Outcome::Success));
         };
         let searched = matches!(route, Route::Search | Route::SearchByPost | Route::PixByGet);

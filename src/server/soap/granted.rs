@@ -5,7 +5,7 @@ use super::dispatch::Asked;
 use crate::model::addressing::{Elsewhere, FaultsTo};
 use crate::model::error::{Fault, FaultKind};
 use crate::model::node::{Grants, Trespass};
-use crate::model::transaction::Transaction;
+use crate::model::transaction::{Actor, Transaction};
 use crate::model::user::User;
 use crate::server::http::ConnInfo;
 use crate::service::nodes::check;
@@ -20,6 +20,22 @@ pub fn transaction(conn: &ConnInfo, transaction: Transaction) -> Result<(), Faul
     match conn.entry() {
         Some(entry) => entry.grants.transaction(transaction).map_err(|trespass| fault(&trespass)),
         None => Ok(()),
+    }
+}
+
+/// Whether the gateway of another community asks for one that is listed: of others' patients nobody else is told
+/// (security.md 1.6; jahis-profile.md 7).
+pub fn community(face: &SoapFace, conn: &ConnInfo, transaction: Transaction) -> Result<(), Fault> {
+    let (Some(gateway), Actor::RespondingGateway) = (&face.gateway, transaction.row().actor) else {
+        return Ok(());
+    };
+    let caller = conn.caller();
+    let home = caller.node.as_ref().and_then(|node| node.home_community_id.as_deref());
+    match home.filter(|home| *home != gateway.home()) {
+        Some(home) if gateway.directory().whose(&caller).is_none() => {
+            Err(fault(&Trespass::Community(home.to_owned())))
+        }
+        _ => Ok(()),
     }
 }
 

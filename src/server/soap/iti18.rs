@@ -8,6 +8,7 @@ use super::reply::{Body, Reply};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::{Error, Fault, RegistryError};
 use crate::model::query::{Found, QueryRequest, QueryResult};
+use crate::model::transaction::Transaction;
 use crate::server::metrics::Outcome;
 use crate::service::context::{Context, Subject};
 use crate::wire::ebxml::query;
@@ -39,7 +40,7 @@ pub async fn answer(
 }
 
 /// The same, for another community where `home` is ours: every object and every error bears it
-/// (ITI TF-2 3.38.4.1.3).
+/// (ITI TF-2 3.38.4.1.3). The gateway asks our registry for it, and records that as its consumer (ITI TF-2 3.38.5.1).
 pub async fn answer_as(
     face: &SoapFace,
     context: &Context,
@@ -48,6 +49,7 @@ pub async fn answer_as(
     home: Option<&str>,
 ) -> Result<Reply, Fault> {
     let mut subject = Subject { query: Some(asked.text), ..Subject::default() };
+    let within = home.is_some() && asked.request.is_ok() && face.registry.is_some();
     let found = match asked.request {
         Err(problems) => Err(Error::Rejected(problems)),
         Ok(request) => {
@@ -68,24 +70,29 @@ pub async fn answer_as(
         });
         written.map(|()| envelope).map_err(|e| Error::Internal(e.into()))
     });
-    let (envelope, outcome, event) = match answered {
-        Ok(envelope) => (envelope, Outcome::Success, context.audit(AuditOutcome::Success, subject)),
+    let (envelope, outcome, recorded, subject) = match answered {
+        Ok(envelope) => (envelope, Outcome::Success, AuditOutcome::Success, subject),
         Err(error) => {
             let subject = subject.with_failure(&error);
             let (mut errors, outcome) = failure(error, context.transaction, &context.request_id)?;
             if let Some(home) = home {
                 errors = errors.into_iter().map(|e| e.at(home)).collect();
             }
-            let event = context.audit(AuditOutcome::SeriousFailure, subject);
             let nothing = QueryResult::Objects(vec![]);
             let envelope =
                 write_answer(action, message_id, context.elsewhere.as_deref(), REF * errors.len(), |w| {
                     query::write_response(w, &nothing, &errors);
                 });
-            (envelope, outcome, event)
+            (envelope, outcome, AuditOutcome::SeriousFailure, subject)
         }
     };
-    Ok(Reply { body: Body::Envelope(envelope), audited: face.audit.of_query(event), outcome })
+    let asked_within = within.then(|| context.audit_within(Transaction::Iti18, recorded, subject.clone()));
+    let event = context.audit(recorded, subject);
+    let audited = match asked_within {
+        None => face.audit.of_query(event),
+        Some(consumer) => face.audit.of_queries(vec![event, consumer]),
+    };
+    Ok(Reply { body: Body::Envelope(envelope), audited, outcome })
 }
 
 /// Bytes of an answer to reserve.

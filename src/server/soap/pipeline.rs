@@ -210,6 +210,7 @@ impl SoapFace {
         let elsewhere = self.destination(&envelope).map_err(|f| refused(f, None))?;
         let transaction = self.transaction(endpoint, &envelope.action).map_err(|f| refused(f, None))?;
         granted::transaction(conn, transaction).map_err(|f| refused(f, Some(transaction)))?;
+        granted::community(self, conn, transaction).map_err(|f| refused(f, None))?;
         // A security alert rather than a failed transaction.
         let (user, brings) = self
             .user(&doc, transaction, path, relates_to.as_deref(), conn, now)

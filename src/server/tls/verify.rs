@@ -205,3 +205,67 @@ pub fn label(error: &std::io::Error, seen: &Seen) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+        ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, SerialNumber, date_time_ymd,
+    };
+    use rustls::server::WebPkiClientVerifier;
+
+    use super::*;
+    use crate::config::{TlsProfile, crl};
+
+    /// A node's certificate, and a guard with a list of its authority that ends on 21 November 2026.
+    fn guarded(grace: i64) -> (Vec<u8>, Guard) {
+        let named = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let mut params = named("nodes");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let mut params = named("a");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let node = params.signed_by(&KeyPair::generate().unwrap(), &authority).unwrap();
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 11, 14),
+            next_update: date_time_ymd(2026, 11, 21),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("list.crl"), list.signed_by(&authority).unwrap().der()).unwrap();
+        let lists = crl::load(&[dir.path().to_owned()]).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let chains = WebPkiClientVerifier::builder_with_provider(roots.into(), TlsProfile::JpHigh.provider())
+            .with_crls(lists.iter().map(|list| list.der.clone()))
+            .build()
+            .unwrap();
+        let grace = SignedDuration::from_hours(grace);
+        (node.der().to_vec(), Guard { chains, lists, grace, nodes: Nodes::none(), ops: false })
+    }
+
+    #[test]
+    fn a_list_holds_for_its_grace_and_no_longer() {
+        let day = |text: &str| {
+            let at: Timestamp = text.parse().unwrap();
+            UnixTime::since_unix_epoch(std::time::Duration::from_secs(at.as_second().unsigned_abs()))
+        };
+        for (grace, at, taken) in [
+            (0, "2026-11-20T23:59:59Z", true),
+            (0, "2026-11-21T00:00:01Z", false),
+            (48, "2026-11-21T00:00:01Z", true),
+            (48, "2026-11-23T00:00:00Z", true),
+            (48, "2026-11-23T00:00:01Z", false),
+        ] {
+            let (node, guard) = guarded(grace);
+            assert_eq!(guard.still(&[node], day(at)), taken, "{grace} h of grace at {at}");
+        }
+    }
+}

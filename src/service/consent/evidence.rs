@@ -4,6 +4,7 @@
 
 use jiff::civil::Date;
 
+use super::forms::{Forms, is_appc};
 use super::{ATTRIBUTES_CHANGED, Word, alert, line};
 use crate::model::consent::facts::{Facts, Institution};
 use crate::model::consent::network::ConsentPolicy;
@@ -24,14 +25,15 @@ pub(crate) async fn of_submission<'e>(
     patient_key: i64,
     patient: &str,
     entries: impl Iterator<Item = &'e DocumentEntry>,
+    forms: &Forms,
 ) -> Result<(), DbError> {
     let network = access.network();
-    if network.policy.is_empty() {
+    if network.policy.is_empty() && forms.is_empty() {
         return Ok(());
     }
     let word = Word { who: signer(context), reason: "consent document registered".into() };
     for entry in entries {
-        let consents = read(&network, entry, context);
+        let consents = read(&network, entry, context, forms.get(&entry.unique_id));
         if consents.is_empty() {
             continue;
         }
@@ -58,11 +60,14 @@ fn signer(context: &Context) -> String {
 
 /// The consents an entry shows: one for each policy its eventCodeList names; for one that refuses, a withdrawal of each
 /// policy it withdraws.
-fn read(network: &Network, entry: &DocumentEntry, context: &Context) -> Vec<Consent> {
+/// `form`: what its APPC document says, whose bytes were read. Of one whose were not, such as by ITI-42, nothing is known
+/// that could be a consent.
+fn read(network: &Network, entry: &DocumentEntry, context: &Context, form: Option<&Consent>) -> Vec<Consent> {
     let facts = Facts::of(entry);
     let named: Vec<&ConsentPolicy> =
         facts.codes_of(Attribute::EventCode).filter_map(|(code, _)| network.policy_of(code)).collect();
-    if named.is_empty() {
+    let unread = is_appc(entry) && form.is_none() && !named.iter().any(|policy| policy.refuses);
+    if unread || named.is_empty() && form.is_none() {
         return vec![];
     }
     let institution = entry.author.iter().flat_map(|a| &a.author_institution).next();
@@ -78,6 +83,16 @@ fn read(network: &Network, entry: &DocumentEntry, context: &Context) -> Vec<Cons
         ..Consent::default()
     };
     let mut consents = vec![];
+    if let Some(form) = form.filter(|_| !named.iter().any(|policy| policy.refuses)) {
+        consents.push(Consent {
+            id: context.uuid().to_string(),
+            policy: form.policy.clone(),
+            pattern: form.pattern,
+            rules: form.rules.clone(),
+            ..base
+        });
+        return consents;
+    }
     for policy in named {
         let fresh = || context.uuid().to_string();
         if !policy.refuses {

@@ -4,13 +4,14 @@
 mod apply;
 mod evidence;
 mod explain;
+pub(crate) mod forms;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
-use crate::model::audit::{AuditEvent, Outcome};
+use crate::model::audit::{AuditEvent, Facts, Outcome};
 use crate::model::consent::record::{Attestation, BreakGlass, Consent, Kind, Reservation, Rule};
 use crate::model::consent::{Audience, Known};
 use crate::model::error::Error;
@@ -281,10 +282,16 @@ fn alert(
     operation: &str,
     word: &Word,
 ) -> AuditEvent {
+    let said = [
+        ("operation", format!("consent {operation}")),
+        ("by", word.who.clone()),
+        ("reason", word.reason.clone()),
+    ];
+    let details = said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let subject = Subject {
         patients: vec![patient.to_owned()],
         objects: ids.to_vec(),
-        query: Some(format!("consent {operation} by {}: {}", word.who, word.reason)),
+        facts: Facts { details, ..Facts::default() },
         ..Subject::default()
     };
     AuditEvent { transaction: event_type.to_owned(), ..context.audit(Outcome::Success, subject) }

@@ -1,6 +1,7 @@
 //! Exchange with other communities: what our consumers ask of them (Initiating Gateway), and what they ask of us
 //! (Responding Gateway). ITI TF-1 18.
 
+mod admitted;
 mod breaker;
 pub mod correlate;
 pub mod directory;
@@ -12,6 +13,7 @@ mod probe;
 mod query;
 pub mod respond;
 mod retrieve;
+mod screen;
 mod status;
 pub mod trouble;
 
@@ -24,6 +26,7 @@ pub use probe::{Oddity, Probe, Prober, Verdict, probe};
 pub use query::Gathered;
 pub use respond::Responder;
 pub use retrieve::{Delivery, Promised};
+pub use screen::Screen;
 pub use status::{BreakerState, Scoreboard, Standing};
 
 use std::sync::Arc;
@@ -64,6 +67,7 @@ pub struct Gateway {
     correlations: Correlations,
     registry: Option<Registry>,
     repository: Option<Repository>,
+    screen: Screen,
     hold: passing::Hold,
 }
 
@@ -74,9 +78,10 @@ impl Gateway {
         correlations: Correlations,
         registry: Option<Registry>,
         repository: Option<Repository>,
+        screen: Screen,
     ) -> Self {
         let hold = passing::Hold::new(&settings.hold);
-        Self { settings, directory, correlations, registry, repository, hold }
+        Self { settings, directory, correlations, registry, repository, screen, hold }
     }
 
     /// Our homeCommunityId.

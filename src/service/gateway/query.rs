@@ -13,6 +13,7 @@ use super::trouble::Trouble;
 use super::{Correlations, Gateway};
 use crate::model::audit::{AuditEvent, Outcome};
 use crate::model::community::Step;
+use crate::model::consent::Action;
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
 use crate::model::hl7types::Cx;
 use crate::model::ids::HomeCommunityId;
@@ -72,9 +73,9 @@ struct Plan {
 }
 
 /// What one community gave.
-struct Given {
-    result: QueryResult,
-    errors: Vec<RegistryError>,
+pub(super) struct Given {
+    pub result: QueryResult,
+    pub errors: Vec<RegistryError>,
 }
 
 impl Gateway {
@@ -90,7 +91,14 @@ impl Gateway {
         access::bound(&context.caller, request.query.patient_ids(), ErrorCode::XDSRegistryError)?;
         let deadline = Instant::now() + self.settings.deadline;
         let listed = self.directory.now();
-        let plan = self.plan(&listed, &raw, &request, deadline).await?;
+        let permit = self.screen.permit(context, Action::Query);
+        let ours_is = request.query.patient_ids().first().and_then(|id| Cx::parse(id).ok());
+        let ours_is = ours_is.map(Cx::into_owned);
+        let mut plan = self.plan(&listed, &raw, &request, deadline).await?;
+        if permit.is_narrow() {
+            // Of a reference alone nobody can tell what it is about.
+            plan.targets.iter_mut().for_each(|t| t.request.return_type = ReturnType::LeafClass);
+        }
         let mut tasks = JoinSet::new();
         let mut asked = vec![];
         for (n, target) in plan.targets.into_iter().enumerate() {
@@ -133,14 +141,18 @@ impl Gateway {
                 gathered.records.push(record(context, &member, text, patient, &given));
                 match given {
                     Ok(Given { result, errors }) => {
+                        let of = (&member.community, ours_is.as_ref());
+                        let shown =
+                            self.screen.let_through(context, &permit, of, result, raw.return_type).await?;
                         gathered.answered = true;
                         gathered.errors.extend(errors);
-                        gathered.theirs.push(new_ones(result, &mut seen));
+                        gathered.theirs.push(new_ones(shown, &mut seen));
                     }
                     Err(trouble) => gathered.errors.push(failed(trouble)),
                 }
             }
         }
+        access::note(context, &permit);
         Ok(gathered)
     }
 
@@ -264,7 +276,7 @@ async fn reach(
 }
 
 /// Asks one community, and holds what it answers against what it may.
-async fn ask(
+pub(super) async fn ask(
     member: &Member,
     request: &AdhocQueryRequest,
     assertion: Option<&str>,
@@ -385,7 +397,7 @@ fn new_ones(result: QueryResult, seen: &mut HashSet<(String, String)>) -> QueryR
 }
 
 /// ITI-38 as its sender records it.
-fn record(
+pub(super) fn record(
     context: &Context,
     member: &Member,
     text: String,

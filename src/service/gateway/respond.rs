@@ -182,7 +182,12 @@ impl Responder {
         let authority = patient.authority.universal_id.clone().unwrap_or_default();
         let found = match Cx::new(patient.value.clone(), authority) {
             Some(cx) => {
-                let mut places = self.correlations.places(context, &cx, &directory).await?;
+                let id = DomainId { domain: cx.authority.to_string(), value: cx.id.to_string() };
+                // Of whom the asker may not be told is nobody.
+                let mut places = match self.mpi.may_tell(context, &id).await? {
+                    true => self.correlations.places(context, &cx, &directory).await?,
+                    false => None,
+                };
                 if let Some(places) = &mut places {
                     let here = Place { home: self.home().clone(), patient: cx.clone() };
                     places.insert(0, here);

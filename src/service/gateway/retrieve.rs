@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Gateway;
+use super::admitted::Admitted;
 use super::directory::{Foreign, Listed, Member};
 use super::line::Line;
 use super::passing::{Flow, Hold, Incoming};
-use super::people::People;
 use super::query::unknown;
 use super::trouble::Trouble;
+use super::{Correlations, Gateway, Screen};
 use crate::model::audit::{AuditEvent, Held, Outcome};
 use crate::model::community::Step;
 use crate::model::error::{Error, ErrorCode, RegistryError, clip};
@@ -165,7 +165,13 @@ impl Gateway {
                 None => plan.errors.push(homeless(&request)),
             }
         }
-        self.deliver(context, plan).await
+        let asked = plan.here.clone();
+        let mut delivery = self.deliver(context, plan).await?;
+        // Of our own repository too the gateway is a consumer (ITI TF-2 3.39.5.1).
+        if self.repository.is_some() && !asked.is_empty() {
+            delivery.records.push(within(context, &asked, &delivery.here));
+        }
+        Ok(delivery)
     }
 
     fn has(&self, listed: &Listed, request: &DocumentRequest) -> bool {
@@ -191,7 +197,8 @@ impl Gateway {
             let asker = Asker {
                 source: source.clone(),
                 context: context.clone(),
-                people: self.people().clone(),
+                correlations: self.correlations.clone(),
+                screen: self.screen.clone(),
                 home: self.settings.home.clone(),
             };
             let (requests, hold) = (requests.clone(), self.hold.clone());
@@ -200,11 +207,21 @@ impl Gateway {
                     let why = "documents of other systems are given on the connection they are asked on";
                     return (n, Err(Trouble::new(Step::Request, why)));
                 }
-                let fetched = match asker.ask(&requests, deadline).await {
-                    Ok(fetched) => fetched,
-                    Err(trouble) => return (n, Err(trouble)),
-                };
-                (n, Ok(held(asker, fetched, &hold, deadline).await))
+                let Admitted { requests, errors: refused, record } =
+                    match asker.admit(requests, deadline).await {
+                        Ok(admitted) => admitted,
+                        Err(trouble) => return (n, Err(trouble)),
+                    };
+                let mut given = Given { incoming: None, errors: vec![], refused, asked: vec![], record };
+                if !requests.is_empty() {
+                    let fetched = match asker.ask(&requests, deadline).await {
+                        Ok(fetched) => fetched,
+                        Err(trouble) => return (n, Err(trouble)),
+                    };
+                    (given.incoming, given.errors) = held(asker, fetched, &hold, deadline).await;
+                }
+                given.asked = requests;
+                (n, Ok(given))
             });
         }
         let ours = async {
@@ -229,11 +246,20 @@ impl Gateway {
         let (mut incoming, mut records) = (vec![], vec![]);
         for ((source, requests), fetched) in there.into_iter().zip(fetched) {
             let fetched = fetched.unwrap_or_else(|| Err(Trouble::new(Step::Request, "our own failure")));
-            let (documents, said) = match fetched {
-                Ok(Given { incoming: documents, errors: said }) => (documents, said),
-                Err(trouble) => (None, source.error(&trouble, &requests, &self.settings.home)),
-            };
-            records.push(record(context, &source, &requests, documents.as_ref(), &said));
+            let Given { incoming: documents, errors: said, refused, asked, record: query } = fetched
+                .unwrap_or_else(|trouble| Given {
+                    incoming: None,
+                    errors: source.error(&trouble, &requests, &self.settings.home),
+                    refused: vec![],
+                    asked: requests,
+                    record: None,
+                });
+            records.extend(query);
+            errors.extend(refused);
+            // Of what nobody may see the other was not asked.
+            if !asked.is_empty() {
+                records.push(record(context, &source, &asked, documents.as_ref(), &said));
+            }
             errors.extend(said);
             incoming.extend(documents);
         }
@@ -248,24 +274,35 @@ struct Given {
     /// `None`: no document.
     incoming: Option<Incoming>,
     errors: Vec<RegistryError>,
+    /// About documents it was not asked for, since they may not be shown.
+    refused: Vec<RegistryError>,
+    /// What it was asked for.
+    asked: Vec<DocumentRequest>,
+    /// The question what the documents are.
+    record: Option<AuditEvent>,
 }
 
-async fn held(asker: Asker, fetched: Fetched, hold: &Hold, deadline: Instant) -> Given {
+async fn held(
+    asker: Asker,
+    fetched: Fetched,
+    hold: &Hold,
+    deadline: Instant,
+) -> (Option<Incoming>, Vec<RegistryError>) {
     let Fetched { documents, flow, mut errors } = fetched;
     if documents.is_empty() {
-        return Given { incoming: None, errors };
+        return (None, errors);
     }
     let (incoming, lost) = Incoming::read_ahead(asker, documents, flow, hold, deadline).await;
     errors.extend(lost);
-    let incoming = Some(incoming).filter(|incoming| !incoming.documents.is_empty());
-    Given { incoming, errors }
+    (Some(incoming).filter(|incoming| !incoming.documents.is_empty()), errors)
 }
 
 /// Who asks one source, again if need be.
 pub(super) struct Asker {
     pub source: Source,
     pub context: Context,
-    pub people: People,
+    pub correlations: Correlations,
+    pub screen: Screen,
     pub home: Arc<str>,
 }
 
@@ -280,11 +317,7 @@ impl Asker {
     /// Asks, and reads as far as the envelope's end.
     pub async fn ask(&self, requests: &[DocumentRequest], deadline: Instant) -> Result<Fetched, Trouble> {
         let source = &self.source;
-        // A repository of our own domain is no community.
-        let assertion = match source {
-            Source::Community(member) => self.people.assertion(&self.context, &member.community, None)?,
-            Source::Repository(_) => None,
-        };
+        let assertion = self.assertion(deadline).await?;
         let Some(client) = source.client() else {
             return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-39"));
         };
@@ -455,4 +488,34 @@ fn record(
         subject.facts.missing = asked.filter(|id| !given.contains(&id.as_str())).collect();
     }
     context.audit_sent(source.transaction(), source.address(), outcome, subject)
+}
+
+/// ITI-43 as the gateway asked it of our own repository.
+fn within(context: &Context, requests: &[DocumentRequest], given: &Retrieval) -> AuditEvent {
+    let failed = given.errors.iter().any(RegistryError::is_error);
+    let outcome = match (failed, given.documents.is_empty()) {
+        (false, _) => Outcome::Success,
+        (true, false) => Outcome::MinorFailure,
+        (true, true) => Outcome::SeriousFailure,
+    };
+    let of = |r: &DocumentRequest| {
+        given.documents.iter().find(|d| d.request.document_unique_id == r.document_unique_id)
+    };
+    let mut documents: Vec<String> = requests.iter().map(|r| r.document_unique_id.clone()).collect();
+    let made = given.documents.iter().filter_map(|d| d.made.as_ref());
+    documents.extend(made.map(|m| m.unique_id.clone()));
+    let mut subject = Subject { documents, ..Subject::default() }.with_errors(&given.errors);
+    subject.show(given.documents.iter().map(|d| d.patient_id.clone()).collect());
+    let held = |r: &DocumentRequest| Held {
+        document: r.document_unique_id.clone(),
+        repository: r.repository_unique_id.clone(),
+        home: None,
+        patient: of(r).map(|d| d.patient_id.clone()),
+    };
+    subject.facts.held = requests.iter().map(held).collect();
+    if outcome == Outcome::MinorFailure {
+        let missing = requests.iter().filter(|r| of(r).is_none());
+        subject.facts.missing = missing.map(|r| r.document_unique_id.clone()).collect();
+    }
+    context.audit_within(Transaction::Iti43, outcome, subject)
 }

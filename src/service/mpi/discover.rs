@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::admit;
 use super::search::{candidates, load, near, percent, persons_of, stored};
-use super::seen::seen;
+use super::seen::{Telling, seen};
 use super::{FoundPatient, Mpi, Refusal, number};
 use crate::matching::levels::is_same;
 use crate::matching::{Candidate, Features, Field, Judgement, Level, Model, Outcome, Ranked, Subject};
-use crate::model::consent::Permit;
 use crate::model::identity::{Demographics, Discovery, DomainId, Sent, Source, Trouble, Update, Wanted};
 use crate::service::context::Context;
 use crate::service::database;
@@ -39,7 +38,7 @@ struct Search {
     cap: usize,
     network: String,
     missing: Vec<Wanted>,
-    permit: Permit,
+    telling: Telling,
 }
 
 impl Mpi {
@@ -64,7 +63,7 @@ impl Mpi {
             population: self.population().await.map_err(|e| Refusal::Error(database(e)))?,
             cap: usize::try_from(self.settings.config.block_limit).unwrap_or(usize::MAX),
             network: self.settings.domains.network().oid.clone(),
-            permit: self.settings.access.permit_discovery(context),
+            telling: self.telling(context),
             missing: missing.into_iter().filter(|(_, missing)| *missing).map(|(wanted, _)| wanted).collect(),
         });
         // Weighed and loaded in one state of the index, so that nobody is joined to another in between.
@@ -151,7 +150,7 @@ async fn look(tx: &mut Tx<'_>, search: &Search) -> Result<Discovered, DbError> {
     };
     all.extend(&named);
     // Who is not to be told is nobody: not even that somebody comes near is said.
-    let told = seen(tx, &search.permit, &all).await?;
+    let told = seen(tx, &search.telling, &all).await?;
     all.retain(|person| told.contains(person));
     let named: Vec<i64> = named.into_iter().filter(|person| told.contains(person)).collect();
     let rows = identity::of_persons(tx, &all, false).await?;

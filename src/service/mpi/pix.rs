@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::admit::{self, error};
-use super::seen::is_seen;
+use super::seen::{Telling, is_seen};
 use super::{Mpi, PixAnswer, Refusal, cx};
 use crate::model::audit::Outcome;
-use crate::model::consent::Permit;
 use crate::model::identity::{Authority, DomainId, Field, IdentityError, PixQuery, Place, Source, Trouble};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
@@ -19,7 +18,7 @@ struct Question {
     network: String,
     /// In the order asked; none: all.
     wanted: Vec<String>,
-    permit: Permit,
+    telling: Telling,
 }
 
 impl Mpi {
@@ -40,7 +39,7 @@ impl Mpi {
                         asked,
                         network: domains.network().oid.clone(),
                         wanted,
-                        permit: self.settings.access.permit_discovery(context),
+                        telling: self.telling(context),
                     },
                     query.id.place,
                 )
@@ -119,8 +118,9 @@ impl Mpi {
     }
 }
 
-/// None if the id is nobody's, or no longer, or of somebody who is not to be told. One that was exchanged for another (A47) is known, and has no others:
-/// its facility may give it to somebody else, so the ids of the patient who had it are not told.
+/// None if the id is nobody's, or no longer, or of somebody who is not to be told. One that was exchanged for another
+/// (A47) is known, and has no others: its facility may give it to somebody else, so the ids of the patient who had it are
+/// not told.
 async fn ids(tx: &mut Tx<'_>, q: &Question) -> Result<Option<Vec<DomainId>>, DbError> {
     let network = q.asked.domain == q.network;
     let Some(found) = near::references(tx, &q.asked, network).await? else { return Ok(None) };
@@ -132,7 +132,7 @@ async fn ids(tx: &mut Tx<'_>, q: &Question) -> Result<Option<Vec<DomainId>>, DbE
         Some((Status::Subsumed, _)) => return Ok(None),
         _ => {}
     }
-    if !is_seen(tx, &q.permit, found.person).await? {
+    if !is_seen(tx, &q.telling, found.person).await? {
         return Ok(None);
     }
     let wants = |oid: &str| q.wanted.is_empty() || q.wanted.iter().any(|w| w == oid);

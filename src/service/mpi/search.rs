@@ -171,9 +171,9 @@ impl Mpi {
             return Err(Refusal::Identity(errors));
         }
         let limit = usize::try_from(self.settings.config.query_results).unwrap_or(usize::MAX);
-        let permit = self.settings.access.permit_discovery(context);
+        let telling = Arc::new(self.telling(context));
         // Who is not told takes nobody's place among the first.
-        let sought = if permit.is_narrow() { limit.saturating_mul(UNTOLD) } else { limit };
+        let sought = if telling.is_narrow() { limit.saturating_mul(UNTOLD) } else { limit };
         let network = domains.network().oid.clone();
         let score = fit(&query);
         let keys: Vec<i64> = {
@@ -185,14 +185,14 @@ impl Mpi {
                 .read(move |tx| {
                     let (ids, sieve, question, network) =
                         (ids.clone(), sieve.clone(), question.clone(), network.clone());
-                    let permit = permit.clone();
+                    let telling = telling.clone();
                     Box::pin(async move {
                         let mut question = Question::clone(&question);
                         if !ids.is_empty() {
                             question.persons = Some(persons_of(tx, &ids, &network).await?);
                         }
                         let found = search::persons(tx, &question, sought).await?;
-                        let told = seen(tx, &permit, &found).await?;
+                        let told = seen(tx, &telling, &found).await?;
                         let mut found: Vec<i64> = found.into_iter().filter(|p| told.contains(p)).collect();
                         found.truncate(limit);
                         match sieve.is_open() {
@@ -296,15 +296,15 @@ impl Mpi {
         returned: Vec<String>,
     ) -> Result<Vec<FoundPatient>, Refusal> {
         let network = self.settings.domains.network().oid.clone();
-        let asked = Arc::new((persons, returned, self.settings.access.permit_discovery(context)));
+        let asked = Arc::new((persons, returned, self.telling(context)));
         self.db
             .snapshot(move |tx| {
                 let (asked, network) = (asked.clone(), network.clone());
                 Box::pin(async move {
                     // Since the first page somebody may have withdrawn.
-                    let (persons, returned, permit) = &*asked;
+                    let (persons, returned, telling) = &*asked;
                     let keys: Vec<i64> = persons.iter().map(|(key, _)| *key).collect();
-                    let told = seen(tx, permit, &keys).await?;
+                    let told = seen(tx, telling, &keys).await?;
                     let persons: Vec<(i64, u8)> =
                         persons.iter().copied().filter(|(key, _)| told.contains(key)).collect();
                     load(tx, &persons, returned, &network).await
@@ -331,19 +331,19 @@ impl Mpi {
             .map(|r| r.id)
             .collect();
         let most = usize::try_from(count).unwrap_or(usize::MAX);
-        let permit = self.settings.access.permit_discovery(context);
-        let work = Arc::new((Features::of(&described), known, model, network, permit));
+        let telling = self.telling(context);
+        let work = Arc::new((Features::of(&described), known, model, network, telling));
         // Weighed and loaded in one state of the index, so that nobody is joined to another in between.
         let likely = self
             .db
             .snapshot(move |tx| {
                 let work = work.clone();
                 Box::pin(async move {
-                    let (features, known, model, network, permit) = &*work;
+                    let (features, known, model, network, telling) = &*work;
                     let mut all = near(tx, features, population, cap).await?;
                     let named = persons_of(tx, known, network).await?;
                     all.extend(&named);
-                    let told = seen(tx, permit, &all).await?;
+                    let told = seen(tx, telling, &all).await?;
                     all.retain(|person| told.contains(person));
                     let named: Vec<i64> = named.into_iter().filter(|p| told.contains(p)).collect();
                     let rows = identity::of_persons(tx, &all, false).await?;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::model::hl7types::Dtm;
 use crate::model::ids::EntryUuid;
 use crate::model::metadata::{AvailabilityStatus, EntryType, Submission};
+use crate::service::consent::forms::Forms;
 use crate::service::context::Context;
 use crate::service::patients;
 use crate::service::traces::Traces;
@@ -28,6 +29,8 @@ pub struct Plan {
     pub documents: Vec<StoredDocument>,
     /// The id each object was submitted under, for messages, by its UUID.
     pub submitted_ids: HashMap<String, String>,
+    /// What consent forms among the documents say.
+    pub forms: Forms,
     pub traces: Traces,
     pub cause: Cause,
     /// Microseconds since 1970.
@@ -78,6 +81,7 @@ impl Plan {
                 .collect::<Result<_, _>>()?,
             documents,
             submitted_ids,
+            forms: Forms::new(),
             traces,
             at: context.micros(),
             context: context.clone(),

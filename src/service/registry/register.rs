@@ -8,7 +8,7 @@ use crate::model::ebrim::ObjectKind;
 use crate::model::error::{Error, ErrorCode, RegistryError};
 use crate::model::metadata::{Association, AssociationType, AvailabilityStatus, Submission};
 use crate::model::patient::{Knowledge, Patient};
-use crate::service::consent;
+use crate::service::consent::{self, forms::Forms};
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::registry::judge::{Claim, Effects, judge};
@@ -44,6 +44,11 @@ impl From<DbError> for Stop {
 /// Stores the octets of a submission once more, when the sweeper came between.
 pub(crate) trait StoreAgain: Send {
     fn store_again(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What consent forms among them say.
+    fn take_forms(&mut self) -> Forms {
+        Forms::new()
+    }
 }
 
 /// For who has not got them.
@@ -95,7 +100,9 @@ impl Registry {
         };
         let event = context.audit(Outcome::Success, subject);
         let traces = Traces::of(context, vec![event], &problems).map_err(database)?;
-        let plan = Arc::new(Plan::new(context, submission, documents, traces).map_err(database)?);
+        let mut plan = Plan::new(context, submission, documents, traces).map_err(database)?;
+        plan.forms = again.take_forms();
+        let plan = Arc::new(plan);
         let settings = self.settings.clone();
         if problems.iter().any(RegistryError::is_error) {
             let found = self
@@ -166,8 +173,8 @@ pub(super) async fn store(tx: &mut Tx<'_>, plan: &Plan, settings: &Settings) -> 
     apply(tx, plan, &mut change, &verdict.effects).await?;
     change.finish(tx, &plan.cause).await?;
     let entries = plan.entries.iter().map(|row| &row.entry);
-    consent::of_submission(tx, &settings.access, &plan.context, held.key(), &plan.patient_id, entries)
-        .await?;
+    let (access, context) = (&settings.access, &plan.context);
+    consent::of_submission(tx, access, context, held.key(), &plan.patient_id, entries, &plan.forms).await?;
     plan.traces.leave(tx).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::model::metadata::{DocumentEntry, Submission};
 use crate::model::transaction::Transaction;
 use crate::peer::soap;
 use crate::service::audit::Audited;
+use crate::service::consent::forms::{self, Forms};
 use crate::service::context::{Context, Subject};
 use crate::service::registry::{StoreAgain, swept};
 use crate::service::repository::{RegisterAt, Repository};
@@ -46,6 +47,7 @@ impl Repository {
         mut problems: Vec<RegistryError>,
     ) -> Result<Provided, Error> {
         let paired = self.pair(&mut submission, documents, &mut problems);
+        let forms = self.forms(&submission, &paired, &mut problems);
         if problems.iter().any(RegistryError::is_error) {
             // The registry is asked all the same: one answer names everything that is wrong.
             return match &self.register_at {
@@ -61,7 +63,7 @@ impl Repository {
         }
         let (stored, contents): (Vec<_>, Vec<_>) = paired.into_iter().unzip();
         let contents = self.blobs.commit_all(contents).await.map_err(storage)?;
-        let mut again = Again { repository: self, contents };
+        let mut again = Again { repository: self, contents, forms };
         match &self.register_at {
             RegisterAt::Here(registry) => {
                 let done =
@@ -133,6 +135,31 @@ impl Repository {
             paired.push((stored, content));
         }
         paired
+    }
+
+    /// What consent forms among the documents say; one that cannot be taken whole is refused.
+    fn forms(
+        &self,
+        submission: &Submission,
+        paired: &[(StoredDocument, Spooled)],
+        problems: &mut Vec<RegistryError>,
+    ) -> Forms {
+        let mut said = Forms::new();
+        for (stored, content) in paired {
+            let mut entries = submission.document_entries.iter();
+            let Some(entry) = entries.find(|entry| entry.unique_id == stored.unique_id) else { continue };
+            match forms::read(&self.settings.access, entry, &stored.patient_id, content.small()) {
+                Ok(form) => said.extend(form.map(|form| (stored.unique_id.clone(), form))),
+                Err(why) => problems.push(problem(
+                    ErrorCode::XDSRepositoryMetadataError,
+                    &entry.entry_uuid,
+                    "Document",
+                    None,
+                    &format!("this APPC document cannot be taken as a consent: {why} (docs/consent.md)"),
+                )),
+            }
+        }
+        said
     }
 
     /// Documents become retrievable, then the other registry is told, then we answer. If it refuses
@@ -274,6 +301,7 @@ impl Stop {
 struct Again<'a> {
     repository: &'a Repository,
     contents: Vec<Spooled>,
+    forms: Forms,
 }
 
 impl StoreAgain for Again<'_> {
@@ -281,6 +309,10 @@ impl StoreAgain for Again<'_> {
         let contents = std::mem::take(&mut self.contents);
         self.contents = self.repository.store_again(contents).await?;
         Ok(())
+    }
+
+    fn take_forms(&mut self) -> Forms {
+        std::mem::take(&mut self.forms)
     }
 }
 

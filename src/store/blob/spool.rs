@@ -246,6 +246,14 @@ pub(super) enum Body {
 }
 
 impl Spooled {
+    /// The bytes of a document that fits into a block: 256 KiB.
+    pub fn small(&self) -> Option<&[u8]> {
+        match &self.body {
+            Body::Memory(bytes) => Some(bytes),
+            Body::File(..) => None,
+        }
+    }
+
     /// Where the document will be kept.
     pub fn key(&self) -> BlobKey {
         BlobKey(self.sha256_hex.clone())

@@ -34,11 +34,11 @@ struct Survey {
 }
 
 /// An association as a survey reads it.
-struct Link {
-    id: String,
-    source: String,
-    target: String,
-    member: bool,
+pub(super) struct Link {
+    pub id: String,
+    pub source: String,
+    pub target: String,
+    pub member: bool,
 }
 
 impl<'p> Gate<'p> {
@@ -100,6 +100,29 @@ impl<'p> Gate<'p> {
         }
         let (Some(permit), Some(known)) = (self.permit, self.known.get(&patient_key)) else { return false };
         permit.judge_patient(&known.patient, &known.standing).permits()
+    }
+
+    /// Whether a document that another community holds may be shown: its patient known here by a key, or there alone by
+    /// an id (CX), of whom nobody here has said anything.
+    pub fn shows_foreign(&self, patient_key: Option<i64>, id: &str, facts: &Facts) -> bool {
+        let Some(permit) = self.permit else { return false };
+        if !permit.is_narrow() {
+            return true;
+        }
+        let decision = match patient_key {
+            Some(key) => self.known.get(&key).map(|of| permit.judge(&of.patient, &of.standing, facts)),
+            None => Some(permit.judge(id, &Standing::default(), facts)),
+        };
+        decision.is_some_and(|decision| decision.permits())
+    }
+
+    /// The same of the patient.
+    pub fn shows_foreign_patient(&self, patient_key: Option<i64>, id: &str) -> bool {
+        match (patient_key, self.permit) {
+            (Some(key), _) => self.shows_patient(key),
+            (None, Some(permit)) => permit.judge_patient(id, &Standing::default()).permits(),
+            (None, None) => false,
+        }
     }
 
     /// What is known of a patient met.
@@ -248,7 +271,7 @@ async fn containers(tx: &mut Tx<'_>, key: i64, past: bool) -> Result<Vec<String>
 
 /// What may be shown beside documents: of what holds members, that of which some member is shown, and what holds none
 /// where the patient is (`bare`); of associations, those with both ends shown.
-fn spread(
+pub(super) fn spread(
     documents: &HashMap<String, bool>,
     links: &[Link],
     containers: &[String],

@@ -1,6 +1,7 @@
 //! What patients and the office said, at rest; and the [`Gate`] that every row of a patient's documents passes on its way
 //! out.
 
+pub mod foreign;
 mod gate;
 pub mod record;
 

@@ -432,6 +432,13 @@ pub async fn count(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.fetch_one("SELECT COUNT(*) FROM identity WHERE status = 1", &[], |row| row.get(0)).await
 }
 
+/// The same and those that were merged into another id of their domain; not what was exchanged for another.
+pub async fn every_id_of(tx: &mut Tx<'_>, person_key: i64) -> Result<Vec<DomainId>, DbError> {
+    let sql = "SELECT domain, value FROM identity WHERE person_key = $1 AND (status = 1 OR version <> 0) \
+               ORDER BY identity_key";
+    tx.fetch(sql, &[person_key.into()], |row| Ok(DomainId { domain: row.get(0)?, value: row.get(1)? })).await
+}
+
 /// The ids of a person's active identities.
 pub async fn ids_of(tx: &mut Tx<'_>, person_key: i64) -> Result<Vec<DomainId>, DbError> {
     let sql = "SELECT domain, value FROM identity WHERE person_key = $1 AND status = 1";

@@ -23,13 +23,44 @@ const SEARCH: &[(&str, &str, &str)] = &[
     ("mothersMaidenName", "string", ""),
 ];
 
+/// Search parameters of ITI-81 (ITI TF-2 3.81.4.1.2).
+const AUDIT_SEARCH: &[(&str, &str)] = &[
+    ("date", "date"),
+    ("address", "string"),
+    ("agent.identifier", "token"),
+    ("patient.identifier", "token"),
+    ("entity.identifier", "token"),
+    ("entity-type", "token"),
+    ("entity-role", "token"),
+    ("source.identifier", "token"),
+    ("type", "token"),
+    ("subtype", "token"),
+    ("outcome", "token"),
+];
+
+/// The audit records, where they can be searched.
+fn audit_event() -> Value {
+    let parameters: Vec<Value> =
+        AUDIT_SEARCH.iter().map(|(name, kind)| json!({ "name": name, "type": kind })).collect();
+    json!({
+        "type": "AuditEvent",
+        "interaction": [{
+            "code": "search-type",
+            "documentation": "ITI-81, in JSON, by those who may; at least one date"
+        }],
+        "versioning": "no-version",
+        "searchParam": parameters
+    })
+}
+
 /// The names of the search parameters.
 pub fn search_parameters() -> impl Iterator<Item = &'static str> {
     SEARCH.iter().map(|(name, ..)| *name)
 }
 
-/// The resource. `date` is when it was asked for, `base` the address of the service.
-pub fn statement(date: &str, base: &str, version: &str) -> Value {
+/// The resource. `date` is when it was asked for, `base` the address of the service; `trail`: audit records can be
+/// searched here.
+pub fn statement(date: &str, base: &str, version: &str, trail: bool) -> Value {
     let parameters: Vec<Value> = SEARCH
         .iter()
         .map(|(name, kind, note)| match note.is_empty() {
@@ -37,7 +68,7 @@ pub fn statement(date: &str, base: &str, version: &str) -> Value {
             false => json!({ "name": name, "type": kind, "documentation": note }),
         })
         .collect();
-    json!({
+    let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": date,
@@ -81,5 +112,11 @@ pub fn statement(date: &str, base: &str, version: &str) -> Value {
                 ]
             }]
         }]
-    })
+    });
+    if let (true, Some(resources)) =
+        (trail, statement.pointer_mut("/rest/0/resource").and_then(Value::as_array_mut))
+    {
+        resources.push(audit_event());
+    }
+    statement
 }

@@ -215,7 +215,7 @@ fn every_parameter_of_the_statement_is_read() {
         };
         assert_eq!(issues(asked(&format!("{name}={value}"))), [], "{name}");
     }
-    let statement = statement("2026-11-22", "http://h/fhir", "0");
+    let statement = statement("2026-11-22", "http://h/fhir", "0", false);
     assert_eq!(statement["fhirVersion"], "4.0.1");
 }
 
@@ -332,7 +332,7 @@ fn every_resource_says_in_xml_what_it_says_in_json() {
         write_pix(&PixFound { ids: &ids, patients: &["P1".to_owned()] }),
         write_pix(&PixFound { ids: &[], patients: &[] }),
         operation_outcome(&notes),
-        statement("2026-11-22", "http://h/fhir", "0"),
+        statement("2026-11-22", "http://h/fhir", "0", true),
     ] {
         let text = Format::Xml.write(&resource);
         let name = resource["resourceType"].as_str().unwrap();

@@ -267,3 +267,59 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     let shown = world.gateway.rooms().consents.show(&world.context(), PATIENT, false).await.unwrap();
     assert_eq!(shown.records.len(), 2, "one for each policy of the network");
 }
+
+/// ITI-41 of an APPC document; its entry names no policy unless `policy` does.
+async fn provided(world: &World, text: &str, policy: Option<&str>) -> crate::support::Answer {
+    let mut s = submission();
+    let entry = &mut s.document_entries[0];
+    (entry.hash, entry.size) = (None, None);
+    entry.mime_type = "text/xml".into();
+    entry.creation_time = Some("20261101".into());
+    entry.format_code = Some(code("urn:ihe:iti:appc:2016:consent", "1.3.6.1.4.1.19376.1.2.3", "APPC"));
+    entry.event_code_list = policy.map(|oid| code(oid, "2.999.9", "同意")).into_iter().collect();
+    world.gateway.tick();
+    world.gateway.soap().provide(&s, &[("DE", text.as_bytes())]).await
+}
+
+#[tokio::test]
+async fn an_appc_document_is_a_consent_with_its_rules_and_what_cannot_be_said_is_refused() {
+    use chiren::content::consent::appc;
+    let world = world().await;
+    world.publish(&submission()).await;
+    let rules = |effect| Rule { viewer: Audience::Facility(CLINIC.into()), ..Rule::new(effect) };
+    let form = |rules: Vec<Rule>| {
+        let consent = Consent { policy: POLICY.into(), rules, ..Consent::default() };
+        appc::write(&consent, PATIENT).expect("an APPC document")
+    };
+    let suzuki = Person::doctor("suzuki", PHARMACY);
+    let denying = form(vec![rules(Effect::Deny)]);
+    provided(&world, &denying, None).await.assert_success();
+    assert!(world.sees(&world.doctor()).await.is_empty(), "whom a rule denies");
+    assert!(!world.sees(&suzuki).await.is_empty(), "and the policy acknowledged covers the others");
+    let shown = world.gateway.rooms().consents.show(&world.context(), PATIENT, false).await.unwrap();
+    assert_eq!((shown.records.len(), shown.records[0].evidence.is_some()), (1, true));
+    // One thing wrong each: nothing of it is stored.
+    let before = world.gateway.files();
+    for (text, policy) in [
+        (denying.replace("deny-overrides", "permit-overrides"), None),
+        (denying.replace("\"1001\"", "\"1002\""), None),
+        (denying.replace("</PolicySet>", ""), None),
+        (denying.clone(), Some(REFUSAL)),
+    ] {
+        let answer = provided(&world, &text, policy).await;
+        answer.assert_failure(&["XDSRepositoryMetadataError"]);
+    }
+    assert_eq!(world.gateway.files(), before);
+    // Of bytes that lie elsewhere (ITI-42) nothing is known, and half a form is none.
+    let mut registered = submission();
+    registered.document_entries[0].format_code =
+        Some(code("urn:ihe:iti:appc:2016:consent", "1.3.6.1.4.1.19376.1.2.3", "APPC"));
+    registered.document_entries[0].event_code_list = vec![code(POLICY, "2.999.9", "一括同意")];
+    registered.document_entries[0].creation_time = Some("20261102".into());
+    world.gateway.tick();
+    world.gateway.soap().register(&registered).await.assert_success();
+    assert!(
+        world.sees(&world.doctor()).await.is_empty(),
+        "the form that was read is still the one that counts"
+    );
+}

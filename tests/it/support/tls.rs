@@ -49,6 +49,20 @@ impl Pki {
         std::fs::write(self.path(&format!("{name}-key")), key.serialize_pem()).expect("written");
     }
 
+    /// A revocation list without entries in `<name>.pem`, in force between two days.
+    pub fn list(&self, name: &str, from: (i32, u8, u8), to: (i32, u8, u8)) {
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(from.0, from.1, from.2),
+            next_update: rcgen::date_time_ymd(to.0, to.1, to.2),
+            crl_number: rcgen::SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: vec![],
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        let list = list.signed_by(&self.authority).expect("a list");
+        std::fs::write(self.path(name), list.pem().expect("PEM")).expect("written");
+    }
+
     /// Makes a listener speak TLS with our server certificate, trusting our nodes.
     pub fn secure(&self, listener: &mut ListenerConfig, tls: TlsMode, profile: TlsProfile) {
         listener.tls = tls;
