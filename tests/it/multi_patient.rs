@@ -10,7 +10,7 @@ use crate::support::Gateway;
 use crate::support::samples::*;
 use crate::support::updates::*;
 
-const FIND_DOCUMENTS_FOR_MANY: &str = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f";
+pub const FIND_DOCUMENTS_FOR_MANY: &str = "urn:uuid:3d1bdb10-39a2-11de-89c2-2f44d94eaa9f";
 const FIND_FOLDERS_FOR_MANY: &str = "urn:uuid:50d3f5ac-39a2-11de-a1ca-b366239e58df";
 const CODE: &str = "57133-1^^2.16.840.1.113883.6.1";
 

@@ -12,6 +12,7 @@ use crate::service::context::Context;
 use crate::wire::hl7v3::Ii;
 use crate::wire::hl7v3::xcpd_location::{self, Location};
 use crate::wire::soap::write_answer;
+use crate::wire::xml::XmlWriter;
 
 /// The patient asked about.
 pub struct Asked(SentId);
@@ -27,13 +28,17 @@ pub async fn answer(
     message_id: Option<&str>,
 ) -> Result<Reply, Fault> {
     let responder = responder(face)?;
-    let found = responder.locate(context, &asked.0).await;
+    let requested =
+        Ii::with(asked.0.authority.universal_id.clone().unwrap_or_default(), asked.0.value.clone());
+    let mut query = XmlWriter::new();
+    xcpd_location::write_request(&mut query, &requested);
+    let query = responder.mpi().recordable(&query.finish());
+    let found = responder.locate(context, &asked.0, &query).await;
     let places = found.map_err(|e| super::pipeline::unrecorded(e, &context.request_id))?;
     // The answer has no way to say so: its schema wants a place.
     let places = places.ok_or_else(|| {
         Fault::sender("RequestedPatientId is no patient of this community (ITI TF-2 3.56.4.1.2)")
     })?;
-    let requested = Ii::with(asked.0.authority.universal_id.unwrap_or_default(), asked.0.value);
     let locations: Vec<Location> = places
         .into_iter()
         .map(|place| Location {

@@ -177,7 +177,12 @@ impl Responder {
 
     /// Where a patient is known by an id of ours: here, and where links hold. `None`: no such patient is known here.
     /// Leaves its audit record.
-    pub async fn locate(&self, context: &Context, patient: &SentId) -> Result<Option<Vec<Place>>, Error> {
+    pub async fn locate(
+        &self,
+        context: &Context,
+        patient: &SentId,
+        query: &str,
+    ) -> Result<Option<Vec<Place>>, Error> {
         let directory = self.correlations.communities();
         let authority = patient.authority.universal_id.clone().unwrap_or_default();
         let found = match Cx::new(patient.value.clone(), authority) {
@@ -200,6 +205,7 @@ impl Responder {
         let subject = Subject {
             patients: cx.iter().map(ToString::to_string).collect(),
             errors: if places.is_none() { vec!["unknown patient".to_owned()] } else { vec![] },
+            query: Some(query.to_owned()),
             ..Subject::default()
         };
         let outcome = if places.is_some() { Outcome::Success } else { Outcome::SeriousFailure };

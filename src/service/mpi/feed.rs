@@ -322,9 +322,21 @@ pub(super) async fn person_id(
 pub(super) async fn finish(
     tx: &mut Tx<'_>,
     work: &Work,
+    said: Vec<events::Event>,
+    settled: &Settled,
+    about: Vec<Vec<DomainId>>,
+) -> Result<(), DbError> {
+    finish_as(tx, work, said, settled, about, None).await
+}
+
+/// The same, with what was done where no name of an event says it.
+pub(super) async fn finish_as(
+    tx: &mut Tx<'_>,
+    work: &Work,
     mut said: Vec<events::Event>,
     settled: &Settled,
     about: Vec<Vec<DomainId>>,
+    done: Option<Act>,
 ) -> Result<(), DbError> {
     said.extend(settled.events.iter().cloned());
     events::append(tx, &said).await?;
@@ -335,7 +347,10 @@ pub(super) async fn finish(
         .enumerate()
         .map(|(n, ids)| {
             let patients = ids.iter().map(cx).collect();
-            let act = merged.then_some(if n == 0 { Act::Delete } else { Act::Update });
+            let act = match merged {
+                true => Some(if n == 0 { Act::Delete } else { Act::Update }),
+                false => done,
+            };
             let facts = Facts { act, ..Facts::default() };
             work.context.audit(Outcome::Success, Subject { patients, facts, ..Subject::default() })
         })

@@ -18,8 +18,17 @@ use super::lite_writer::Job;
 /// Rounds written and waiting for a sync before the writer waits too, so that more gather in the next round.
 pub(super) const WAITING: usize = 2;
 
-type Sync = Box<dyn FnMut() -> io::Result<()> + Send>;
+type Sync = Box<dyn FnMut() -> Result<(), Unsynced> + Send>;
 type GiveUp = Box<dyn FnMut(&io::Error) + Send>;
+
+/// Why nobody knows whether what was written is on disk.
+#[derive(Debug)]
+enum Unsynced {
+    /// The log could not be opened, so nothing was asked of the disk: the next round may be luckier, and its sync
+    /// serves this one too.
+    Open(io::Error),
+    Sync(io::Error),
+}
 
 /// Syncs a log and answers those whose changes stand in it.
 pub(super) struct Syncer {
@@ -52,28 +61,30 @@ impl Syncer {
     pub fn answer(&mut self, jobs: Vec<Box<dyn Job>>) {
         let synced = (self.sync)();
         for mut job in jobs {
-            if let Err(e) = &synced {
+            if let Err(Unsynced::Open(e) | Unsynced::Sync(e)) = &synced {
                 job.fail(DbError::OutcomeUnknown(format!("the log could not be synced: {e}")));
             }
             job.answer();
         }
-        if let Err(e) = synced {
-            (self.give_up)(&e);
+        match synced {
+            Ok(()) => {}
+            Err(Unsynced::Open(e)) => {
+                tracing::error!(cause = %e, "the database log could not be opened to be synced")
+            }
+            Err(Unsynced::Sync(e)) => (self.give_up)(&e),
         }
     }
 }
 
-fn sync(path: &Path, log: &mut Option<File>) -> io::Result<()> {
+fn sync(path: &Path, log: &mut Option<File>) -> Result<(), Unsynced> {
     if let Some(log) = log {
-        return log.sync_data();
+        return log.sync_data().map_err(Unsynced::Sync);
     }
-    let file = File::open(path)?;
-    file.sync_data()?;
+    let file = File::open(path).map_err(Unsynced::Open)?;
     // Its name as well, once.
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder).map_err(Unsynced::Open)?;
+    file.sync_data().and_then(|()| folder.sync_all()).map_err(Unsynced::Sync)?;
     *log = Some(file);
     Ok(())
 }
@@ -113,7 +124,7 @@ mod tests {
     #[test]
     fn nobody_is_answered_before_the_sync_and_one_sync_serves_all_that_waits() {
         let (begun, begins) = channel();
-        let (allow, allowed) = channel::<io::Result<()>>();
+        let (allow, allowed) = channel::<Result<(), Unsynced>>();
         let syncer = Syncer {
             sync: Box::new(move || {
                 begun.send(()).unwrap();
@@ -150,7 +161,7 @@ mod tests {
         let ended = Arc::new(AtomicUsize::new(0));
         let count = ended.clone();
         let mut syncer = Syncer {
-            sync: Box::new(|| Err(io::Error::other("no disk"))),
+            sync: Box::new(|| Err(Unsynced::Sync(io::Error::other("no disk")))),
             give_up: Box::new(move |_| {
                 count.fetch_add(1, Ordering::SeqCst);
             }),
@@ -162,8 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_not_there_is_a_failed_sync() {
+    fn a_log_that_cannot_be_opened_is_no_answer_and_not_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(sync(&folder.path().join("no-wal"), &mut None).is_err());
+        let path = folder.path().join("no-wal");
+        let mut log = None;
+        let mut syncer = Syncer {
+            sync: Box::new(move || sync(&path, &mut log)),
+            give_up: Box::new(|_| panic!("nothing was asked of the disk")),
+        };
+        let (job, answer) = done();
+        syncer.answer(vec![job]);
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(DbError::OutcomeUnknown(_))));
+        // Once it is there, all of it is synced.
+        std::fs::write(folder.path().join("no-wal"), "a log").unwrap();
+        let (job, answer) = done();
+        syncer.answer(vec![job]);
+        assert_eq!(answer.blocking_recv().unwrap(), Ok(1));
     }
 }

@@ -3,6 +3,7 @@
 use chiren::config::PeerConfig;
 use chiren::model::metadata::MetadataObject;
 use chiren::model::transaction::Transaction;
+use chiren::model::uuids::status;
 
 use super::*;
 use crate::on_demand::on_demand;
@@ -39,7 +40,13 @@ async fn documents_are_on_the_wire_as_their_rows_say() {
     first.fetch(&[of(2, &repository(2), &there), of(2, &repository(2), "2.25.404")]).await;
     // The rest at home.
     let soap = first.soap();
-    soap.query_multi_patient(&get_all(PATIENT)).await;
+    let of_many = vec![
+        list("$XDSDocumentEntryPatientId", &[PATIENT]),
+        list("$XDSDocumentEntryStatus", &[status::APPROVED]),
+    ];
+    soap.query_multi_patient(&query(crate::multi_patient::FIND_DOCUMENTS_FOR_MANY, of_many))
+        .await
+        .assert_success();
     soap.register_on_demand(&on_demand()).await.assert_success();
     let mine = first.publish(b"mine").await;
     soap.retrieve(&repository(1), &[&mine]).await.assert_success();
