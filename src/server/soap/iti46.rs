@@ -1,7 +1,7 @@
 //! ITI-46 PIXV3 Update Notification, as the consumer: another network's index says which ids a patient has. ITI TF-2
 //! 3.46.
 
-use super::hl7v3::{Ended, unheard, unread};
+use super::hl7v3::{Ended, heard, unheard, unread};
 use super::reply::Reply;
 use super::{SoapFace, iti44, responder};
 use crate::model::error::Fault;
@@ -29,10 +29,12 @@ pub async fn answer(
         Ok(read) => read,
         Err(refused) => {
             let Refused { header, problems, .. } = *refused;
+            let context = &heard(context, &header, None);
             let (ended, audited) = unread(context, problems);
             return Ok(iti44::reply(context, message_id, &header, ended, audited));
         }
     };
+    let context = &heard(context, &header, None);
     // Ids without the OID of an authority are nobody's that we know.
     let ids: Vec<DomainId> = match message.feed {
         Feed::Upsert { ids, .. } => ids
