@@ -95,7 +95,7 @@ async fn what_a_patient_denies_here_is_not_brought_from_elsewhere() {
             Rule { viewer: Audience::Facility(PHARMACY.into()), ..Rule::new(Effect::Deny) },
         ])
         .await;
-    assert_eq!(abroad.sees(&doctor).await, [open.clone()]);
+    assert_eq!(abroad.sees(&doctor).await, std::slice::from_ref(&open));
     let refs = abroad.found(&doctor, ReturnType::ObjectRef).await;
     assert_eq!(refs.found().len(), 1, "references are of what may be seen");
     assert!(abroad.sees(&pharmacist).await.is_empty(), "whom the patient excluded");
