@@ -184,6 +184,10 @@ impl<H: Handler> Handler for WithHealth<H> {
         self.inner.refuse(refused).await
     }
 
+    fn waits(&self, path: &str) -> bool {
+        !self.ops.serves(path) && self.inner.waits(path)
+    }
+
     fn shown<'p>(&self, path: &'p str) -> Cow<'p, str> {
         if self.ops.serves(path) { Cow::Borrowed(path) } else { self.inner.shown(path) }
     }

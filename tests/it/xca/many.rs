@@ -91,3 +91,23 @@ async fn the_answer_of_fifty_does_not_wait_for_three() {
         assert!(open[2] <= open[0] + 50, "open files grow: {open:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_others_takes_no_turn_of_those_that_work() {
+    let neighbour = Neighbour::start(2, Way::Hang).await;
+    let first = ours_with(vec![community(2, neighbour.address)], |c| {
+        c.gateway.deadline_ms = 1_500;
+        c.limits.short_requests = 1;
+        c.limits.queue_milliseconds = 50;
+    })
+    .await;
+    let ask = async || {
+        let action = Transaction::Iti18.row().request_action;
+        let body = envelope(action, &adhoc_query(&find_documents(PATIENT)));
+        let request = post("/xca/iti18", SIMPLE, body.as_bytes());
+        let mut connection = connect(first.address).await;
+        connection.exchange(&request).await.expect("an answer").soap().registry().0
+    };
+    let (one, other) = tokio::join!(ask(), ask());
+    assert_eq!([one, other], [ResponseStatus::PartialSuccess; 2]);
+}
