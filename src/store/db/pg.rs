@@ -81,16 +81,16 @@ impl Pg {
         loop {
             let mut conn = self.acquire().await?;
             let (done, lost) = if how == Reading::Snapshot {
-                match self.begin(&mut conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await {
+                match conn.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", self.patience).await {
                     // Nothing was changed: dropping the transaction ends it without another wait.
                     Ok(mut txn) => attempt(&f, &mut txn, self.patience, true).await,
                     Err(e) => (Err(e.clone().into()), Some(e)),
                 }
             } else {
-                attempt(&f, &mut conn, self.patience, how != Reading::Repeatable).await
+                attempt(&f, conn.get()?, self.patience, how != Reading::Repeatable).await
             };
             if lost.as_ref().is_some_and(DbError::is_lost_connection) {
-                throw_away(conn);
+                conn.throw_away();
             }
             match (done, lost) {
                 // A server restart leaves dead connections in the pool; each costs one round. One that was
@@ -123,7 +123,7 @@ impl Pg {
                     round += 1;
                 }
                 Ended::Lost { begun, cause } => {
-                    throw_away(conn);
+                    conn.throw_away();
                     match cause {
                         // Nothing was begun: one more dead connection of those a server restart leaves.
                         DbError::Unavailable(_) if !begun && stale <= self.max => stale += 1,
@@ -140,12 +140,12 @@ impl Pg {
         Err(DbError::Conflict.into())
     }
 
-    async fn write_once<T, E, F>(&self, f: &F, conn: &mut PgConnection, begin: &str) -> Ended<T, E>
+    async fn write_once<T, E, F>(&self, f: &F, conn: &mut Lent, begin: &str) -> Ended<T, E>
     where
         E: From<DbError>,
         F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Sync,
     {
-        let mut txn = match self.begin(conn, begin.to_owned()).await {
+        let mut txn = match conn.begin(begin.to_owned(), self.patience).await {
             Ok(txn) => txn,
             Err(DbError::Conflict) => return Ended::Collided,
             Err(e) if e.is_lost_connection() => return Ended::Lost { begun: false, cause: e },
@@ -172,16 +172,9 @@ impl Pg {
         ended
     }
 
-    async fn begin<'c>(
-        &self,
-        conn: &'c mut PgConnection,
-        sql: impl Into<Sql>,
-    ) -> Result<Transaction<'c, Postgres>, DbError> {
-        within(self.patience, conn.begin_with(sql.into())).await
-    }
-
-    async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbError> {
-        self.pool.acquire().await.map_err(|e| self.no_connection(e))
+    async fn acquire(&self) -> Result<Lent, DbError> {
+        let conn = self.pool.acquire().await.map_err(|e| self.no_connection(e))?;
+        Ok(Lent { conn: Some(conn), beginning: false })
     }
 
     /// The pool keeps trying to connect until its time is up; with room left in it, the server is away.
@@ -227,9 +220,45 @@ enum Ended<T, E> {
     },
 }
 
-/// Closes a connection at once instead of giving it back: what is asked of it may never be answered.
-fn throw_away(conn: PoolConnection<Postgres>) {
-    drop(conn.detach());
+/// A connection of the pool. While a transaction is being begun it is not one to give back: should nobody wait for that
+/// any longer, or the server refuse it, sqlx knows of no transaction to end, and the server may have begun one, with
+/// its locks.
+struct Lent {
+    conn: Option<PoolConnection<Postgres>>,
+    beginning: bool,
+}
+
+impl Lent {
+    fn get(&mut self) -> Result<&mut PgConnection, DbError> {
+        self.conn.as_deref_mut().ok_or(DbError::Misuse("a connection that was thrown away"))
+    }
+
+    async fn begin(
+        &mut self,
+        sql: impl Into<Sql>,
+        patience: Option<Duration>,
+    ) -> Result<Transaction<'_, Postgres>, DbError> {
+        let Some(conn) = self.conn.as_deref_mut() else {
+            return Err(DbError::Misuse("a connection that was thrown away"));
+        };
+        self.beginning = true;
+        let txn = within(patience, conn.begin_with(sql.into())).await?;
+        self.beginning = false;
+        Ok(txn)
+    }
+
+    /// Closes it at once instead of giving it back: what is asked of it may never be answered.
+    fn throw_away(&mut self) {
+        drop(self.conn.take().map(PoolConnection::detach));
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if self.beginning {
+            self.throw_away();
+        }
+    }
 }
 
 /// What each connection asks of the server: statements and idle transactions end in time, so that a gateway

@@ -162,6 +162,76 @@ async fn who_holds_a_number_is_waited_for() {
     }
 }
 
+/// The sender of a request hangs up while its write waits to begin: what the server has begun meanwhile ends with the
+/// connection, and holds nobody up.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_up_waiting_leaves_nothing_held() {
+    const NUMBER: i64 = 4_711_004_711;
+    // SQLite's writer has a thread of its own, and nobody waits beside it.
+    for t in databases().await.into_iter().filter(|t| !t.db.groups_commits()) {
+        let (held, holds) = tokio::sync::oneshot::channel::<()>();
+        let (go_on, end) = tokio::sync::oneshot::channel::<()>();
+        let (held, end) = (std::sync::Mutex::new(Some(held)), std::sync::Mutex::new(Some(end)));
+        let db = t.db.clone();
+        let first = tokio::spawn(async move {
+            db.write_holding::<(), DbError, _>(vec![NUMBER], move |_| {
+                let (held, end) = (held.lock().unwrap().take(), end.lock().unwrap().take());
+                Box::pin(async move {
+                    let _ = held.map(|held| held.send(()));
+                    if let Some(end) = end {
+                        let _ = end.await;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+        });
+        holds.await.unwrap();
+        let waiting: Vec<_> = (0..3)
+            .map(|_| {
+                let db = t.db.clone();
+                tokio::spawn(async move {
+                    db.write_holding::<(), DbError, _>(vec![NUMBER], |_| Box::pin(async { Ok(()) })).await
+                })
+            })
+            .collect();
+        // All of them wait at the server.
+        let waits = "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+                     AND (classid::bigint << 32 | objid::bigint) = $1";
+        until(&t.db, waits, NUMBER, 3).await;
+        for task in &waiting {
+            task.abort();
+        }
+        for task in waiting {
+            assert!(task.await.is_err_and(|e| e.is_cancelled()));
+        }
+        go_on.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        let holds = "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_locks WHERE locktype = 'advisory' \
+                     AND (classid::bigint << 32 | objid::bigint) = $1";
+        until(&t.db, holds, NUMBER, 0).await;
+        let again: Result<(), DbError> =
+            t.db.write_holding(vec![NUMBER], |_| Box::pin(async { Ok(()) })).await;
+        assert_eq!(again, Ok(()));
+    }
+}
+
+/// Asks until the count is as wanted.
+async fn until(db: &Db, sql: &'static str, of: i64, wanted: i64) {
+    for _ in 0..5_000 {
+        let found: Result<i64, DbError> = db
+            .read(move |tx| {
+                Box::pin(async move { tx.fetch_one(sql, &[Val::I64(of)], |row| row.get(0)).await })
+            })
+            .await;
+        if found.unwrap() == wanted {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("never {wanted}: {sql}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_do_not_write() {
     for t in databases().await {
