@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::National;
-use super::deciding::{Body, Why, delivery_key, letter_of};
+use super::deciding::{Body, Why, delivery_key};
 use super::lanes::{FETCHED_DAYS, seconds};
+use super::{National, attached};
 use crate::model::error::Error;
 use crate::model::national::decide::{Decision, Outcome};
 use crate::model::national::{Family, Op, Verb};
 use crate::peer::national::{Answer, Call};
 use crate::service::database;
-use crate::store::db::{DbError, Tx};
+use crate::store::db::DbError;
 use crate::store::national::decision::{self, Kept, Kind};
 use crate::store::national::lineage::{self, Lineage, State};
-use crate::store::national::{delivery, fact, lane};
+use crate::store::national::{fact, lane};
 
 const DAY: i64 = 86_400_000_000;
 const PAGE: i64 = 200;
@@ -195,7 +195,7 @@ impl National {
                 }
                 letter.updated_at = now;
                 lineage::put(tx, &letter).await?;
-                ended(tx, &letter, now).await
+                attached::end(tx, &letter, now).await
             })
         });
         done.await.map_err(|e: DbError| database(e))?;
@@ -232,7 +232,7 @@ impl National {
                     }
                     letter.updated_at = now;
                     lineage::put(tx, &letter).await?;
-                    ended(tx, &letter, now).await
+                    attached::end(tx, &letter, now).await
                 })
             });
             done.await.map_err(|e: DbError| database(e))?;
@@ -245,22 +245,6 @@ impl National {
         }
         Ok(())
     }
-}
-
-/// What is attached to a letter is kept as long as it (national-service, 1.2).
-async fn ended(tx: &mut Tx<'_>, letter: &Lineage, now: i64) -> Result<(), DbError> {
-    if letter.state != State::Expired {
-        return Ok(());
-    }
-    for mut summary in lineage::summaries(tx, letter.patient_key, &letter.institution).await? {
-        let deliveries = delivery::of_lineage(tx, &summary.id).await?;
-        if summary.state.is_there() && letter_of(&deliveries) == letter.bundle_value {
-            summary.state = State::Expired;
-            summary.updated_at = now;
-            lineage::put(tx, &summary).await?;
-        }
-    }
-    Ok(())
 }
 
 /// What the service's word means for a letter.

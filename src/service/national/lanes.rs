@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::deciding::{Body, letter_of};
-use super::{National, store};
+use super::deciding::Body;
+use super::{National, attached, store};
 use crate::model::audit::Outcome as Audited;
 use crate::model::error::Error;
 use crate::model::national::decide::{Decision, Outcome};
@@ -359,7 +359,7 @@ impl National {
         let call: Option<Call> = serde_json::from_str(&d.call).ok();
         if let (State::Done, Some(call)) = (v.state, &call) {
             arrived(&mut lineage, d, call, v.said.as_ref(), now);
-            self.attached(tx, &lineage, call, now).await?;
+            attached::follow(tx, &lineage, call.op, now).await?;
         }
         if v.state == State::Held {
             if v.hold.as_deref() == Some("already-received") {
@@ -451,49 +451,6 @@ impl National {
             ..last
         };
         decision::add(tx, &kept).await
-    }
-
-    /// What is attached to a letter goes and comes back with it (docs/national-simulator.md, assumed of the service).
-    async fn attached(
-        &self,
-        tx: &mut Tx<'_>,
-        letter: &Lineage,
-        call: &Call,
-        now: i64,
-    ) -> Result<(), DbError> {
-        let goes = match (letter.kind == Kind::Referral.as_str(), call.op.verb()) {
-            (true, Some(Verb::Cancel)) => true,
-            (true, Some(Verb::Undo)) => false,
-            _ => return Ok(()),
-        };
-        for mut summary in lineage::summaries(tx, letter.patient_key, &letter.institution).await? {
-            let deliveries = rows::of_lineage(tx, &summary.id).await?;
-            if summary.state.is_there() != goes || letter_of(&deliveries) != letter.bundle_value {
-                continue;
-            }
-            let last = deliveries.iter().rev().find(|d| d.state == State::Done);
-            let Some(last) = last.filter(|d| Op::parse(&d.operation).is_some_and(Op::carries)) else {
-                continue;
-            };
-            let entries = vec![last.entry_id.clone()];
-            match goes {
-                true => {
-                    summary.state = There::Cancelled;
-                    summary.current_lid = None;
-                    summary.current_entry = None;
-                }
-                false => {
-                    summary.state = There::Accepted;
-                    summary.current_lid = Some(last.lid.clone());
-                    summary.current_entry = Some(last.entry_id.clone());
-                }
-            }
-            summary.updated_at = now;
-            lineage::put(tx, &summary).await?;
-            let changed = store::Changed { patient_key: summary.patient_key, entries, again: false };
-            store::changed(tx, &changed, now).await?;
-        }
-        Ok(())
     }
 
     /// Has those decided on again that waited for this delivery, and the document itself if it is no longer Approved.

@@ -7,6 +7,7 @@
 //! a lineage's revision decides which of two decisions counts, a lease which gateway makes a call, and the key of a
 //! delivery that the service does a thing once.
 
+mod attached;
 mod board;
 mod coverage;
 mod deciding;
