@@ -318,39 +318,48 @@ pub(super) async fn person_id(
     Ok(DomainId { domain: work.settings.domains.network().oid.clone(), value })
 }
 
-/// Events, audit records (one for each of `about`), notices.
-pub(super) async fn finish(
-    tx: &mut Tx<'_>,
-    work: &Work,
-    said: Vec<events::Event>,
-    settled: &Settled,
-    about: Vec<Vec<DomainId>>,
-) -> Result<(), DbError> {
-    finish_as(tx, work, said, settled, about, None).await
+/// What the audit trail is to tell of a change.
+pub(super) enum About {
+    /// The ids of one patient; what was done to it, the event's name says.
+    Told(Vec<DomainId>),
+    /// The same, and whether it is new: the name of a FHIR interaction says neither create nor update.
+    Put { ids: Vec<DomainId>, created: bool },
+    /// The first went into the second: a record of each (ITI TF-2 3.8.5.1: D and U).
+    Merged(DomainId, DomainId),
 }
 
-/// The same, with what was done where no name of an event says it.
-pub(super) async fn finish_as(
+impl About {
+    /// The ids of each record, and what was done where no name of an event says it.
+    fn records(self, event: Option<Act>) -> Vec<(Vec<DomainId>, Option<Act>)> {
+        match self {
+            About::Told(ids) => vec![(ids, None)],
+            About::Put { ids, created } => {
+                let done = if created { Act::Create } else { Act::Update };
+                vec![(ids, event.or(Some(done)))]
+            }
+            About::Merged(gone, stays) => {
+                vec![(vec![gone], Some(Act::Delete)), (vec![stays], Some(Act::Update))]
+            }
+        }
+    }
+}
+
+/// Events, audit records, notices.
+pub(super) async fn finish(
     tx: &mut Tx<'_>,
     work: &Work,
     mut said: Vec<events::Event>,
     settled: &Settled,
-    about: Vec<Vec<DomainId>>,
-    done: Option<Act>,
+    about: About,
 ) -> Result<(), DbError> {
     said.extend(settled.events.iter().cloned());
     events::append(tx, &said).await?;
-    // Of two, the first went into the second (ITI TF-2 3.8.5.1: D for the one, U for the other).
-    let merged = about.len() == 2;
+    let event = work.context.exchange.event.as_deref().and_then(Act::of_event);
     let records = about
+        .records(event)
         .into_iter()
-        .enumerate()
-        .map(|(n, ids)| {
+        .map(|(ids, act)| {
             let patients = ids.iter().map(cx).collect();
-            let act = match merged {
-                true => Some(if n == 0 { Act::Delete } else { Act::Update }),
-                false => done,
-            };
             let facts = Facts { act, ..Facts::default() };
             work.context.audit(Outcome::Success, Subject { patients, facts, ..Subject::default() })
         })

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::admit::{Resolved, error};
-use super::feed::{Stop, Work, finish, is_network, person_id};
+use super::feed::{About, Stop, Work, finish, is_network, person_id};
 use super::ownership;
 use super::settle::{self, Action, Settled, Step};
 use super::{Fed, review};
@@ -98,14 +98,14 @@ pub(super) async fn merge(
         (None, _) => {
             let text = "the subsumed id is not known here; nothing was merged";
             let warning = Warning { place: subsumed.place, text: text.into() };
-            finish(tx, work, vec![], &Settled::default(), vec![ids.clone()]).await?;
+            finish(tx, work, vec![], &Settled::default(), About::Told(ids.clone())).await?;
             return Ok(Fed { ids, person: None, created: false, warnings: vec![warning] });
         }
         (Some(old), Some(new)) if old.subsumed_into == Some(new.key) && old.status == Status::Subsumed => {
             // Said again.
             let settled = Settled::default();
             let person = person_id(tx, work, &settled, new.person_key).await?;
-            finish(tx, work, vec![], &settled, vec![ids.clone()]).await?;
+            finish(tx, work, vec![], &settled, About::Told(ids.clone())).await?;
             return Ok(Fed { ids, person: Some(person), created: false, warnings: vec![] });
         }
         (Some(old), _) if old.status == Status::Subsumed => return Err(gone(subsumed).into()),
@@ -166,8 +166,7 @@ pub(super) async fn merge(
     review::look(tx, work, at, new.key, review::Why::Said, &settled).await?;
     review::close(tx, at, old.key).await?;
     let id = person_id(tx, work, &settled, person).await?;
-    // ITI TF-2 3.8.5.1: a record for the subsumed patient, and one for the surviving.
-    finish(tx, work, said, &settled, vec![vec![subsumed.id.clone()], vec![surviving.id.clone()]]).await?;
+    finish(tx, work, said, &settled, About::Merged(subsumed.id.clone(), surviving.id.clone())).await?;
     Ok(Fed { ids, person: Some(id), created: false, warnings: vec![] })
 }
 
@@ -253,12 +252,12 @@ async fn merge_persons(
     let Some(from) = person::by_value(tx, &subsumed.id.value).await? else {
         let text = "the subsumed id is not known here; nothing was merged";
         let warning = Warning { place: subsumed.place, text: text.into() };
-        finish(tx, work, vec![], &Settled::default(), vec![ids.clone()]).await?;
+        finish(tx, work, vec![], &Settled::default(), About::Told(ids.clone())).await?;
         return Ok(Fed { ids, person: None, created: false, warnings: vec![warning] });
     };
     match from.replaced_by {
         Some(by) if by == into.key => {
-            finish(tx, work, vec![], &Settled::default(), vec![ids.clone()]).await?;
+            finish(tx, work, vec![], &Settled::default(), About::Told(ids.clone())).await?;
             return Ok(Fed { ids, person: Some(surviving.id.clone()), created: false, warnings: vec![] });
         }
         Some(_) => return Err(gone(subsumed).into()),
@@ -276,7 +275,7 @@ async fn merge_persons(
     }
     let (mut said, settled) = join(tx, work, at, &from, &into).await?;
     said.splice(0..0, retired);
-    finish(tx, work, said, &settled, vec![vec![subsumed.id.clone()], vec![surviving.id.clone()]]).await?;
+    finish(tx, work, said, &settled, About::Merged(subsumed.id.clone(), surviving.id.clone())).await?;
     Ok(Fed { ids, person: Some(surviving.id.clone()), created: false, warnings: vec![] })
 }
 
@@ -372,7 +371,7 @@ pub(super) async fn rename(
     settled.ids.insert(old.person_key, (ids, after));
     let person = person_id(tx, work, &settled, old.person_key).await?;
     settled.values.insert(old.person_key, person.value.clone());
-    finish(tx, work, said, &settled, vec![vec![from.id.clone(), to.id.clone()]]).await?;
+    finish(tx, work, said, &settled, About::Told(vec![from.id.clone(), to.id.clone()])).await?;
     Ok(Fed {
         ids: vec![to.id.clone(), from.id.clone()],
         person: Some(person),
@@ -418,7 +417,7 @@ pub(super) async fn verdict(
         Some(key) => Some(person_id(tx, work, &settled, *key).await?),
         None => None,
     };
-    finish(tx, work, said, &settled, vec![ids.clone()]).await?;
+    finish(tx, work, said, &settled, About::Told(ids.clone())).await?;
     Ok(Fed { ids, person, created: false, warnings: vec![] })
 }
 

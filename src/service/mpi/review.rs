@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::feed::{Stop, Work, finish, json_of};
+use super::feed::{About, Stop, Work, finish, json_of};
 use super::settle::Settled;
 use super::{Mpi, Refusal, cx, merge};
 use crate::model::error::Error;
@@ -492,7 +492,7 @@ async fn decide(
                 let (events, settled) =
                     merge::say(tx, work, at, &subject, std::slice::from_ref(other), true).await?;
                 let about = subject.iter().chain([other]).map(|i| i.id.clone()).collect();
-                finish(tx, work, events, &settled, vec![about]).await?;
+                finish(tx, work, events, &settled, About::Told(about)).await?;
                 task.state = State::Confirmed;
                 Decided::Done
             }
@@ -500,7 +500,7 @@ async fn decide(
         Verdict::Different => {
             let (events, settled) = merge::say(tx, work, at, &subject, &meant, false).await?;
             let about = subject.iter().chain(&meant).map(|i| i.id.clone()).collect();
-            finish(tx, work, events, &settled, vec![about]).await?;
+            finish(tx, work, events, &settled, About::Told(about)).await?;
             let gone: Vec<i64> = meant.iter().map(|i| i.key).collect();
             body.again.retain(|k| !gone.contains(k));
             let left = body.candidates.iter().any(|c| !gone.contains(&c.identity));

@@ -6,12 +6,11 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use super::admit::{Resolved, error};
-use super::feed::{Stop, Work, finish_as, json_of, person_id};
+use super::feed::{About, Stop, Work, finish, json_of, person_id};
 use super::settle::{self, Action, Newcomer, Revised, Settled, Step};
 use super::weigh::{self, Weighed};
 use super::{Fed, review, terms};
 use crate::matching::Features;
-use crate::model::audit::Act;
 use crate::model::identity::{Demographics, DomainId, Field, IdentityError, Place, Sent, Trouble, Warning};
 use crate::service::patients::new_key;
 use crate::store::db::{DbError, Tx};
@@ -177,10 +176,7 @@ pub(super) async fn upsert(
     }
     let created = subjects.iter().any(|s| s.known.is_none()) || new_person.is_some();
     let ids: Vec<DomainId> = ids.iter().map(|r| r.id.clone()).collect();
-    // A Patient that is put says itself neither.
-    let named = work.context.exchange.event.as_deref().and_then(Act::of_event);
-    let done = named.or(Some(if created { Act::Create } else { Act::Update }));
-    finish_as(tx, work, events, &settled, vec![ids.clone()], done).await?;
+    finish(tx, work, events, &settled, About::Put { ids: ids.clone(), created }).await?;
     Ok(Fed { ids, person: person_id, created, warnings })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Changed;
 use crate::model::identity::{Field, Place, Trouble};
 use crate::service::mpi::admit::{Resolved, error};
-use crate::service::mpi::feed::{Stop, Work, finish, is_network, lock_of, person_id};
+use crate::service::mpi::feed::{About, Stop, Work, finish, is_network, lock_of, person_id};
 use crate::service::mpi::settle::{self, Settled, Step};
 use crate::service::mpi::{merge, review};
 use crate::store::db::{DbError, Tx};
@@ -62,7 +62,7 @@ pub(super) async fn perform(tx: &mut Tx<'_>, work: &Work, change: &Change) -> Re
         Change::Unmerge(id) => unmerge(tx, work, at, id).await?,
         Change::Split(ids) => split(tx, work, at, ids).await?,
     };
-    finish(tx, work, said, &settled, vec![about]).await?;
+    finish(tx, work, said, &settled, About::Told(about)).await?;
     let mut persons = vec![];
     for (key, (_, after)) in &settled.ids {
         persons.push((person_id(tx, work, &settled, *key).await?.value, after.len()));
