@@ -84,21 +84,29 @@ pub async fn add(
     at: i64,
 ) -> Result<bool, DbError> {
     let body = written(patient)?;
-    let inserted = tx
-        .exec(
-            "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (pid) DO NOTHING",
-            &[
-                Val::I64(new_key),
-                Val::Text(&patient.patient_id),
-                Val::Text(authority),
-                Val::I64(knowledge(how)),
-                (&body).into(),
-                Val::I64(at),
-            ],
-        )
-        .await?;
-    Ok(inserted == 1)
+    let row = row(patient, authority, how, new_key, &body, at);
+    Ok(tx.exec(format!("{INSERT} ON CONFLICT (pid) DO NOTHING"), &row).await? == 1)
+}
+
+const INSERT: &str = "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
+                      VALUES ($1, $2, $3, $4, $5, $6)";
+
+fn row<'v>(
+    patient: &'v Patient,
+    authority: &'v str,
+    how: Knowledge,
+    key: i64,
+    body: &'v str,
+    at: i64,
+) -> [Val<'v>; 6] {
+    [
+        key.into(),
+        Val::Text(&patient.patient_id),
+        authority.into(),
+        knowledge(how).into(),
+        body.into(),
+        at.into(),
+    ]
 }
 
 /// The same where nobody asks: a taken id or key lets the write be begun anew, under PostgreSQL.
@@ -111,19 +119,7 @@ pub async fn add_later(
     at: i64,
 ) -> Result<(), DbError> {
     let body = written(patient)?;
-    tx.insert(
-        "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-        &[
-            Val::I64(new_key),
-            Val::Text(&patient.patient_id),
-            Val::Text(authority),
-            Val::I64(knowledge(how)),
-            (&body).into(),
-            Val::I64(at),
-        ],
-    )
-    .await
+    tx.insert(INSERT, &row(patient, authority, how, new_key, &body, at)).await
 }
 
 /// Says anew who a patient is, who was there before the transaction began.
@@ -154,8 +150,7 @@ pub async fn upsert(
         )
         .await?;
     }
-    let sql = "SELECT patient_key FROM patient WHERE pid = $1";
-    let key = tx.fetch_one(sql, &[Val::Text(&patient.patient_id)], |row| row.get(0)).await?;
+    let key = any_key(tx, &patient.patient_id).await?.ok_or(DbError::NoRow)?;
     Ok((key, false))
 }
 
@@ -178,6 +173,21 @@ pub async fn set_merged(
 pub async fn merged(tx: &mut Tx<'_>, patient_key: i64) -> Result<Option<(String, Option<i64>)>, DbError> {
     let sql = "SELECT pid, merged_into FROM patient WHERE patient_key = $1";
     tx.fetch_opt(sql, &[Val::I64(patient_key)], |row| Ok((row.get(0)?, row.get(1)?))).await
+}
+
+/// Merges followed: more is a circle.
+const MOST_MERGES: usize = 100;
+
+/// Who a patient is by now: the one that stays of all merges since.
+pub async fn survivor(tx: &mut Tx<'_>, patient_key: i64) -> Result<i64, DbError> {
+    let mut key = patient_key;
+    for _ in 0..MOST_MERGES {
+        match merged(tx, key).await? {
+            Some((_, Some(into))) => key = into,
+            _ => break,
+        }
+    }
+    Ok(key)
 }
 
 /// The patients that were merged into one directly.

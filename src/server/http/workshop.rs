@@ -21,7 +21,7 @@ pub struct Workshop(Arc<Threads>);
 
 struct Threads {
     handle: Handle,
-    /// `None` only while it is taken down.
+    /// `None`: the threads are those of whoever opened it.
     runtime: Option<Runtime>,
 }
 

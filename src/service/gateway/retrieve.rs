@@ -457,22 +457,26 @@ fn no_repository(request: &DocumentRequest) -> RegistryError {
     .at(request.document_unique_id.clone())
 }
 
-fn record(
-    context: &Context,
-    source: &Source,
-    requests: &[DocumentRequest],
-    given: Option<&Incoming>,
-    errors: &[RegistryError],
-) -> AuditEvent {
-    let failed = errors.iter().any(RegistryError::is_error);
-    let outcome = match (failed, given.is_some()) {
+/// How a retrieval ended whose answer has documents, or none.
+fn outcome(errors: &[RegistryError], some: bool) -> Outcome {
+    match (errors.iter().any(RegistryError::is_error), some) {
         (false, _) => Outcome::Success,
         (true, true) => Outcome::MinorFailure,
         (true, false) => Outcome::SeriousFailure,
-    };
+    }
+}
+
+/// What was asked for, and which of it did not come; `made`: ids of snapshots that came instead. Half an answer is two
+/// records in the end, each of its documents.
+fn subject<'d>(
+    requests: &[DocumentRequest],
+    given: impl Iterator<Item = (&'d DocumentRequest, Option<&'d str>)>,
+    errors: &[RegistryError],
+    outcome: Outcome,
+) -> Subject {
     let mut documents: Vec<String> = requests.iter().map(|r| r.document_unique_id.clone()).collect();
-    let made = given.iter().flat_map(|g| &g.documents).filter_map(|d| d.made.as_ref());
-    documents.extend(made.map(|m| m.unique_id.clone()));
+    let given: Vec<_> = given.collect();
+    documents.extend(given.iter().filter_map(|(_, made)| made.map(str::to_owned)));
     let mut subject = Subject { documents, ..Subject::default() }.with_errors(errors);
     let held = |r: &DocumentRequest| Held {
         document: r.document_unique_id.clone(),
@@ -482,40 +486,37 @@ fn record(
     };
     subject.facts.held = requests.iter().map(held).collect();
     if outcome == Outcome::MinorFailure {
-        let given: Vec<&str> =
-            given.iter().flat_map(|g| &g.documents).map(|d| d.request.document_unique_id.as_str()).collect();
-        let asked = subject.facts.held.iter().map(|held| held.document.clone());
-        subject.facts.missing = asked.filter(|id| !given.contains(&id.as_str())).collect();
+        let came = |id: &str| given.iter().any(|(asked, _)| asked.document_unique_id == id);
+        let missing = requests.iter().map(|r| &r.document_unique_id).filter(|id| !came(id));
+        subject.facts.missing = missing.cloned().collect();
     }
+    subject
+}
+
+fn record(
+    context: &Context,
+    source: &Source,
+    requests: &[DocumentRequest],
+    given: Option<&Incoming>,
+    errors: &[RegistryError],
+) -> AuditEvent {
+    let outcome = outcome(errors, given.is_some());
+    let came = given.iter().flat_map(|g| &g.documents);
+    let came = came.map(|d| (&d.request, d.made.as_ref().map(|m| m.unique_id.as_str())));
+    let subject = subject(requests, came, errors, outcome);
     context.audit_sent(source.transaction(), source.address(), outcome, subject)
 }
 
-/// ITI-43 as the gateway asked it of our own repository.
+/// ITI-43 as the gateway asked it of our own repository, which is asked without a homeCommunityId.
 fn within(context: &Context, requests: &[DocumentRequest], given: &Retrieval) -> AuditEvent {
-    let failed = given.errors.iter().any(RegistryError::is_error);
-    let outcome = match (failed, given.documents.is_empty()) {
-        (false, _) => Outcome::Success,
-        (true, false) => Outcome::MinorFailure,
-        (true, true) => Outcome::SeriousFailure,
-    };
-    let of = |r: &DocumentRequest| {
-        given.documents.iter().find(|d| d.request.document_unique_id == r.document_unique_id)
-    };
-    let mut documents: Vec<String> = requests.iter().map(|r| r.document_unique_id.clone()).collect();
-    let made = given.documents.iter().filter_map(|d| d.made.as_ref());
-    documents.extend(made.map(|m| m.unique_id.clone()));
-    let mut subject = Subject { documents, ..Subject::default() }.with_errors(&given.errors);
+    let outcome = outcome(&given.errors, !given.documents.is_empty());
+    let came = given.documents.iter();
+    let came = came.map(|d| (&d.request, d.made.as_ref().map(|m| m.unique_id.as_str())));
+    let mut subject = subject(requests, came, &given.errors, outcome);
     subject.show(given.documents.iter().map(|d| d.patient_id.clone()).collect());
-    let held = |r: &DocumentRequest| Held {
-        document: r.document_unique_id.clone(),
-        repository: r.repository_unique_id.clone(),
-        home: None,
-        patient: of(r).map(|d| d.patient_id.clone()),
-    };
-    subject.facts.held = requests.iter().map(held).collect();
-    if outcome == Outcome::MinorFailure {
-        let missing = requests.iter().filter(|r| of(r).is_none());
-        subject.facts.missing = missing.map(|r| r.document_unique_id.clone()).collect();
+    for held in &mut subject.facts.held {
+        let of = given.documents.iter().find(|d| d.request.document_unique_id == held.document);
+        (held.home, held.patient) = (None, of.map(|d| d.patient_id.clone()));
     }
     context.audit_within(Transaction::Iti43, outcome, subject)
 }

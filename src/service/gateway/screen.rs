@@ -8,6 +8,7 @@ use crate::model::community::{Community, CorrelateBy};
 use crate::model::consent::{Action, Permit};
 use crate::model::error::{Error, ErrorCode};
 use crate::model::hl7types::Cx;
+use crate::model::identity::DomainId;
 use crate::model::metadata::MetadataObject;
 use crate::model::query::{ObjectRef, QueryResult, ReturnType};
 use crate::service::access::{self, Access};
@@ -151,14 +152,7 @@ impl Screen {
         let home = work.community.home.to_string();
         let links = correlation::of_foreign(tx, &cx.authority, &cx.id).await?;
         if let Some(link) = links.iter().find(|l| l.home == home && l.holds(work.now)) {
-            // Of a patient who was merged since, the one that stays.
-            let mut key = link.patient;
-            for _ in 0..MOST_MERGES {
-                match patient::merged(tx, key).await? {
-                    Some((_, Some(into))) => key = into,
-                    _ => return Ok(Some(key)),
-                }
-            }
+            return patient::survivor(tx, link.patient).await.map(Some);
         }
         if cx.authority == *self.authority && work.community.correlate == CorrelateBy::SharedId {
             return patient::key(tx, &cx.to_string()).await;
@@ -166,12 +160,8 @@ impl Screen {
         if !self.index {
             return Ok(None);
         }
-        let id =
-            crate::model::identity::DomainId { domain: cx.authority.to_string(), value: cx.id.to_string() };
+        let id = DomainId { domain: cx.authority.to_string(), value: cx.id.to_string() };
         let found = identity::by_id(tx, &id).await?;
         Ok(found.filter(|i| i.status == identity::Status::Active).map(|i| i.person_key))
     }
 }
-
-/// Merges followed: more is a circle.
-const MOST_MERGES: usize = 100;

@@ -9,9 +9,6 @@ use crate::store::db::{Db, DbError};
 use crate::store::mpi::{correlation, identity};
 use crate::store::patient;
 
-/// Merges followed: more is a circle.
-const MOST_MERGES: usize = 100;
-
 /// The ids (CX) of whoever has this one: of the network, ids merged into it among them, and of hospitals. The id that
 /// is asked for comes first, whether anybody has it or not. An id that was exchanged for another (A47) may be somebody
 /// else's by now, and is left out. `network`: OID of the network's own authority.
@@ -32,13 +29,8 @@ pub async fn every_id(db: &Db, network: &str, asked: &str) -> Result<Vec<String>
                         found.filter(|i| !i.is_buried()).map(|i| i.person_key)
                     }
                 };
-                let Some(mut key) = key else { return Ok(vec![]) };
-                for _ in 0..MOST_MERGES {
-                    match patient::merged(tx, key).await? {
-                        Some((_, Some(into))) => key = into,
-                        _ => break,
-                    }
-                }
+                let Some(key) = key else { return Ok(vec![]) };
+                let key = patient::survivor(tx, key).await?;
                 let mut all = vec![];
                 for key in correlation::keys(tx, key).await? {
                     all.extend(patient::merged(tx, key).await?.map(|(pid, _)| pid));

@@ -75,13 +75,7 @@ pub(super) async fn unmerge(
         return Ok(Moved::default());
     };
     // The survivor may have been merged away itself.
-    let mut holder = into;
-    for _ in 0..MOST_MERGES {
-        match patient::merged(tx, holder).await? {
-            Some((_, Some(next))) => holder = next,
-            _ => break,
-        }
-    }
+    let holder = patient::survivor(tx, into).await?;
     let mut family = vec![patient];
     let mut at = 0;
     while let Some(member) = family.get(at).copied() {

@@ -292,19 +292,14 @@ impl<'c> Tx<'c> {
         &mut self,
         sql: impl Into<Sql> + Send,
         args: &[Val<'_>],
-        mut map: M,
+        map: M,
     ) -> Result<Vec<T>, DbError>
     where
         T: Send,
         M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
     {
-        let mut rows = Vec::new();
-        self.each(sql, args, |row| {
-            rows.push(map(row)?);
-            Ok(true)
-        })
-        .await?;
-        Ok(rows)
+        self.flush().await?;
+        self.fetch_past(sql, args, map).await
     }
 
     /// The same of rows that nothing put off touches ([`later`](Self::later)): it goes on waiting.

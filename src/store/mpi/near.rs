@@ -60,12 +60,7 @@ pub async fn told(tx: &mut Tx<'_>, keys: &[i64], persons: &[i64]) -> Result<Told
     let mut found = Told::default();
     let most = keys.len().max(persons.len());
     for from in (0..most).step_by(PARAMETERS) {
-        let part = |all: &'_ [i64]| -> (usize, usize) {
-            (from.min(all.len()), from.saturating_add(PARAMETERS).min(all.len()))
-        };
-        let (k, p) = (part(keys), part(persons));
-        let keys = keys.get(k.0..k.1).unwrap_or_default();
-        let persons = persons.get(p.0..p.1).unwrap_or_default();
+        let (keys, persons) = (part(keys, from), part(persons, from));
         let (a, mut args) = among(tx, "a_key", 1, keys);
         let b = a.replace("a_key", "b_key");
         let (those, more) = among(tx, "person_key", args.len() + 1, persons);
@@ -81,6 +76,12 @@ pub async fn told(tx: &mut Tx<'_>, keys: &[i64], persons: &[i64]) -> Result<Told
     found.verdicts.sort_by_key(|v| v.two);
     found.verdicts.dedup();
     Ok(found)
+}
+
+/// As many as one statement takes, from `from` on.
+fn part(all: &[i64], from: usize) -> &[i64] {
+    let rest = all.get(from..).unwrap_or_default();
+    rest.get(..PARAMETERS).unwrap_or(rest)
 }
 
 fn read(row: &Row<'_>, found: &mut Told) -> Result<(), DbError> {
