@@ -175,8 +175,8 @@ pub async fn merged(tx: &mut Tx<'_>, patient_key: i64) -> Result<Option<(String,
     tx.fetch_opt(sql, &[Val::I64(patient_key)], |row| Ok((row.get(0)?, row.get(1)?))).await
 }
 
-/// Merges followed: more is a circle.
-const MOST_MERGES: usize = 100;
+/// Merges followed from one patient to the last survivor: more is a circle, which there is none of.
+pub const MOST_MERGES: usize = 1000;
 
 /// Who a patient is by now: the one that stays of all merges since.
 pub async fn survivor(tx: &mut Tx<'_>, patient_key: i64) -> Result<i64, DbError> {

@@ -11,6 +11,7 @@ use crate::support::process::chiren;
 struct Simulated {
     child: Child,
     guide: String,
+    _dir: tempfile::TempDir,
 }
 
 impl Drop for Simulated {
@@ -25,6 +26,9 @@ impl Simulated {
         let mut command = chiren();
         command.args(["simulate", "community", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
         command.args(["--patients", "5", "--documents", "5", "--lang", "en"]).args(more);
+        // It is killed in the end, and then what it made is ours to remove.
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        command.env("TMPDIR", dir.path());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
         let mut guide = String::new();
@@ -35,7 +39,7 @@ impl Simulated {
                 break;
             }
         }
-        Self { child, guide }
+        Self { child, guide, _dir: dir }
     }
 
     fn between(&self, before: &str, after: &str) -> String {

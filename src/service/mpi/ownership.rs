@@ -81,7 +81,7 @@ pub(super) async fn unmerge(
     while let Some(member) = family.get(at).copied() {
         family.extend(patient::subsumed_by(tx, member).await?);
         at += 1;
-        if at > MOST_MERGES {
+        if at > patient::MOST_MERGES {
             break;
         }
     }
@@ -112,9 +112,6 @@ pub(super) async fn unmerge(
     consent::untie(tx, patient).await?;
     Ok(moved)
 }
-
-/// Merges followed from one patient to the last survivor: more is a circle, which there is none of.
-const MOST_MERGES: usize = 1000;
 
 /// Whether an association's target is one of the patient's own objects.
 async fn reaches(tx: &mut Tx<'_>, patient: i64, association: &str) -> Result<bool, DbError> {
