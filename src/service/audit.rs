@@ -19,9 +19,10 @@ use crate::model::error::Error;
 use crate::service::context::time_uuid;
 use crate::service::database;
 use crate::service::traces::Traces;
-use crate::store::audit::{self, AuditRow};
+use crate::store::audit::{self, AuditRow, Noting};
 use crate::store::db::{Db, DbError};
 use crate::store::outbox::OutboxRow;
+use crate::store::seen::{self, Seen};
 use faults::{Due, Faults};
 use together::Together;
 
@@ -159,10 +160,7 @@ impl Audit {
     /// The same, and with it the answer that it records.
     pub async fn settle_with(&self, audited: Audited, answer: Option<OutboxRow>) -> Result<(), Error> {
         match (audited, answer) {
-            (Audited::Due(event), None) => {
-                let row = AuditRow::new(*event).map_err(database)?;
-                self.together.write(row).await.map_err(database)
-            }
+            (Audited::Due(event), None) => self.together(*event, None).await.map(drop),
             (Audited::Due(event), answer) => self.append(vec![*event], answer).await,
             (Audited::AllDue(events), answer) => self.append(events, answer).await,
             (Audited::Written | Audited::Apart | Audited::NotKept, None) => Ok(()),
@@ -170,6 +168,35 @@ impl Audit {
                 self.append(vec![], answer).await
             }
         }
+    }
+
+    /// The same of a message that serves once: its note is made with its record. `false`: the message came before, and
+    /// nothing is written.
+    pub async fn settle_noting(&self, audited: Audited, seen: Option<Seen>) -> Result<bool, Error> {
+        let Some(seen) = seen else { return self.settle(audited).await.map(|()| true) };
+        let events = match audited {
+            Audited::Due(event) => return self.together(*event, Some(seen)).await,
+            Audited::AllDue(events) => events,
+            Audited::Written | Audited::Apart | Audited::NotKept => vec![],
+        };
+        let traces = Arc::new((Traces::new(events, None).map_err(database)?, seen));
+        let noted = self.db.write(move |tx| {
+            let traces = traces.clone();
+            Box::pin(async move {
+                let (traces, seen) = &*traces;
+                let first = seen::first(tx, seen).await?;
+                if first.new || first.same {
+                    traces.leave(tx).await?;
+                }
+                Ok(first.new || first.same)
+            })
+        });
+        noted.await.map_err(|e: DbError| database(e))
+    }
+
+    async fn together(&self, event: AuditEvent, seen: Option<Seen>) -> Result<bool, Error> {
+        let row = AuditRow::new(event).map_err(database)?;
+        self.together.write(Noting { row, seen }).await.map_err(database)
     }
 
     /// Records that a request ended as a SOAP fault, or counts it for a later record. A record that

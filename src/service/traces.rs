@@ -27,9 +27,7 @@ impl Traces {
     }
 
     pub async fn leave(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        for row in &self.audit {
-            audit::append(tx, row).await?;
-        }
+        audit::append_all(tx, &self.audit).await?;
         if let Some(answer) = &self.answer {
             outbox::enqueue(tx, answer).await?;
         }

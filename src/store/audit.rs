@@ -4,11 +4,10 @@
 pub mod chain;
 pub mod received;
 
-use std::fmt::Write as _;
-
 use self::chain::Chain;
 use crate::model::audit::AuditEvent;
 use crate::store::db::{DbError, Tx, Val};
+use crate::store::seen::{self, Seen};
 
 /// An audit record as its row, made before the transaction begins.
 #[derive(Debug)]
@@ -25,56 +24,138 @@ impl AuditRow {
     }
 }
 
-/// Most records in one statement; each number of them is a statement of its own to prepare.
-pub const TOGETHER: usize = 16;
+/// Most records in one statement.
+pub const TOGETHER: usize = 32;
+
+const INSERT: &str =
+    "INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ($1, $2, $3, $4, $5)";
+
+fn args(row: &AuditRow) -> [Val<'_>; 5] {
+    let AuditRow { event, body } = row;
+    [
+        Val::Text(&event.id),
+        Val::I64(event.at),
+        Val::Text(&event.transaction),
+        Val::I64(event.outcome as i64),
+        body.into(),
+    ]
+}
 
 pub async fn append(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), DbError> {
-    let rows = std::slice::from_ref(row);
-    let (sql, args) = insert(rows);
-    tx.insert(sql, &args).await?;
+    tx.insert(INSERT, &args(row)).await?;
     chain::wait(tx, Chain::Own, &[&row.event.id]).await
 }
 
-/// Appends up to [`TOGETHER`] records, and may be run twice: what is there is there once, and waits for the chain once.
-pub async fn append_together(tx: &mut Tx<'_>, rows: &[AuditRow]) -> Result<(), DbError> {
-    let (sql, args) = insert(rows);
-    let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
-    if tx.is_postgres() {
-        let sql = format!(
-            "WITH made AS ({sql} RETURNING id) INSERT INTO audit_waiting (chain, id) SELECT '{}', id FROM made",
-            Chain::Own.as_str()
-        );
-        return tx.exec(sql, &args).await.map(drop);
+/// The same of several: what a gateway asked of fifty communities is fifty-one records.
+pub async fn append_all(tx: &mut Tx<'_>, rows: &[AuditRow]) -> Result<(), DbError> {
+    match rows {
+        [] => return Ok(()),
+        [row] => return append(tx, row).await,
+        _ => {}
     }
-    let made = tx.exec(sql, &args).await?;
-    match u64::try_from(rows.len()) {
-        Ok(all) if made == all => {
-            let ids: Vec<&str> = rows.iter().map(|row| row.event.id.as_str()).collect();
-            chain::wait(tx, Chain::Own, &ids).await
+    if tx.is_postgres() {
+        let Columns { ids, times, codes, outcomes, bodies } = &Columns::of(rows.iter());
+        let sql = "INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
+                   SELECT * FROM unnest($1, $2, $3, $4, $5)";
+        let args =
+            [Val::Texts(ids), Val::I64s(times), Val::Texts(codes), Val::I64s(outcomes), Val::Texts(bodies)];
+        tx.insert(sql, &args).await?;
+    } else {
+        for row in rows {
+            tx.insert(INSERT, &args(row)).await?;
         }
-        _ if made == 0 => Ok(()),
-        // SQLite takes a transaction back as a whole, and so writes all or none of the rows of one again.
-        _ => Err(DbError::Misuse("audit records of which some were there")),
+    }
+    let ids: Vec<&str> = rows.iter().map(|row| row.event.id.as_str()).collect();
+    for ids in ids.chunks(chain::AT_ONCE) {
+        chain::wait(tx, Chain::Own, ids).await?;
+    }
+    Ok(())
+}
+
+/// Rows as arrays.
+struct Columns<'r> {
+    ids: Vec<&'r str>,
+    times: Vec<i64>,
+    codes: Vec<&'r str>,
+    outcomes: Vec<i64>,
+    bodies: Vec<&'r str>,
+}
+
+impl<'r> Columns<'r> {
+    fn of(rows: impl Iterator<Item = &'r AuditRow> + Clone) -> Self {
+        Self {
+            ids: rows.clone().map(|row| row.event.id.as_str()).collect(),
+            times: rows.clone().map(|row| row.event.at).collect(),
+            codes: rows.clone().map(|row| row.event.transaction.as_str()).collect(),
+            outcomes: rows.clone().map(|row| row.event.outcome as i64).collect(),
+            bodies: rows.map(|row| row.body.as_str()).collect(),
+        }
     }
 }
 
-/// The statement that puts records there, and its arguments.
-fn insert(rows: &[AuditRow]) -> (String, Vec<Val<'_>>) {
-    let mut sql = String::from("INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ");
-    let mut args = Vec::with_capacity(rows.len() * 5);
-    for row in rows {
-        let n = args.len();
-        let comma = if n == 0 { "" } else { ", " };
-        let _ = write!(sql, "{comma}(${}, ${}, ${}, ${}, ${})", n + 1, n + 2, n + 3, n + 4, n + 5);
-        args.extend([
-            Val::Text(&row.event.id),
-            Val::I64(row.event.at),
-            Val::Text(&row.event.transaction),
-            Val::I64(row.event.outcome as i64),
-            (&row.body).into(),
-        ]);
+/// A record, and with it the note of the message it is about, where messages are noted.
+#[derive(Debug)]
+pub struct Noting {
+    pub row: AuditRow,
+    pub seen: Option<Seen>,
+}
+
+/// Appends records of messages that came for the first time; `false` of those whose message did not, which are not
+/// written. May be run twice: what is there is there once, and waits for the chain once. SQLite is given one at a time.
+pub async fn append_together(tx: &mut Tx<'_>, records: &[Noting]) -> Result<Vec<bool>, DbError> {
+    if tx.is_postgres() {
+        return append_arrays(tx, records).await;
     }
-    (sql, args)
+    let mut taken = Vec::with_capacity(records.len());
+    for Noting { row, seen } in records {
+        if let Some(seen) = seen {
+            let first = seen::first(tx, seen).await?;
+            if !first.new && !first.same {
+                taken.push(false);
+                continue;
+            }
+        }
+        if tx.exec(format!("{INSERT} ON CONFLICT (id) DO NOTHING"), &args(row)).await? == 1 {
+            chain::wait(tx, Chain::Own, &[&row.event.id]).await?;
+        }
+        taken.push(true);
+    }
+    Ok(taken)
+}
+
+/// One statement for however many there are. The row of a note tells by its bearer whose it is: of a message that was
+/// noted before, another's; of a statement that is run again, its own.
+async fn append_arrays(tx: &mut Tx<'_>, records: &[Noting]) -> Result<Vec<bool>, DbError> {
+    let sql = "WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) \
+               AS g(id, at, transaction_code, outcome, body, key, bearer, until)), \
+               noted AS (INSERT INTO xua_seen (key, bearer, until) SELECT key, bearer, until FROM given \
+               WHERE key <> '' ORDER BY key ON CONFLICT (key) DO NOTHING RETURNING key, bearer), \
+               taken AS (SELECT * FROM given g WHERE key = '' \
+               OR EXISTS (SELECT 1 FROM noted n WHERE n.key = g.key AND n.bearer = g.bearer) \
+               OR EXISTS (SELECT 1 FROM xua_seen s WHERE s.key = g.key AND s.bearer = g.bearer)), \
+               made AS (INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
+               SELECT id, at, transaction_code, outcome, body FROM taken ON CONFLICT (id) DO NOTHING RETURNING id), \
+               waits AS (INSERT INTO audit_waiting (chain, id) SELECT $9, id FROM made) \
+               SELECT id FROM taken";
+    let Columns { ids, times, codes, outcomes, bodies } =
+        &Columns::of(records.iter().map(|record| &record.row));
+    let seen = || records.iter().map(|record| record.seen.as_ref());
+    let keys: Vec<&str> = seen().map(|seen| seen.map_or("", |seen| &seen.key)).collect();
+    let bearers: Vec<&str> = seen().map(|seen| seen.map_or("", |seen| &seen.bearer)).collect();
+    let ends: Vec<i64> = seen().map(|seen| seen.map_or(0, |seen| seen.until)).collect();
+    let args = [
+        Val::Texts(ids),
+        Val::I64s(times),
+        Val::Texts(codes),
+        Val::I64s(outcomes),
+        Val::Texts(bodies),
+        Val::Texts(&keys),
+        Val::Texts(&bearers),
+        Val::I64s(&ends),
+        Val::Text(Chain::Own.as_str()),
+    ];
+    let taken: Vec<String> = tx.fetch(sql, &args, |row| row.get(0)).await?;
+    Ok(ids.iter().map(|id| taken.iter().any(|taken| taken == id)).collect())
 }
 
 /// The least UUIDv7 of an instant.

@@ -11,25 +11,36 @@ pub struct First {
     pub same: bool,
 }
 
-fn hex(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A note as its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub key: String,
+    pub bearer: String,
+    pub until: i64,
 }
 
-/// Notes that `bearer` brings `key`, if nobody did before; of two at once one is first.
-pub async fn first(tx: &mut Tx<'_>, key: &[u8; 32], bearer: &[u8; 32], until: i64) -> Result<First, DbError> {
-    let (key, bearer) = (hex(key), hex(bearer));
+impl Seen {
+    pub fn new(key: &[u8; 32], bearer: &[u8; 32], until: i64) -> Self {
+        let hex = |hash: &[u8; 32]| hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { key: hex(key), bearer: hex(bearer), until }
+    }
+}
+
+/// Notes that somebody brings something, if nobody did before; of two at once one is first.
+pub async fn first(tx: &mut Tx<'_>, seen: &Seen) -> Result<First, DbError> {
+    let Seen { key, bearer, until } = seen;
     let done = tx
         .exec(
             "INSERT INTO xua_seen (key, bearer, until) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
-            &[Val::Text(&key), Val::Text(&bearer), Val::I64(until)],
+            &[Val::Text(key), Val::Text(bearer), Val::I64(*until)],
         )
         .await?;
     if done == 1 {
         return Ok(First { new: true, same: true });
     }
     let sql = "SELECT bearer FROM xua_seen WHERE key = $1";
-    let known: Vec<String> = tx.fetch(sql, &[Val::Text(&key)], |r| r.get(0)).await?;
-    Ok(First { new: false, same: known.first() == Some(&bearer) })
+    let known: Vec<String> = tx.fetch(sql, &[Val::Text(key)], |r| r.get(0)).await?;
+    Ok(First { new: false, same: known.first() == Some(bearer) })
 }
 
 /// Removes at most `limit` notes that were over by `now`; how many.

@@ -217,6 +217,7 @@ fn outbox_row(context: &Context, to: &Elsewhere, body: Body) -> Result<OutboxRow
         // Such requests are refused as they come.
         Body::Passing(_) => return Err(Error::Internal(anyhow::anyhow!("documents passing through"))),
         Body::Envelope(envelope) => (envelope, vec![]),
+        Body::Unwritten(write) => (write().map_err(Error::Fault)?, vec![]),
         Body::WithDocuments(Included { envelope, multipart, documents }) => {
             let document = |(n, (mime_type, reader)): (usize, (String, BlobReader))| Document {
                 content_id: multipart.document_id(n),

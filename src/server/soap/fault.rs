@@ -47,6 +47,14 @@ pub fn refusal(refusal: Refusal, fault: &Fault, request_id: &str) -> Response<Re
     response
 }
 
+/// An error before there is an answer to put it into: what a transaction would say of it is the reason of a fault.
+pub fn of(error: Error, transaction: Transaction, request_id: &str) -> Fault {
+    match failure(error, transaction, request_id) {
+        Err(fault) => fault,
+        Ok((errors, _)) => Fault::busy(errors.into_iter().next().map(|e| e.context).unwrap_or_default()),
+    }
+}
+
 /// What a transaction that reached its handler answers with when it failed: its errors, and how
 /// it is counted. The cause of our own failures goes to the log, once, and only there.
 pub fn failure(

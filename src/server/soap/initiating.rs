@@ -5,7 +5,7 @@ use roxmltree::Node;
 
 use super::SoapFace;
 use super::fault::failure;
-use super::iti18::room;
+use super::iti18::{room, unwritten};
 use super::iti43::{self, Asked};
 use super::reply::{Body, Reply};
 use crate::model::audit::Outcome as AuditOutcome;
@@ -16,7 +16,6 @@ use crate::service::context::{Context, Subject};
 use crate::service::gateway::{Gateway, Gathered};
 use crate::wire::ebxml::query;
 use crate::wire::ebxml::response::ResponseStatus;
-use crate::wire::soap::write_answer;
 
 /// A query as read and as it stood, for it is passed on as it stood.
 pub struct Query {
@@ -96,32 +95,19 @@ pub async fn query(
             subject.errors.push(error);
         }
     }
-    let action = context.transaction.row().response_action;
     let capacity =
         ours.as_ref().map_or(0, room) + OBJECT * theirs.iter().map(QueryResult::len).sum::<usize>();
-    let mut written = Ok(());
-    let envelope = write_answer(action, message_id, context.elsewhere.as_deref(), capacity, |w| {
-        let ours = ours.as_ref().map(|found| (found, gateway.home()));
-        written = query::write_gathered(w, status, &errors, ours, &theirs);
+    let home = gateway.home().to_owned();
+    let body = unwritten(context, message_id, capacity, move |w| {
+        let ours = ours.as_ref().map(|found| (found, home.as_str()));
+        query::write_gathered(w, status, &errors, ours, &theirs)
     });
-    let (envelope, audit_outcome, outcome) = match written {
-        Ok(()) => (envelope, audit_outcome, outcome),
-        Err(e) => {
-            let error = Error::Internal(e.into());
-            let (errors, outcome) = failure(error, context.transaction, &context.request_id)?;
-            let nothing = QueryResult::Objects(vec![]);
-            let envelope = write_answer(action, message_id, context.elsewhere.as_deref(), 0, |w| {
-                query::write_response(w, &nothing, &errors);
-            });
-            (envelope, AuditOutcome::SeriousFailure, outcome)
-        }
-    };
     let event = context.audit(audit_outcome, subject);
     let audited = match records.is_empty() {
         true => face.audit.of_query(event),
         false => face.audit.of_queries(std::iter::once(event).chain(records).collect()),
     };
-    Ok(Reply { body: Body::Envelope(envelope), audited, outcome })
+    Ok(Reply { body: Body::Unwritten(body), audited, outcome })
 }
 
 /// Errors about the request keep their place; those of a community have its id.

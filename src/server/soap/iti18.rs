@@ -3,16 +3,18 @@
 use roxmltree::Node;
 
 use super::SoapFace;
-use super::fault::failure;
-use super::reply::{Body, Reply};
+use super::fault::{self, failure};
+use super::reply::{Body, Reply, Write};
 use crate::model::audit::Outcome as AuditOutcome;
 use crate::model::error::{Error, Fault, RegistryError};
+use crate::model::metadata::CorruptBody;
 use crate::model::query::{Found, QueryRequest, QueryResult};
 use crate::model::transaction::Transaction;
 use crate::server::metrics::Outcome;
 use crate::service::context::{Context, Subject};
 use crate::wire::ebxml::query;
 use crate::wire::soap::write_answer;
+use crate::wire::xml::XmlWriter;
 
 /// A query as read, and its text for the audit record (security of the record, not of the answer:
 /// what was asked is kept, what was found is not).
@@ -61,19 +63,17 @@ pub async fn answer_as(
         }
     };
     let action = context.transaction.row().response_action;
-    let answered = found.and_then(|answer| {
-        subject.show(answer.patients);
-        let mut written = Ok(());
-        let capacity = room(&answer.found);
-        let envelope = write_answer(action, message_id, context.elsewhere.as_deref(), capacity, |w| {
-            written = query::write_found(w, &answer.found, home);
-        });
-        written.map(|()| envelope).map_err(|e| Error::Internal(e.into()))
-    });
-    let (envelope, outcome, recorded, subject) = match answered {
-        Ok(envelope) => (envelope, Outcome::Success, AuditOutcome::Success, subject),
+    let (body, outcome, recorded) = match found {
+        Ok(answer) => {
+            subject.show(answer.patients);
+            let (found, home) = (answer.found, home.map(str::to_owned));
+            let body = unwritten(context, message_id, room(&found), move |w| {
+                query::write_found(w, &found, home.as_deref())
+            });
+            (Body::Unwritten(body), Outcome::Success, AuditOutcome::Success)
+        }
         Err(error) => {
-            let subject = subject.with_failure(&error);
+            subject = subject.with_failure(&error);
             let (mut errors, outcome) = failure(error, context.transaction, &context.request_id)?;
             if let Some(home) = home {
                 errors = errors.into_iter().map(|e| e.at(home)).collect();
@@ -83,7 +83,7 @@ pub async fn answer_as(
                 write_answer(action, message_id, context.elsewhere.as_deref(), REF * errors.len(), |w| {
                     query::write_response(w, &nothing, &errors);
                 });
-            (envelope, outcome, AuditOutcome::SeriousFailure, subject)
+            (Body::Envelope(envelope), outcome, AuditOutcome::SeriousFailure)
         }
     };
     let asked_within = within.then(|| context.audit_within(Transaction::Iti18, recorded, subject.clone()));
@@ -92,7 +92,29 @@ pub async fn answer_as(
         None => face.audit.of_query(event),
         Some(consumer) => face.audit.of_queries(vec![event, consumer]),
     };
-    Ok(Reply { body: Body::Envelope(envelope), audited, outcome })
+    Ok(Reply { body, audited, outcome })
+}
+
+/// An answer of what was found, to be written.
+pub fn unwritten(
+    context: &Context,
+    message_id: Option<&str>,
+    capacity: usize,
+    write: impl FnOnce(&mut XmlWriter<'static>) -> Result<(), CorruptBody> + Send + 'static,
+) -> Write {
+    let (transaction, request_id) = (context.transaction, context.request_id.clone());
+    let (message_id, elsewhere) = (message_id.map(str::to_owned), context.elsewhere.clone());
+    Box::new(move || {
+        let action = transaction.row().response_action;
+        let mut written = Ok(());
+        let envelope = write_answer(action, message_id.as_deref(), elsewhere.as_deref(), capacity, |w| {
+            written = write(w);
+        });
+        match written {
+            Ok(()) => Ok(envelope),
+            Err(corrupt) => Err(fault::of(Error::Internal(corrupt.into()), transaction, &request_id)),
+        }
+    })
 }
 
 /// Bytes of an answer to reserve.

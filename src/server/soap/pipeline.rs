@@ -1,6 +1,8 @@
 //! The life of a SOAP request, from its head to its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use http::{Response, header};
 use jiff::Timestamp;
@@ -22,7 +24,7 @@ use crate::server::http::{ConnInfo, GuardedBody, Request, RespBody};
 use crate::server::metrics::Outcome as Counted;
 use crate::service::audit::Faulted;
 use crate::service::context::Context;
-use crate::service::xua::{Examined, Node, Note, alarm};
+use crate::service::xua::{self, Examined, Node, Note, Seen, alarm};
 use crate::wire::hl7v3::xcpd;
 use crate::wire::mtom::content_type::Packaging as Packed;
 use crate::wire::saml;
@@ -50,16 +52,8 @@ struct Refused {
 
 impl Refused {
     fn early(error: Error, request_id: &str) -> Self {
-        let fault = match error {
-            Error::Fault(fault) => fault,
-            other => match fault::failure(other, Transaction::Iti41, request_id) {
-                Err(fault) => fault,
-                // Spooling failed: the disk, not the message.
-                Ok((errors, _)) => {
-                    Fault::busy(errors.into_iter().next().map(|e| e.context).unwrap_or_default())
-                }
-            },
-        };
+        // Spooling failed: the disk, not the message.
+        let fault = fault::of(error, Transaction::Iti41, request_id);
         Self { fault, relates_to: None, transaction: None }
     }
 }
@@ -113,10 +107,9 @@ impl SoapFace {
             .map_err(|e| Refused::early(e, &id))?;
         let mtom = intake.multipart;
         let path = request.uri.path().trim_end_matches('/').to_owned();
-        let Read { transaction, message_id, elsewhere, user, brings, asked } =
+        let Read { transaction, message_id, elsewhere, user, mut brings, asked } =
             self.read(endpoint, &path, intake, &conn, received_at)?;
         let caller = Caller { user: user.map(Box::new), ..conn.caller() };
-        let row = transaction.row();
         let elsewhere = elsewhere.map(Arc::new);
         let context = Context {
             transaction,
@@ -128,21 +121,19 @@ impl SoapFace {
         };
         let refused =
             |fault| Refused { fault, relates_to: message_id.clone(), transaction: Some(transaction) };
+        let question = is_question(endpoint, transaction) && elsewhere.is_none();
+        // A security alert rather than a failed transaction.
+        let not_brought = |fault| Refused { transaction: None, ..refused(fault) };
+        let mut seen = None;
+        if let Some(xua) = self.xua.as_ref().filter(|_| question) {
+            seen = xua.with_record(&mut brings, received_at).map_err(not_brought)?;
+        }
         let bringing = async {
             let Some(xua) = &self.xua else { return Ok(()) };
-            let brought = xua.bring(brings, received_at).await.map_err(|e| {
-                let fault = match fault::failure(e, transaction, &id) {
-                    Err(fault) => fault,
-                    Ok((errors, _)) => {
-                        Fault::busy(errors.into_iter().next().map(|e| e.context).unwrap_or_default())
-                    }
-                };
-                refused(fault)
-            })?;
-            // A security alert rather than a failed transaction.
-            brought.map_err(|fault| Refused { transaction: None, ..refused(fault) })
+            let brought = xua.bring(brings, received_at).await;
+            brought.map_err(|e| refused(fault::of(e, transaction, &id)))?.map_err(not_brought)
         };
-        let answered = if is_question(endpoint, transaction) && elsewhere.is_none() {
+        let answered = if question {
             // Worked on while what it brings is noted: it changes nothing, and is not answered before both are done.
             let answering = dispatch::answer(self, &context, asked, message_id.as_deref(), mtom);
             let (brought, answered) = tokio::join!(bringing, answering);
@@ -155,17 +146,42 @@ impl SoapFace {
             }
             dispatch::answer(self, &context, asked, message_id.as_deref(), mtom).await
         };
-        let Reply { body, audited, outcome } = answered.map_err(refused)?;
-        if let Err(e) = self.audit.settle(audited).await {
-            let fault = unrecorded(e, &id);
-            // Without a durable record nothing is shown. A refusal shows nothing, and its reason may be
-            // the same full disk that the record found.
-            if matches!(outcome, Counted::Success | Counted::Warning | Counted::Partial) {
-                return Err(refused(fault));
+        let reply = answered.map_err(refused)?;
+        let given = self.give(reply, seen, mtom, transaction, &id).await.map_err(refused)?;
+        given.ok_or_else(|| not_brought(xua::duplicate()))
+    }
+
+    /// Writes the answer while its record is on its way to the disk; it may leave when that is there. `None`: the
+    /// message was answered before.
+    async fn give(
+        &self,
+        reply: Reply,
+        seen: Option<Seen>,
+        mtom: bool,
+        transaction: Transaction,
+        request_id: &str,
+    ) -> Result<Option<Response<RespBody>>, Fault> {
+        let Reply { body, audited, outcome } = reply;
+        let mut settling = pin!(self.audit.settle_noting(audited, seen));
+        let begun = futures_util::poll!(&mut settling);
+        let response = reply::encode(body, outcome, mtom, transaction.row());
+        let settled = match begun {
+            Poll::Ready(settled) => settled,
+            Poll::Pending => settling.await,
+        };
+        match settled {
+            Ok(true) => response.map(Some),
+            Ok(false) => Ok(None),
+            Err(e) => {
+                let fault = unrecorded(e, request_id);
+                // Without a durable record nothing is shown. A refusal shows nothing, and its reason may be
+                // the same full disk that the record found.
+                match outcome {
+                    Counted::Success | Counted::Warning | Counted::Partial => Err(fault),
+                    _ => response.map(Some),
+                }
             }
         }
-        let audited = crate::service::audit::Audited::Written;
-        Ok(reply::encode(Reply { body, audited, outcome }, mtom, row))
     }
 
     async fn intake(
@@ -270,10 +286,12 @@ impl SoapFace {
             let Some(located) = saml::locate(doc.root_element())? else {
                 return xua.absent(transaction, mode).map(|()| None);
             };
-            let signed = saml::take_apart(located)?;
-            let assertion = saml::read(located.assertion)?;
             let xml = saml::original(located.assertion);
-            xua.examine(&assertion, &signed, xml, node, now).map(Some)
+            let signature = xua.verify(xml.as_deref(), || {
+                let signed = saml::take_apart(located)?;
+                Ok((saml::read(located.assertion)?, signed))
+            })?;
+            xua.examine(&signature, xml, node, now).map(Some)
         };
         let examined = examined().map_err(|trouble| trouble.fault())?;
         let message = match mode {

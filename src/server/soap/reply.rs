@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderValue, Response, header};
 
+use crate::model::error::Fault;
 use crate::model::transaction::TransactionRow;
 use crate::server::http::{BoxError, RespBody, Transacted, full, stream as streamed};
 use crate::server::metrics::Outcome;
@@ -26,11 +27,16 @@ pub struct Reply {
 pub enum Body {
     /// An envelope alone.
     Envelope(String),
+    /// The same, to be written while its audit record is.
+    Unwritten(Write),
     /// An envelope and the documents it includes, in order.
     WithDocuments(Included),
     /// The same, and documents of others behind them, passed on as they come.
     Passing(Passing),
 }
+
+/// Writes an envelope of what was found.
+pub type Write = Box<dyn FnOnce() -> Result<String, Fault> + Send>;
 
 /// Documents behind an envelope. `multipart` also names the placeholders of a simple answer.
 pub struct Included {
@@ -56,29 +62,36 @@ pub fn simple(envelope: String) -> Response<RespBody> {
     response
 }
 
-/// Encodes a reply as its request was packed.
-pub fn encode(reply: Reply, mtom: bool, row: &'static TransactionRow) -> Response<RespBody> {
+/// Encodes an answer as its request was packed.
+pub fn encode(
+    body: Body,
+    outcome: Outcome,
+    mtom: bool,
+    row: &'static TransactionRow,
+) -> Result<Response<RespBody>, Fault> {
     let action = row.response_action;
-    let mut response = match (reply.body, mtom) {
-        (Body::Envelope(envelope), false) => {
-            let mut response = simple(envelope);
-            if row.action_in_content_type
-                && let Ok(kind) = HeaderValue::from_str(&soap_type(Some(action)))
-            {
-                response.headers_mut().insert(header::CONTENT_TYPE, kind);
-            }
-            response
-        }
-        (Body::Envelope(envelope), true) => {
+    let envelope = |envelope: String| {
+        if mtom {
             let included = Included { envelope, multipart: Multipart::fresh(), documents: vec![] };
-            multipart(included, action)
+            return multipart(included, action);
         }
-        (Body::WithDocuments(included), true) => multipart(included, action),
-        (Body::WithDocuments(included), false) => inline(included),
-        (Body::Passing(passing), _) => passing_on(passing, action),
+        let mut response = simple(envelope);
+        if row.action_in_content_type
+            && let Ok(kind) = HeaderValue::from_str(&soap_type(Some(action)))
+        {
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        }
+        response
     };
-    response.extensions_mut().insert(Transacted { transaction: row.code, outcome: reply.outcome });
-    response
+    let mut response = match body {
+        Body::Envelope(written) => envelope(written),
+        Body::Unwritten(write) => envelope(write()?),
+        Body::WithDocuments(included) if mtom => multipart(included, action),
+        Body::WithDocuments(included) => inline(included),
+        Body::Passing(passing) => passing_on(passing, action),
+    };
+    response.extensions_mut().insert(Transacted { transaction: row.code, outcome });
+    Ok(response)
 }
 
 /// One piece of a streamed answer.

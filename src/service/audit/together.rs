@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::store::audit::{self, AuditRow, TOGETHER};
+use crate::store::audit::{self, Noting, TOGETHER};
 use crate::store::db::{Db, DbError};
 
 /// Commits under way at a time. One waits for the disk while the next is being put together.
@@ -24,8 +24,8 @@ struct Queue {
 }
 
 struct Record {
-    row: AuditRow,
-    written: oneshot::Sender<Result<(), DbError>>,
+    noting: Noting,
+    written: oneshot::Sender<Result<bool, DbError>>,
 }
 
 impl Together {
@@ -33,23 +33,22 @@ impl Together {
         Self { db, queue: Arc::default() }
     }
 
-    /// Writes a record; it is on disk when this returns. Whoever stops waiting does not stop it, unless SQLite's
-    /// writer finds nobody waiting when its turn comes: then no answer left either.
-    pub async fn write(&self, row: AuditRow) -> Result<(), DbError> {
+    /// Writes a record; it is on disk when this returns. `false`: its message came before, and nothing is written.
+    /// Whoever stops waiting does not stop it, unless SQLite's writer finds nobody waiting when its turn comes: then
+    /// no answer left either.
+    pub async fn write(&self, noting: Noting) -> Result<bool, DbError> {
         if self.db.groups_commits() {
-            let row = Arc::new(row);
-            return self
-                .db
-                .write(move |tx| {
-                    let row = row.clone();
-                    Box::pin(async move { audit::append_together(tx, std::slice::from_ref(&*row)).await })
-                })
-                .await;
+            let noting = Arc::new(noting);
+            let taken = self.db.write(move |tx| {
+                let noting = noting.clone();
+                Box::pin(async move { audit::append_together(tx, std::slice::from_ref(&*noting)).await })
+            });
+            return taken.await.map(|taken: Vec<bool>| taken.first().copied().unwrap_or_default());
         }
         let (written, answer) = oneshot::channel();
         let begin = {
             let mut queue = self.queue();
-            queue.waiting.push(Record { row, written });
+            queue.waiting.push(Record { noting, written });
             let begin = queue.writers < WRITERS;
             queue.writers += usize::from(begin);
             begin
@@ -64,19 +63,20 @@ impl Together {
     async fn write_waiting(self) {
         let mut writer = Writer { queue: self.queue.clone(), ended: false };
         while let Some(records) = writer.next() {
-            let (rows, waiting): (Vec<_>, Vec<_>) =
-                records.into_iter().map(|record| (record.row, record.written)).unzip();
-            let rows = Arc::new(rows);
-            let done = self
+            let (notings, waiting): (Vec<_>, Vec<_>) =
+                records.into_iter().map(|record| (record.noting, record.written)).unzip();
+            let notings = Arc::new(notings);
+            let done: Result<Vec<bool>, DbError> = self
                 .db
                 .write_repeatable(move |tx| {
-                    let rows = rows.clone();
-                    Box::pin(async move { audit::append_together(tx, &rows).await })
+                    let notings = notings.clone();
+                    Box::pin(async move { audit::append_together(tx, &notings).await })
                 })
                 .await;
-            for written in waiting {
+            for (n, written) in waiting.into_iter().enumerate() {
+                let done = done.as_ref().map(|taken| taken.get(n).copied().unwrap_or_default());
                 // Whoever stopped waiting is not told.
-                let _ = written.send(done.clone());
+                let _ = written.send(done.map_err(Clone::clone));
             }
         }
     }
@@ -119,10 +119,16 @@ mod tests {
     use super::*;
     use crate::model::audit::{AuditEvent, Outcome};
     use crate::model::caller::Caller;
+    use crate::store::audit::AuditRow;
+    use crate::store::seen::Seen;
     use crate::store::testing;
 
-    fn row(n: usize) -> AuditRow {
-        AuditRow::new(AuditEvent {
+    fn row(n: usize) -> Noting {
+        noting(n, None)
+    }
+
+    fn noting(n: usize, seen: Option<Seen>) -> Noting {
+        let row = AuditRow::new(AuditEvent {
             id: format!("00000000-0000-7000-8000-{n:012}"),
             at: 1,
             transaction: "ITI-18".into(),
@@ -135,8 +141,8 @@ mod tests {
                 ..Caller::default()
             },
             ..AuditEvent::default()
-        })
-        .unwrap()
+        });
+        Noting { row: row.unwrap(), seen }
     }
 
     async fn count(db: &Db) -> usize {
@@ -160,6 +166,24 @@ mod tests {
             // The same once more is no second record, and no error.
             together.write(row(7)).await.unwrap();
             assert_eq!(count(&t.db).await, 100);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_two_messages_that_are_one_the_second_leaves_no_record() {
+        for t in testing::databases().await {
+            let seen = |bearer: u8| Some(Seen::new(&[9; 32], &[bearer; 32], 1));
+            let (one, other) = (Together::new(t.db.clone()), Together::new(t.db.clone()));
+            let (a, b) = (noting(1, seen(1)), noting(2, seen(2)));
+            let (a, b, c) = tokio::join!(one.write(a), other.write(b), one.write(row(3)));
+            let (a, b) = (a.unwrap(), b.unwrap());
+            assert!(a ^ b && c.unwrap(), "{a} {b}");
+            assert_eq!(count(&t.db).await, 2);
+            // Run again, a statement knows its own.
+            let again = if a { noting(1, seen(1)) } else { noting(2, seen(2)) };
+            assert!(other.write(again).await.unwrap());
+            assert!(!other.write(noting(4, seen(4))).await.unwrap());
+            assert_eq!(count(&t.db).await, 2);
         }
     }
 

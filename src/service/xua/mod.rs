@@ -3,20 +3,23 @@
 
 pub mod alarm;
 mod key;
+mod known;
 mod node;
 mod seen;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trusted;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use self::alarm::Alarm;
-use self::key::Key;
 use self::seen::Of;
-use crate::config::{MessageIds, XuaConfig, XuaMode, tls, x509};
+use self::trusted::{Signature, Trusted};
+use crate::config::{MessageIds, XuaConfig, XuaMode, x509};
 use crate::model::assertion::{
     Assertion, BEARER, Brought, Confirmation, HOLDER_OF_KEY, Kind, Original, Signed, Trouble, Value, name,
 };
@@ -28,6 +31,7 @@ use crate::model::user::{Coded, User};
 use crate::service::audit::{Audit, Audited};
 use crate::service::context::time_uuid;
 
+pub use crate::store::seen::Seen;
 pub use node::Node;
 pub use seen::{Memory, Note};
 pub use token::{Admitted, Iua};
@@ -41,17 +45,9 @@ struct Inner {
     /// Our homeCommunityId.
     home: String,
     /// As they were read last.
-    issuers: RwLock<Arc<Vec<Issuer>>>,
+    trusted: RwLock<Arc<Trusted>>,
     memory: Arc<Memory>,
     alarm: Alarm,
-}
-
-/// Who is trusted to make assertions.
-struct Issuer {
-    name: String,
-    keys: Vec<Key>,
-    /// Who may bring them.
-    nodes: Vec<String>,
 }
 
 /// Microseconds for which a `wsa:MessageID` is remembered (security guidance of WS-Addressing 1.0 Core, 4).
@@ -75,16 +71,16 @@ fn malformed(text: impl Into<String>) -> Trouble {
 impl Xua {
     /// Reads the issuers' certificates. The error is a sentence that names the key.
     pub fn new(config: XuaConfig, home: &str, memory: Arc<Memory>) -> anyhow::Result<Self> {
-        let issuers = RwLock::new(Arc::new(issuers(&config)?));
+        let trusted = RwLock::new(Arc::new(Trusted::read(&config)?));
         let alarm = Alarm::new(config.alarm_failures, config.alarm_minutes);
-        Ok(Self(Arc::new(Inner { config, home: home.to_owned(), issuers, memory, alarm })))
+        Ok(Self(Arc::new(Inner { config, home: home.to_owned(), trusted, memory, alarm })))
     }
 
     /// Reads the certificates anew; with an error those before stay in force.
     pub fn reload(&self) -> anyhow::Result<usize> {
-        let read = issuers(&self.0.config)?;
-        let count = read.iter().map(|issuer| issuer.keys.len()).sum();
-        *self.0.issuers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
+        let read = Trusted::read(&self.0.config)?;
+        let count = read.keys();
+        *self.0.trusted.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(read);
         Ok(count)
     }
 
@@ -107,17 +103,28 @@ impl Xua {
         }
     }
 
-    /// Judges an assertion whose digest fits it. `xml` is the assertion, for those it may be passed on to. What is left
-    /// is to ask [`bring`](Self::bring) whether it was another's before.
+    /// Verifies a signature, or remembers that it was: `read` gives the assertion and what was signed, its digest
+    /// compared. `xml` is all that this depends on.
+    pub fn verify(
+        &self,
+        xml: Option<&str>,
+        read: impl FnOnce() -> Result<(Assertion, Signed), Trouble>,
+    ) -> Result<Signature, Trouble> {
+        let trusted = self.0.trusted.read().unwrap_or_else(PoisonError::into_inner).clone();
+        trusted.signature(xml, read)
+    }
+
+    /// Judges an assertion. `xml` is the assertion, for those it may be passed on to. What is left is to ask
+    /// [`bring`](Self::bring) whether it was another's before.
     pub fn examine(
         &self,
-        assertion: &Assertion,
-        signed: &Signed,
+        signature: &Signature,
         xml: Option<String>,
         node: Node<'_>,
         now: Timestamp,
     ) -> Result<Examined, Trouble> {
-        self.trusted(assertion, signed, node, now)?;
+        let assertion = signature.assertion();
+        signature.is_usable(node, now)?;
         self.timely(assertion, now)?;
         self.for_us(assertion)?;
         self.confirmed(assertion, node, now)?;
@@ -154,7 +161,17 @@ impl Xua {
         let until = now.as_microsecond().saturating_add(MESSAGES);
         // Whoever sends it, it is the second.
         let node_name: String = node.name().iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Some(Note::new(Of::Message, &[&node_name, id], node.name(), until).here(here)))
+        // What serves once belongs to no node, but to this request: written twice by mistake, it knows itself.
+        let bearer = Uuid::new_v4();
+        Ok(Some(Note::new(Of::Message, &[&node_name, id], bearer.as_bytes(), until).here(here)))
+    }
+
+    /// Takes out of what a request brings the note of its message, so that it can be written with the record of the
+    /// answer: [`Audit::settle_noting`] tells whether it was the first.
+    pub fn with_record(&self, brings: &mut Vec<Note>, now: Timestamp) -> Result<Option<Seen>, Fault> {
+        let Some(at) = brings.iter().position(|note| note.of == Of::Message) else { return Ok(None) };
+        let note = brings.swap_remove(at);
+        self.0.memory.reserve(&note, now.as_microsecond()).ok_or_else(|| again(Of::Message))
     }
 
     /// Notes what a request brings: one assertion serves many requests, but of one node, unless it is for one alone; a
@@ -167,15 +184,7 @@ impl Xua {
             Ok(()) => return Ok(Ok(())),
             Err(note) => note,
         };
-        Ok(Err(match refused.of {
-            Of::Once => refused_fault("the assertion is for one use (OneTimeUse) and was used"),
-            Of::Assertion | Of::Token => refused_fault("the assertion was brought by another node before"),
-            Of::Message => Fault::sender(
-                "a message with this wsa:MessageID came within the last 15 minutes (wsa:DuplicateMessageID); each \
-                 request has a MessageID of its own",
-            )
-            .subcode("wsa:InvalidAddressingHeader"),
-        }))
+        Ok(Err(again(refused.of)))
     }
 
     /// What the sender is told of a fault: all of it, or, with `xua.terse_faults`, that there is one. Nothing of the
@@ -213,44 +222,6 @@ impl Xua {
         // Who brings none has not failed to.
         if fault.subcode != Some(Kind::SecurityTokenUnavailable.subcode()) {
             sound(&self.0.alarm, "saml", audit, caller, request_id, now).await;
-        }
-    }
-
-    /// Signed by a key that is known to be the issuer's; what KeyInfo says is nothing to go by.
-    fn trusted(
-        &self,
-        assertion: &Assertion,
-        signed: &Signed,
-        node: Node<'_>,
-        now: Timestamp,
-    ) -> Result<(), Trouble> {
-        let issuers = self.0.issuers.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let known = issuers.iter().find(|issuer| issuer.name == assertion.issuer);
-        let Issuer { keys, nodes, .. } = known.ok_or_else(|| {
-            refused(format!("Assertion/Issuer '{}' is not trusted here", clip(&assertion.issuer)))
-        })?;
-        let key = keys.iter().find(|key| key.verifies(signed)).ok_or_else(|| {
-            Trouble::new(
-                Kind::FailedCheck,
-                format!(
-                    "ds:SignatureValue is of none of the {} certificates known of issuer '{}'",
-                    keys.len(),
-                    clip(&assertion.issuer)
-                ),
-            )
-        })?;
-        if let Some(validity) = key.validity.filter(|_| !key.is_valid(now)) {
-            return Err(refused(format!(
-                "the certificate the assertion is signed with is valid from {} to {}",
-                validity.not_before, validity.not_after
-            )));
-        }
-        match node.is_among(nodes) {
-            true => Ok(()),
-            false => Err(refused(format!(
-                "issuer '{}' does not serve the node that brings its assertion (xua.issuer.nodes)",
-                clip(&assertion.issuer)
-            ))),
         }
     }
 
@@ -392,29 +363,22 @@ impl Xua {
     }
 }
 
-/// The issuers of a configuration, their certificates read.
-fn issuers(config: &XuaConfig) -> anyhow::Result<Vec<Issuer>> {
-    let mut issuers = vec![];
-    for issuer in &config.issuer {
-        let mut keys = vec![];
-        for path in &issuer.certificates {
-            for certificate in tls::certificates(path)? {
-                let key = Key::of(&certificate).ok_or_else(|| {
-                    anyhow::anyhow!(
-                        "xua.issuer.certificates: {} holds a certificate whose key cannot be read",
-                        path.display()
-                    )
-                })?;
-                keys.push(key);
-            }
-        }
-        issuers.push(Issuer { name: issuer.name.clone(), keys, nodes: issuer.nodes.clone() });
+/// What was brought by another before, or before at all.
+fn again(of: Of) -> Fault {
+    match of {
+        Of::Once => refused("the assertion is for one use (OneTimeUse) and was used").fault(),
+        Of::Assertion | Of::Token => refused("the assertion was brought by another node before").fault(),
+        Of::Message => duplicate(),
     }
-    Ok(issuers)
 }
 
-fn refused_fault(text: &str) -> Fault {
-    refused(text).fault()
+/// Of a message that came before.
+pub fn duplicate() -> Fault {
+    Fault::sender(
+        "a message with this wsa:MessageID came within the last 15 minutes (wsa:DuplicateMessageID); each request has \
+         a MessageID of its own",
+    )
+    .subcode("wsa:InvalidAddressingHeader")
 }
 
 /// The roles that may ask, at least one; or what there was instead.

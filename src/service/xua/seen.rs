@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::error::Error;
 use crate::service::database;
 use crate::store::db::{Db, DbError};
-use crate::store::seen as kept;
+use crate::store::seen::{self as kept, Seen};
 
 /// Remembered here at most. A network of a thousand doctors has some thousand assertions valid at a time.
 const MOST: usize = 200_000;
@@ -69,6 +69,10 @@ impl Note {
         Self { here, ..self }
     }
 
+    pub fn row(&self) -> Seen {
+        Seen::new(&self.key, &self.bearer, self.until)
+    }
+
     fn once(&self) -> bool {
         matches!(self.of, Of::Once | Of::Message)
     }
@@ -77,8 +81,19 @@ impl Note {
 /// Remembers. Without a database only this gateway knows.
 pub struct Memory {
     db: Option<Db>,
-    here: Mutex<HashMap<Hash, (Hash, i64)>>,
+    here: Mutex<Here>,
 }
+
+#[derive(Default)]
+struct Here {
+    /// Whose it is, and until when.
+    notes: HashMap<Hash, (Hash, i64)>,
+    /// When it was full last, and gone through for what is over.
+    cleared: i64,
+}
+
+/// Microseconds between two goes through a memory that stays full.
+const BETWEEN: i64 = 1_000_000;
 
 impl Memory {
     pub fn new(db: Option<Db>) -> Self {
@@ -89,7 +104,7 @@ impl Memory {
     pub async fn bring(&self, notes: Vec<Note>, now: i64) -> Result<Result<(), Note>, Error> {
         let mut rest = vec![];
         for note in notes {
-            let known = self.here().get(&note.key).map(|(bearer, _)| *bearer);
+            let known = self.here().notes.get(&note.key).map(|(bearer, _)| *bearer);
             match known {
                 // Who was first stays so.
                 Some(_) if note.once() => return Ok(Err(note)),
@@ -98,14 +113,15 @@ impl Memory {
                 None => rest.push(note),
             }
         }
-        let shared: Vec<Note> = rest.iter().filter(|note| !note.here).cloned().collect();
+        let shared: Vec<(Note, Seen)> =
+            rest.iter().filter(|note| !note.here).map(|note| (note.clone(), note.row())).collect();
         if let (Some(db), false) = (&self.db, shared.is_empty()) {
             let noted: Result<Option<Note>, DbError> = db
                 .write(move |tx| {
                     let notes = shared.clone();
                     Box::pin(async move {
-                        for note in notes {
-                            let first = kept::first(tx, &note.key, &note.bearer, note.until).await?;
+                        for (note, row) in notes {
+                            let first = kept::first(tx, &row).await?;
                             if !first.new && (note.once() || !first.same) {
                                 return Ok(Some(note));
                             }
@@ -120,28 +136,46 @@ impl Memory {
         }
         let mut here = self.here();
         for note in rest {
-            // Between the look and now another request of the same may have come.
-            if let Some((first, _)) = here.get(&note.key)
-                && (note.once() || *first != note.bearer)
-            {
-                return Ok(Err(note));
-            }
-            if here.len() >= MOST {
-                here.retain(|_, (_, until)| *until > now);
-            }
-            if here.len() < MOST {
-                here.insert(note.key, (note.bearer, note.until));
-            } else if self.db.is_none() || note.here {
-                // Better to ask some to sign in again than to forget whom an assertion belongs to.
+            if !self.remember(&mut here, &note, now) {
                 return Ok(Err(note));
             }
         }
         Ok(Ok(()))
     }
 
+    /// Takes a note of a message whose row is to be written with the record of its answer. `None`: it serves no more.
+    /// Of several gateways each knows its own here; the row tells the others.
+    pub fn reserve(&self, note: &Note, now: i64) -> Option<Option<Seen>> {
+        let mut here = self.here();
+        if here.notes.contains_key(&note.key) || !self.remember(&mut here, note, now) {
+            return None;
+        }
+        Some((self.db.is_some() && !note.here).then(|| note.row()))
+    }
+
+    /// Whether it may be brought as far as is known here.
+    fn remember(&self, here: &mut Here, note: &Note, now: i64) -> bool {
+        // Between a look and now another request of the same may have come.
+        if let Some((first, _)) = here.notes.get(&note.key)
+            && (note.once() || *first != note.bearer)
+        {
+            return false;
+        }
+        if here.notes.len() >= MOST && now - here.cleared >= BETWEEN {
+            here.notes.retain(|_, (_, until)| *until > now);
+            here.cleared = now;
+        }
+        if here.notes.len() < MOST {
+            here.notes.insert(note.key, (note.bearer, note.until));
+            return true;
+        }
+        // Better to ask some to sign in again than to forget whom an assertion belongs to.
+        self.db.is_some() && !note.here
+    }
+
     /// Forgets what was over by `now`. How much was removed.
     pub async fn forget(&self, now: i64) -> Result<u64, Error> {
-        self.here().retain(|_, (_, until)| *until > now);
+        self.here().notes.retain(|_, (_, until)| *until > now);
         let Some(db) = &self.db else { return Ok(0) };
         let mut all = 0;
         loop {
@@ -155,7 +189,7 @@ impl Memory {
         }
     }
 
-    fn here(&self) -> MutexGuard<'_, HashMap<Hash, (Hash, i64)>> {
+    fn here(&self) -> MutexGuard<'_, Here> {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

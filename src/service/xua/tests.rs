@@ -50,7 +50,7 @@ fn idp_with(memory: Arc<Memory>, change: impl FnOnce(&mut XuaConfig)) -> Idp {
     Idp { _dir: dir, key, xua: Xua::new(config, "urn:oid:1.2.3", memory).unwrap() }
 }
 
-fn good() -> Assertion {
+pub(super) fn good() -> Assertion {
     let text =
         |name: &str, value: &str| Attribute { name: name.into(), values: vec![Value::Text(value.into())] };
     let hour = SignedDuration::from_hours(1);
@@ -113,7 +113,8 @@ impl Idp {
         let mut assertion = good();
         change(&mut assertion);
         let node = Node { caller, certificate: None, community };
-        self.xua.examine(&assertion, &self.signed(), None, node, now()).map_err(|t| t.kind)
+        let signature = self.xua.verify(None, || Ok((assertion, self.signed())));
+        signature.and_then(|s| self.xua.examine(&s, None, node, now())).map_err(|t| t.kind)
     }
 
     /// Brought by a node of this address; `true`: it may.
@@ -214,13 +215,35 @@ fn the_end_of_time_may_be_named() {
 #[test]
 fn another_key_is_no_key() {
     let (one, other) = (idp(|_| {}), idp(|_| {}));
+    let signature = one.xua.verify(None, || Ok((good(), other.signed())));
+    assert_eq!(signature.map_err(|t| t.kind).map(|_| ()), Err(Kind::FailedCheck));
+    let signature = one.xua.verify(None, || Ok((good(), one.signed()))).unwrap();
     let caller = caller("10.0.0.1");
     let node = Node { caller: &caller, certificate: None, community: None };
-    let judged = one.xua.examine(&good(), &other.signed(), None, node, now());
-    assert_eq!(judged.map_err(|t| t.kind).map(|_| ()), Err(Kind::FailedCheck));
     let late = "2027-01-02T00:00:00Z".parse().unwrap();
-    let judged = one.xua.examine(&good(), &one.signed(), None, node, late);
+    let judged = one.xua.examine(&signature, None, node, late);
     assert_eq!(judged.map_err(|t| t.kind).map(|_| ()), Err(Kind::FailedAuthentication));
+}
+
+#[test]
+fn a_text_is_verified_once_and_judged_each_time() {
+    let idp = idp(|_| {});
+    let never = || panic!("read again");
+    let wrong = || Ok((good(), Signed { value: vec![1; 64], ..idp.signed() }));
+    let refused = |signature: Result<Signature, Trouble>| signature.map(|_| ()).unwrap_err().kind;
+    assert_eq!(refused(idp.xua.verify(Some("a"), wrong)), Kind::FailedCheck);
+    assert_eq!(refused(idp.xua.verify(Some("a"), wrong)), Kind::FailedCheck, "a failure is not remembered");
+    assert!(idp.xua.verify(Some("a"), || Ok((good(), idp.signed()))).is_ok());
+    let again = idp.xua.verify(Some("a"), never).unwrap();
+    assert_eq!(refused(idp.xua.verify(Some("a "), wrong)), Kind::FailedCheck, "another text is another");
+    let caller = caller("10.0.0.1");
+    let node = Node { caller: &caller, certificate: None, community: None };
+    let at = |minutes| idp.xua.examine(&again, None, node, now() + SignedDuration::from_mins(minutes));
+    assert_eq!(at(0).unwrap().user.name_id, "dr");
+    assert_eq!(at(90).map(|_| ()).map_err(|t| t.kind), Err(Kind::FailedAuthentication), "it is over");
+    // With its keys read anew nobody is trusted for what the old ones verified.
+    idp.xua.reload().unwrap();
+    assert_eq!(refused(idp.xua.verify(Some("a"), wrong)), Kind::FailedCheck);
 }
 
 #[tokio::test]
