@@ -207,7 +207,10 @@ impl Correlations {
         }
         let asked = match community.correlate {
             CorrelateBy::SharedId => return Ok(Correlated::default()),
-            CorrelateBy::Pix | CorrelateBy::Xcpd => self.ask(context, patient, known, community).await?,
+            // In a box: each community's question would be as large as this, and few come so far.
+            CorrelateBy::Pix | CorrelateBy::Xcpd => {
+                Box::pin(self.ask(context, patient, known, community)).await?
+            }
         };
         here.extend(asked.found);
         Ok(Correlated { found: here, ..asked })

@@ -286,10 +286,11 @@ pub(super) async fn ask(
     let Some(client) = member.client("iti38") else {
         return Err(Trouble::new(Step::Endpoint, "the directory has no address for ITI-38"));
     };
-    let asking = async {
+    // In a box: the way of a question through HTTP is long, and would be copied at each step of those around it.
+    let asking = Box::pin(async {
         let found = xca::query(client, request, assertion).await?;
         vetted(member, request.return_type, found, ours)
-    };
+    });
     member.line.ask(deadline, asking).await.map(|(given, _)| given)
 }
 
