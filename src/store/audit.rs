@@ -29,10 +29,24 @@ impl AuditRow {
 pub const TOGETHER: usize = 16;
 
 pub async fn append(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), DbError> {
-    let rows = std::slice::from_ref(row);
-    let (sql, args) = insert(rows);
-    tx.insert(sql, &args).await?;
-    chain::wait(tx, Chain::Own, &[&row.event.id]).await
+    tx.later_row(
+        "INSERT INTO audit_event (id, at, transaction_code, outcome, body) SELECT * FROM unnest($1, $2, $3, $4, $5)",
+        "INSERT INTO audit_event (id, at, transaction_code, outcome, body) VALUES ($1, $2, $3, $4, $5)",
+        &[
+            Val::Text(&row.event.id),
+            Val::I64(row.event.at),
+            Val::Text(&row.event.transaction),
+            Val::I64(row.event.outcome as i64),
+            (&row.body).into(),
+        ],
+    )
+    .await?;
+    tx.later_row(
+        "INSERT INTO audit_waiting (chain, id) SELECT * FROM unnest($1, $2)",
+        "INSERT INTO audit_waiting (chain, id) VALUES ($1, $2)",
+        &[Val::Text(Chain::Own.as_str()), Val::Text(&row.event.id)],
+    )
+    .await
 }
 
 /// Appends up to [`TOGETHER`] records, and may be run twice: what is there is there once, and waits for the chain once.

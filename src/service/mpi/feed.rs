@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::admit::{self, Resolved};
 use super::meter::Noted;
 use super::settle::{Action, Settled};
+use super::together::Feeding;
 use super::upsert::upsert;
 use super::weigh::Scales;
 use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number};
@@ -76,7 +77,7 @@ impl Work {
 }
 
 /// What is to be done, its ids resolved.
-enum Task {
+pub(super) enum Task {
     Upsert { ids: Vec<Resolved>, sent: Box<Sent>, own: Option<String> },
     Merge { surviving: Resolved, subsumed: Resolved },
     Rename { from: Resolved, to: Resolved },
@@ -86,6 +87,10 @@ enum Task {
 }
 
 impl Task {
+    pub fn is_upsert(&self) -> bool {
+        matches!(self, Task::Upsert { .. })
+    }
+
     fn ids(&self) -> Vec<&DomainId> {
         self.resolved().into_iter().map(|r| &r.id).collect()
     }
@@ -147,17 +152,10 @@ impl Mpi {
             raw,
             noted: Noted::default(),
         });
-        let task = Arc::new(task);
-        let doing = work.clone();
-        let done = self
-            .db
-            // Who says something of the same ids waits.
-            .write_holding(ids.iter().map(lock_of).collect(), move |tx| {
-                let (work, task) = (doing.clone(), task.clone());
-                Box::pin(async move { perform(tx, &work, &task).await })
-            })
-            .await;
-        let done = done.map_err(Refusal::from);
+        // Who says something of the same ids waits.
+        let locks = ids.iter().map(lock_of).collect();
+        let feed = Feeding { locks, work: work.clone(), task: Arc::new(task) };
+        let done = self.together.write(feed).await.map_err(Refusal::from);
         if done.is_ok() {
             work.noted.count(&done);
         }
@@ -264,7 +262,7 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
         .collect()
 }
 
-async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop> {
+pub(super) async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop> {
     work.noted.begin();
     let at = (work.settings.now)();
     match task {

@@ -2,7 +2,7 @@
 //! together with all they hang together with ([`link`](super::link)); then everything that follows is done.
 //!
 //! Under PostgreSQL several steps go on at once. Who adds or changes an identity has locked its blocking keys
-//! before ([`store::mpi::lock`](crate::store::mpi::lock)), so of two that could see each other the second sees the
+//! before ([`Tx::lock`]), so of two that could see each other the second sees the
 //! first; and here every identity that is looked at is held, and looked at again until nothing is added, so of two
 //! that touch one person the second sees what the first has made of it.
 
