@@ -1,11 +1,13 @@
 //! Feeds written together on PostgreSQL: those that arrive while others are being written share the next transaction
-//! ([`Db::write_beside`]). One that arrives while little is going on is written at once, by itself. SQLite's writer
+//! ([`Db::write_beside`]). One that arrives while none is being written is written at once, by itself. SQLite's writer
 //! does so by itself.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::Fed;
 use super::feed::{Stop, Task, Work, perform};
@@ -13,6 +15,10 @@ use crate::store::db::{Db, Tx, TxFuture};
 
 /// Transactions under way at a time. One waits for the disk or the database while the next is being decided.
 const WRITERS: usize = 2;
+/// Feeds that are worth a transaction while another is under way: fewer wait for its end, and for more.
+const WORTH: usize = 4;
+/// How long others wait for one that is written by itself: it may be waiting for somebody's lock.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Feeds in one transaction at most.
 const TOGETHER: usize = 16;
 
@@ -26,6 +32,16 @@ pub(super) struct Together {
 struct Queue {
     waiting: Vec<Waiting>,
     writers: usize,
+}
+
+impl Queue {
+    /// Whether a writer beside so many others has something to do.
+    fn is_worth(&self, others: usize) -> bool {
+        match others {
+            0 => !self.waiting.is_empty(),
+            _ => others < WRITERS && self.waiting.len() >= WORTH,
+        }
+    }
 }
 
 /// A feed that waits for its turn.
@@ -55,18 +71,31 @@ impl Together {
             return self.alone(feed).await;
         }
         let (done, answer) = oneshot::channel();
-        let place = {
+        let (at_once, group) = {
             let mut queue = self.queue();
-            if queue.writers < WRITERS {
-                queue.writers += 1;
-                Some(Place { together: self.clone(), begun: true })
-            } else {
+            let at_once = queue.writers == 0;
+            if !at_once {
                 queue.waiting.push(Waiting { feed: feed.clone(), done });
-                None
             }
+            let group = !at_once && queue.is_worth(queue.writers);
+            queue.writers += usize::from(at_once || group);
+            (at_once, group)
         };
-        if let Some(_place) = place {
-            return self.alone(feed).await;
+        if at_once {
+            let place = Place { together: self.clone(), begun: true };
+            let mut work = std::pin::pin!(self.alone(feed));
+            return match timeout(PATIENCE, &mut work).await {
+                Ok(done) => done,
+                Err(_elapsed) => {
+                    drop(place);
+                    work.await
+                }
+            };
+        }
+        if group {
+            // A task of its own: it is the others' as well.
+            let place = Place { together: self.clone(), begun: false };
+            tokio::spawn(self.clone().write_waiting(place));
         }
         match answer.await {
             Ok(Some(done)) => done,
@@ -78,19 +107,13 @@ impl Together {
         self.db.write_holding(feed.locks.clone(), closure(feed)).await
     }
 
-    /// Writes those that wait, until nobody does.
+    /// Writes those that wait, until it is not worth it any more.
     async fn write_waiting(self, mut place: Place) {
         place.begun = true;
         while let Some(waiting) = self.next() {
             let (feeds, answers): (Vec<_>, Vec<_>) = waiting.into_iter().map(|w| (w.feed, w.done)).unzip();
-            let done = match <[Feeding; 1]>::try_from(feeds) {
-                Ok([feed]) => vec![Some(self.alone(feed).await)],
-                Err(feeds) => {
-                    let writes = feeds.into_iter().map(|feed| (feed.locks.clone(), closure(feed))).collect();
-                    self.db.write_beside(writes).await
-                }
-            };
-            for (answer, done) in answers.into_iter().zip(done) {
+            let writes = feeds.into_iter().map(|feed| (feed.locks.clone(), closure(feed))).collect();
+            for (answer, done) in answers.into_iter().zip(self.db.write_beside(writes).await) {
                 // Whoever stopped waiting is not told.
                 let _ = answer.send(done);
             }
@@ -98,9 +121,12 @@ impl Together {
         drop(place);
     }
 
-    /// The feeds to write next, no two of the same ids. None: nobody waits.
+    /// The feeds to write next, no two of the same ids. None: few wait, or nobody.
     fn next(&self) -> Option<Vec<Waiting>> {
         let mut queue = self.queue();
+        if !queue.is_worth(queue.writers - 1) {
+            return None;
+        }
         let (mut next, mut left, mut taken) = (vec![], vec![], HashSet::new());
         for waiting in queue.waiting.drain(..) {
             // No answer leaves for whom nobody waits.
@@ -145,7 +171,7 @@ impl Drop for Place {
         let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| self.begun);
         let mut queue = self.together.queue();
         match runtime {
-            Some(runtime) if !queue.waiting.is_empty() => {
+            Some(runtime) if queue.is_worth(queue.writers - 1) => {
                 drop(queue);
                 let together = self.together.clone();
                 let place = Place { together: together.clone(), begun: false };

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) struct Seat {
 #[derive(Default)]
 struct Desk {
     question: Option<Question>,
-    answer: Option<Rows>,
+    answer: Option<Arc<Rows>>,
 }
 
 struct Question {
@@ -47,15 +47,41 @@ struct Question {
     args: Vec<Kept>,
 }
 
-/// Answers to all who asked the same.
-type Rows = Arc<Vec<PgRow>>;
+/// The answer to all who asked the same.
+pub(super) struct Rows {
+    all: Vec<PgRow>,
+    /// Which rows begin with which number, once somebody looks for their own that way.
+    by_number: OnceLock<HashMap<i64, Vec<usize>>>,
+}
+
+impl Rows {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PgRow> {
+        self.all.iter()
+    }
+
+    /// The rows that begin with one of these numbers.
+    pub(super) fn of(&self, numbers: &[i64]) -> impl Iterator<Item = &PgRow> {
+        let by_number = self.by_number.get_or_init(|| {
+            let mut by_number = HashMap::<i64, Vec<usize>>::new();
+            for (n, row) in self.all.iter().enumerate() {
+                // A row that begins with none is nobody's.
+                if let Ok(number) = row.try_get(0) {
+                    by_number.entry(number).or_default().push(n);
+                }
+            }
+            by_number
+        });
+        let ours = numbers.iter().filter_map(|number| by_number.get(number)).flatten();
+        ours.filter_map(|n| self.all.get(*n))
+    }
+}
 
 fn at<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Seat {
-    pub(super) async fn ask(&self, sql: Sql, args: &[Val<'_>]) -> Rows {
+    pub(super) async fn ask(&self, sql: Sql, args: &[Val<'_>]) -> Arc<Rows> {
         let args = args.iter().map(|value| Kept::of(*value)).collect();
         at(&self.desk).question = Some(Question { sql, args });
         // Nobody wakes us: whoever answers asks again whether we go on.
@@ -75,12 +101,8 @@ impl Seat {
     /// `numbers`: sorted, each once.
     pub(super) async fn lock(&self, numbers: &[i64]) -> Result<(), DbError> {
         self.claim(numbers)?;
-        let mut held = 0;
-        for row in self.ask(TRY_LOCK.into(), &[Val::I64s(numbers)]).await.iter() {
-            let number: i64 = row.try_get(0)?;
-            held += usize::from(numbers.binary_search(&number).is_ok());
-        }
-        if held == numbers.len() { Ok(()) } else { Err(DbError::Apart) }
+        let rows = self.ask(TRY_LOCK.into(), &[Val::I64s(numbers)]).await;
+        if rows.of(numbers).count() == numbers.len() { Ok(()) } else { Err(DbError::Apart) }
     }
 }
 
@@ -262,7 +284,8 @@ async fn answer(
     }
     for (Question { sql, args }, desks) in questions {
         let query = args.into_iter().fold(sqlx::query(sql), |query, value| value.bind(query));
-        let rows = Arc::new(within(patience, query.fetch_all(&mut *conn)).await?);
+        let all = within(patience, query.fetch_all(&mut *conn)).await?;
+        let rows = Arc::new(Rows { all, by_number: OnceLock::new() });
         for desk in desks {
             at(&desk).answer = Some(rows.clone());
         }

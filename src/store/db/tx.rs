@@ -248,6 +248,29 @@ impl<'c> Tx<'c> {
         self.fetch_ours_past(sql, args, map).await
     }
 
+    /// The same of a query each of whose rows begins with the number it is an answer to: ours are these.
+    pub async fn fetch_of<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        numbers: &[i64],
+        mut map: M,
+    ) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        self.flush().await?;
+        #[cfg(feature = "postgres")]
+        if let Conn::Beside(seat) = &self.conn {
+            let rows = seat.ask(sql.into(), args).await;
+            let done = rows.of(numbers).map(|row| map(&Row::Pg(row))).collect();
+            return self.note(done);
+        }
+        let _ = numbers;
+        self.fetch_past(sql, args, map).await
+    }
+
     /// The same of rows that nothing put off touches.
     pub async fn fetch_ours_past<T, M>(
         &mut self,

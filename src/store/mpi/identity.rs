@@ -136,26 +136,17 @@ pub async fn by_key(tx: &mut Tx<'_>, key: i64) -> Result<Option<Identity>, DbErr
 
 /// Active identities, in order of their keys; held until the transaction ends, if `hold`.
 pub async fn active(tx: &mut Tx<'_>, keys: &[i64], hold: bool) -> Result<Vec<Identity>, DbError> {
-    by_column(tx, ("identity_key", 0), keys, hold).await
+    by_column(tx, "identity_key", keys, hold).await
 }
 
 /// The active identities of persons.
 pub async fn of_persons(tx: &mut Tx<'_>, persons: &[i64], hold: bool) -> Result<Vec<Identity>, DbError> {
-    by_column(tx, ("person_key", 4), persons, hold).await
+    by_column(tx, "person_key", persons, hold).await
 }
 
-/// A row whose nth column is one of these.
-fn ours(row: &Row<'_>, n: usize, sorted: &[i64]) -> Result<Option<Identity>, DbError> {
-    match sorted.binary_search(&row.get(n)?) {
-        Ok(_) => read(row).map(Some),
-        Err(_) => Ok(None),
-    }
-}
-
-/// `column`: its name, and which of [`COLUMNS`] it is.
 async fn by_column(
     tx: &mut Tx<'_>,
-    (column, by): (&str, usize),
+    column: &str,
     keys: &[i64],
     hold: bool,
 ) -> Result<Vec<Identity>, DbError> {
@@ -169,10 +160,10 @@ async fn by_column(
         let sql = format!(
             "SELECT {COLUMNS} FROM identity WHERE {among} AND status = 1 ORDER BY identity_key{held}"
         );
-        match hold {
-            true => found.extend(tx.fetch(sql, &args, read).await?),
-            false => found.extend(tx.fetch_ours(sql, &args, |row| ours(row, by, part)).await?),
-        }
+        found.extend(match hold || column != "identity_key" {
+            true => tx.fetch(sql, &args, read).await?,
+            false => tx.fetch_of(sql, &args, part, read).await?,
+        });
     }
     Ok(found)
 }
@@ -209,13 +200,13 @@ pub async fn sharing(
         }
     };
     let mut blocks: Vec<Vec<i64>> = vec![vec![]; hashes.len()];
-    tx.fetch_ours(sql, &args, |row| {
+    tx.fetch_of(sql, &args, &hashes, |row| {
         let (hash, key): (i64, i64) = (row.get(0)?, row.get(1)?);
         let block = hashes.binary_search(&hash).ok().and_then(|b| blocks.get_mut(b));
         if let Some(block) = block.filter(|_| key != but) {
             block.push(key);
         }
-        Ok(None::<()>)
+        Ok(())
     })
     .await?;
     let skipped = blocks.iter().filter(|block| block.len() > cap).count() as u64;

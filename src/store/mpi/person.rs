@@ -49,8 +49,7 @@ pub async fn several(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<Person>, DbErr
     for part in keys.chunks(PARAMETERS) {
         let (among, args) = among(tx, "person_key", 1, part);
         let sql = format!("SELECT {COLUMNS} FROM person WHERE {among}");
-        let ours = |row: &Row<'_>| part.contains(&row.get(0)?).then(|| read(row)).transpose();
-        found.extend(tx.fetch_ours(sql, &args, ours).await?);
+        found.extend(tx.fetch_of(sql, &args, part, read).await?);
     }
     Ok(found)
 }
