@@ -267,19 +267,22 @@ pub(super) async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result
     let at = (work.settings.now)();
     match task {
         Task::Upsert { ids, sent, own } => upsert(tx, work, at, ids, sent, own.as_deref()).await,
-        Task::Merge { surviving, subsumed } => merge::merge(tx, work, at, surviving, subsumed).await,
-        Task::Rename { from, to } => merge::rename(tx, work, at, from, to).await,
-        Task::Verdict { one, other, same } => merge::verdict(tx, work, at, one, other, *same).await,
+        // What is rare is in boxes: every feed is as large as the largest otherwise, and moved.
+        Task::Merge { surviving, subsumed } => {
+            Box::pin(merge::merge(tx, work, at, surviving, subsumed)).await
+        }
+        Task::Rename { from, to } => Box::pin(merge::rename(tx, work, at, from, to)).await,
+        Task::Verdict { one, other, same } => Box::pin(merge::verdict(tx, work, at, one, other, *same)).await,
         Task::Link { one, other, sent } => {
             let mut created = false;
             for (resolved, sent) in [one, other].into_iter().zip(sent.iter()) {
                 // Who links two ids says that both are patients, whether they were fed before or not.
                 if !is_network(resolved) && is_new(tx, &resolved.id).await? {
-                    upsert(tx, work, at, std::slice::from_ref(resolved), sent, None).await?;
+                    Box::pin(upsert(tx, work, at, std::slice::from_ref(resolved), sent, None)).await?;
                     created = true;
                 }
             }
-            let fed = merge::verdict(tx, work, at, one, other, true).await?;
+            let fed = Box::pin(merge::verdict(tx, work, at, one, other, true)).await?;
             Ok(Fed { created, ..fed })
         }
         Task::Nothing { .. } => Ok(Fed { ids: vec![], person: None, created: false, warnings: vec![] }),
@@ -363,7 +366,7 @@ pub(super) async fn finish(
         })
         .collect();
     Traces::new(records, None)?.leave(tx).await?;
-    doubt(tx, work, settled).await?;
+    Box::pin(doubt(tx, work, settled)).await?;
     neighbours::enqueue(tx, work, settled).await?;
     notices::enqueue(tx, work, settled).await
 }

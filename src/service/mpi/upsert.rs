@@ -87,7 +87,7 @@ pub(super) async fn upsert(
     if let Some(value) = &new_person {
         let nothing = Demographics::default();
         let described = subjects.iter().find_map(|s| s.after.as_ref()).map_or(&nothing, |a| &a.demographics);
-        given = Some(settle::make_with(tx, &work.settings, described, value, at).await?);
+        given = Some(Box::pin(settle::make_with(tx, &work.settings, described, value, at)).await?);
         step.given = given;
     }
     for s in &subjects {
@@ -113,7 +113,7 @@ pub(super) async fn upsert(
         step.seeds.extend([two.0, two.1]);
     }
     if let Some(person) = given {
-        join_given(tx, &subjects, person, &action, &mut step, &mut events).await?;
+        Box::pin(join_given(tx, &subjects, person, &action, &mut step, &mut events)).await?;
     }
     for pair in pairs.iter().filter(|p| matches!(p.class, Class::Links | Class::Rivals)) {
         step.seeds.extend([pair.two.0, pair.two.1]);
