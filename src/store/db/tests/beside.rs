@@ -1,4 +1,5 @@
-//! Writes beside each other in one transaction of PostgreSQL.
+//! Writes beside each other in one transaction of PostgreSQL. Its locks are the whole database's, so each test has
+//! numbers of its own.
 
 use super::*;
 
@@ -74,13 +75,13 @@ async fn each_of_several_beside_each_other_ends_by_itself() {
     let ends = beside(
         &t,
         &[
-            (1, Act::Put("b1", 101)),
-            (2, Act::Refuse("b2")),
-            (3, Act::Exec("b3")),
-            (4, Act::Put("b4", 102)),
-            (5, Act::Put("b5", 101)),
-            (6, Act::Panic("b6")),
-            (4, Act::Put("b7", 103)),
+            (71_001, Act::Put("b1", 71_101)),
+            (71_002, Act::Refuse("b2")),
+            (71_003, Act::Exec("b3")),
+            (71_004, Act::Put("b4", 71_102)),
+            (71_005, Act::Put("b5", 71_101)),
+            (71_006, Act::Panic("b6")),
+            (71_004, Act::Put("b7", 71_103)),
         ],
     )
     .await;
@@ -95,15 +96,19 @@ async fn each_of_several_beside_each_other_ends_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_what_cannot_be_written_together_nothing_is_written() {
     let Some(t) = postgres().await else { return };
-    assert_eq!(beside(&t, &[(1, Act::Put("c1", 1))]).await, [Some(Ok(1))]);
+    assert_eq!(beside(&t, &[(72_001, Act::Put("c1", 72_001))]).await, [Some(Ok(1))]);
     // A row that is there already spoils the others' as well, but no refusal.
-    let ends = beside(&t, &[(2, Act::Put("c2", 2)), (1, Act::Put("c1", 1)), (3, Act::Refuse("c3"))]).await;
+    let ends = beside(
+        &t,
+        &[(72_002, Act::Put("c2", 72_002)), (72_001, Act::Put("c1", 72_001)), (72_003, Act::Refuse("c3"))],
+    )
+    .await;
     assert_eq!(ends, [None, None, Some(Err(Refusal::Rule("no")))]);
     assert_eq!(count(&t, "c%").await, 1);
     // The connection is of use again.
-    assert_eq!(beside(&t, &[(2, Act::Put("c2", 2))]).await, [Some(Ok(1))]);
+    assert_eq!(beside(&t, &[(72_002, Act::Put("c2", 72_002))]).await, [Some(Ok(1))]);
     t.db.close().await;
-    assert_eq!(beside(&t, &[(2, Act::Put("c4", 2))]).await, [None]);
+    assert_eq!(beside(&t, &[(72_002, Act::Put("c4", 72_002))]).await, [None]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,7 +118,7 @@ async fn nobody_beside_others_waits_for_a_lock_that_another_transaction_holds() 
     let holding = {
         let (db, held, let_go) = (t.db.clone(), held.clone(), let_go.clone());
         tokio::spawn(async move {
-            db.write_holding::<_, DbError, _>(vec![7], move |_| {
+            db.write_holding::<_, DbError, _>(vec![73_007], move |_| {
                 let (held, let_go) = (held.clone(), let_go.clone());
                 Box::pin(async move {
                     held.notify_one();
@@ -125,7 +130,11 @@ async fn nobody_beside_others_waits_for_a_lock_that_another_transaction_holds() 
         })
     };
     held.notified().await;
-    let acts = [(7, Act::Put("d1", 1)), (8, Act::Put("d2", 2)), (9, Act::Put("d3", 7))];
+    let acts = [
+        (73_007, Act::Put("d1", 73_001)),
+        (73_008, Act::Put("d2", 73_002)),
+        (73_009, Act::Put("d3", 73_007)),
+    ];
     assert_eq!(beside(&t, &acts).await, [None, Some(Ok(1)), None]);
     let_go.notify_one();
     holding.await.unwrap().unwrap();
