@@ -128,17 +128,25 @@ impl Pg {
         E: From<DbError> + Send + 'static,
         F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
     {
-        let apart = || writes.iter().map(|_| None).collect();
-        // Whatever goes wrong before the COMMIT goes wrong again for each by itself, or does not.
-        let Ok(mut conn) = self.acquire().await else { return apart() };
+        let mut conn = match self.acquire().await {
+            Ok(conn) => conn,
+            Err(e) => return writes.iter().map(|_| Some(Err(e.clone().into()))).collect(),
+        };
         match self.beside(&mut conn, &writes).await {
             Ok(ends) => ends,
             Err((ends, e)) => {
-                tracing::debug!(cause = %e, "writes beside each other are begun anew by themselves");
+                tracing::debug!(cause = %e, "writes beside each other were not written together");
                 if e.is_lost_connection() {
                     conn.throw_away();
                 }
-                ends.unwrap_or_else(apart)
+                let mut ends = ends.unwrap_or_else(|| writes.iter().map(|_| None).collect());
+                // A server that hangs is not waited for once more by each.
+                if matches!(e, DbError::Silent(_)) {
+                    ends.iter_mut()
+                        .filter(|end| end.is_none())
+                        .for_each(|end| *end = Some(Err(e.clone().into())));
+                }
+                ends
             }
         }
     }
