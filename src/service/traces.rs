@@ -27,7 +27,9 @@ impl Traces {
     }
 
     pub async fn leave(&self, tx: &mut Tx<'_>) -> Result<(), DbError> {
-        audit::append_all(tx, &self.audit).await?;
+        for row in &self.audit {
+            audit::append(tx, row).await?;
+        }
         if let Some(answer) = &self.answer {
             outbox::enqueue(tx, answer).await?;
         }

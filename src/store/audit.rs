@@ -42,55 +42,14 @@ fn args(row: &AuditRow) -> [Val<'_>; 5] {
 }
 
 pub async fn append(tx: &mut Tx<'_>, row: &AuditRow) -> Result<(), DbError> {
-    tx.insert(INSERT, &args(row)).await?;
-    chain::wait(tx, Chain::Own, &[&row.event.id]).await
-}
-
-/// The same of several: what a gateway asked of fifty communities is fifty-one records.
-pub async fn append_all(tx: &mut Tx<'_>, rows: &[AuditRow]) -> Result<(), DbError> {
-    match rows {
-        [] => return Ok(()),
-        [row] => return append(tx, row).await,
-        _ => {}
-    }
-    if tx.is_postgres() {
-        let Columns { ids, times, codes, outcomes, bodies } = &Columns::of(rows.iter());
-        let sql = "INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
-                   SELECT * FROM unnest($1, $2, $3, $4, $5)";
-        let args =
-            [Val::Texts(ids), Val::I64s(times), Val::Texts(codes), Val::I64s(outcomes), Val::Texts(bodies)];
-        tx.insert(sql, &args).await?;
-    } else {
-        for row in rows {
-            tx.insert(INSERT, &args(row)).await?;
-        }
-    }
-    let ids: Vec<&str> = rows.iter().map(|row| row.event.id.as_str()).collect();
-    for ids in ids.chunks(chain::AT_ONCE) {
-        chain::wait(tx, Chain::Own, ids).await?;
-    }
-    Ok(())
-}
-
-/// Rows as arrays.
-struct Columns<'r> {
-    ids: Vec<&'r str>,
-    times: Vec<i64>,
-    codes: Vec<&'r str>,
-    outcomes: Vec<i64>,
-    bodies: Vec<&'r str>,
-}
-
-impl<'r> Columns<'r> {
-    fn of(rows: impl Iterator<Item = &'r AuditRow> + Clone) -> Self {
-        Self {
-            ids: rows.clone().map(|row| row.event.id.as_str()).collect(),
-            times: rows.clone().map(|row| row.event.at).collect(),
-            codes: rows.clone().map(|row| row.event.transaction.as_str()).collect(),
-            outcomes: rows.clone().map(|row| row.event.outcome as i64).collect(),
-            bodies: rows.map(|row| row.body.as_str()).collect(),
-        }
-    }
+    let columns = "INSERT INTO audit_event (id, at, transaction_code, outcome, body) SELECT * FROM unnest($1, $2, $3, $4, $5)";
+    tx.later_row(columns, INSERT, &args(row)).await?;
+    tx.later_row(
+        "INSERT INTO audit_waiting (chain, id) SELECT * FROM unnest($1, $2)",
+        "INSERT INTO audit_waiting (chain, id) VALUES ($1, $2)",
+        &[Val::Text(Chain::Own.as_str()), Val::Text(&row.event.id)],
+    )
+    .await
 }
 
 /// A record, and with it the note of the message it is about, where messages are noted.
@@ -137,18 +96,22 @@ async fn append_arrays(tx: &mut Tx<'_>, records: &[Noting]) -> Result<Vec<bool>,
                SELECT id, at, transaction_code, outcome, body FROM taken ON CONFLICT (id) DO NOTHING RETURNING id), \
                waits AS (INSERT INTO audit_waiting (chain, id) SELECT $9, id FROM made) \
                SELECT id FROM taken";
-    let Columns { ids, times, codes, outcomes, bodies } =
-        &Columns::of(records.iter().map(|record| &record.row));
+    let events = || records.iter().map(|record| &record.row.event);
+    let ids: Vec<&str> = events().map(|event| event.id.as_str()).collect();
+    let times: Vec<i64> = events().map(|event| event.at).collect();
+    let codes: Vec<&str> = events().map(|event| event.transaction.as_str()).collect();
+    let outcomes: Vec<i64> = events().map(|event| event.outcome as i64).collect();
+    let bodies: Vec<&str> = records.iter().map(|record| record.row.body.as_str()).collect();
     let seen = || records.iter().map(|record| record.seen.as_ref());
     let keys: Vec<&str> = seen().map(|seen| seen.map_or("", |seen| &seen.key)).collect();
     let bearers: Vec<&str> = seen().map(|seen| seen.map_or("", |seen| &seen.bearer)).collect();
     let ends: Vec<i64> = seen().map(|seen| seen.map_or(0, |seen| seen.until)).collect();
     let args = [
-        Val::Texts(ids),
-        Val::I64s(times),
-        Val::Texts(codes),
-        Val::I64s(outcomes),
-        Val::Texts(bodies),
+        Val::Texts(&ids),
+        Val::I64s(&times),
+        Val::Texts(&codes),
+        Val::I64s(&outcomes),
+        Val::Texts(&bodies),
         Val::Texts(&keys),
         Val::Texts(&bearers),
         Val::I64s(&ends),

@@ -39,6 +39,7 @@ const STEPS: &[Step] = steps! {
     10 "0010_audit",
     11 "0011_national",
     12 "0012_xua",
+    13 "0013_room",
 };
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_version (

@@ -71,7 +71,7 @@ pub async fn enqueue(tx: &mut Tx<'_>, row: &OutboxRow) -> Result<(), DbError> {
         }
         false => 0,
     };
-    tx.exec(
+    tx.insert(
         "INSERT INTO outbox (id, kind, stream, payload, created_at, not_before, attempts, lease_until, ordinal) \
          VALUES ($1, $2, $3, $4, $5, $5, 0, 0, $6)",
         &[
@@ -83,8 +83,7 @@ pub async fn enqueue(tx: &mut Tx<'_>, row: &OutboxRow) -> Result<(), DbError> {
             ordinal.into(),
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 /// Leases up to `most` rows that are due to `by`, oldest first.

@@ -119,14 +119,25 @@ pub async fn add_later(
     at: i64,
 ) -> Result<(), DbError> {
     let body = written(patient)?;
-    tx.insert(INSERT, &row(patient, authority, how, new_key, &body, at)).await
+    tx.later_row(
+        "INSERT INTO patient (patient_key, pid, authority, status, body, created_at) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+        INSERT,
+        &row(patient, authority, how, new_key, &body, at),
+    )
+    .await
 }
 
 /// Says anew who a patient is, who was there before the transaction began.
 pub async fn describe(tx: &mut Tx<'_>, patient_key: i64, patient: &Patient) -> Result<(), DbError> {
     let body = written(patient)?;
-    let sql = "UPDATE patient SET body = $2 WHERE patient_key = $1 AND body <> $2";
-    tx.later(sql, &[Val::I64(patient_key), (&body).into()]).await
+    tx.later_row(
+        "UPDATE patient SET body = r.body FROM unnest($1, $2) AS r(k, body) \
+         WHERE patient_key = r.k AND patient.body <> r.body",
+        "UPDATE patient SET body = $2 WHERE patient_key = $1 AND body <> $2",
+        &[Val::I64(patient_key), (&body).into()],
+    )
+    .await
 }
 
 /// Adds a patient, or fills in one that so far was only implied. Returns its key and whether it

@@ -310,7 +310,7 @@ impl<H: Handler> Door<H> {
                 let handler = self.handler.clone();
                 queues.workshop.work(async move { handler.handle(request).await }).await
             }
-            _ => AssertUnwindSafe(self.handler.handle(request)).catch_unwind().await.ok(),
+            _ => AssertUnwindSafe(Box::pin(self.handler.handle(request))).catch_unwind().await.ok(),
         }
     }
 

@@ -148,7 +148,7 @@ impl<'a> Asking<'a> {
         }
         match body {
             Body::Feed(message) if !ours => self.rehearsed(known, &message).await,
-            Body::Feed(message) => self.feed(&context, known, *message).await,
+            Body::Feed(message) => Box::pin(self.feed(&context, known, *message)).await,
             Body::Pix(echo, _) | Body::Demographics(echo, ..) if !ours => {
                 let errors = vec![ErrorSegment::new(
                     Location::field("MSH", 1, 11),
@@ -171,7 +171,7 @@ impl<'a> Asking<'a> {
             }
             Body::Pix(echo, query) => {
                 let known = Known { echo: Some(&echo), ..known };
-                match self.face.mpi.pix(&context, query).await {
+                match Box::pin(self.face.mpi.pix(&context, query)).await {
                     Ok(answer) => {
                         let ids = self.identifiers(&answer.ids);
                         self.done(
@@ -192,7 +192,7 @@ impl<'a> Asking<'a> {
                     size: page.size.map(|size| size as u64),
                     pointer: page.pointer,
                 };
-                match self.face.mpi.find(&context, *query, page).await {
+                match Box::pin(self.face.mpi.find(&context, *query, page)).await {
                     Ok(found) => {
                         let hits: Vec<Hit<'_>> = found
                             .patients

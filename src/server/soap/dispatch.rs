@@ -97,7 +97,8 @@ pub fn read(
     })
 }
 
-/// Answers. `message_id` is what the answer relates to; `mtom` how its documents travel.
+/// Answers. `message_id` is what the answer relates to; `mtom` how its documents travel. Each transaction in a box of its
+/// own: what a request leads to is moved several times before it begins, and would be as large as the largest of them.
 pub async fn answer(
     face: &SoapFace,
     context: &Context,
@@ -106,22 +107,24 @@ pub async fn answer(
     mtom: bool,
 ) -> Result<Reply, Fault> {
     match asked {
-        Asked::CrossQuery(asked) => iti38::answer(face, context, asked, message_id).await,
-        Asked::CrossRetrieve(asked) => iti39::answer(face, context, asked, message_id, mtom).await,
-        Asked::QueryAll(asked) => initiating::query(face, context, asked, message_id).await,
-        Asked::RetrieveAll(asked) => initiating::retrieve(face, context, asked, message_id, mtom).await,
-        Asked::Query(asked) => iti18::answer(face, context, asked, message_id).await,
-        Asked::Provide(asked) => iti41::answer(face, context, asked, message_id).await,
-        Asked::Register(asked) => iti42::answer(face, context, asked, message_id).await,
-        Asked::Retrieve(asked) => iti43::answer(face, context, asked, message_id, mtom).await,
-        Asked::Feed(asked) => iti44::answer(face, context, *asked, message_id).await,
-        Asked::Pix(asked) => iti45::answer(face, context, *asked, message_id).await,
-        Asked::Notice(asked) => iti46::answer(face, context, *asked, message_id).await,
-        Asked::Discovery(asked) => iti55::answer(face, context, *asked, message_id).await,
-        Asked::Location(asked) => iti56::answer(face, context, asked, message_id).await,
-        Asked::Demographics(asked) => iti47::answer(face, context, *asked, message_id).await,
-        Asked::Update(asked) => iti57::answer(face, context, asked, message_id).await,
-        Asked::Remove(asked) => iti62::answer(face, context, asked, message_id).await,
-        Asked::RemoveDocuments(asked) => iti86::answer(face, context, asked, message_id).await,
+        Asked::CrossQuery(asked) => Box::pin(iti38::answer(face, context, asked, message_id)).await,
+        Asked::CrossRetrieve(asked) => Box::pin(iti39::answer(face, context, asked, message_id, mtom)).await,
+        Asked::QueryAll(asked) => Box::pin(initiating::query(face, context, asked, message_id)).await,
+        Asked::RetrieveAll(asked) => {
+            Box::pin(initiating::retrieve(face, context, asked, message_id, mtom)).await
+        }
+        Asked::Query(asked) => Box::pin(iti18::answer(face, context, asked, message_id)).await,
+        Asked::Provide(asked) => Box::pin(iti41::answer(face, context, asked, message_id)).await,
+        Asked::Register(asked) => Box::pin(iti42::answer(face, context, asked, message_id)).await,
+        Asked::Retrieve(asked) => Box::pin(iti43::answer(face, context, asked, message_id, mtom)).await,
+        Asked::Feed(asked) => Box::pin(iti44::answer(face, context, *asked, message_id)).await,
+        Asked::Pix(asked) => Box::pin(iti45::answer(face, context, *asked, message_id)).await,
+        Asked::Notice(asked) => Box::pin(iti46::answer(face, context, *asked, message_id)).await,
+        Asked::Discovery(asked) => Box::pin(iti55::answer(face, context, *asked, message_id)).await,
+        Asked::Location(asked) => Box::pin(iti56::answer(face, context, asked, message_id)).await,
+        Asked::Demographics(asked) => Box::pin(iti47::answer(face, context, *asked, message_id)).await,
+        Asked::Update(asked) => Box::pin(iti57::answer(face, context, asked, message_id)).await,
+        Asked::Remove(asked) => Box::pin(iti62::answer(face, context, asked, message_id)).await,
+        Asked::RemoveDocuments(asked) => Box::pin(iti86::answer(face, context, asked, message_id)).await,
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::admit::{self, Resolved};
 use super::meter::Noted;
 use super::settle::{Action, Settled};
+use super::together::Feeding;
 use super::upsert::upsert;
 use super::weigh::Scales;
 use super::{Fed, Mpi, Refusal, Settings, cx, merge, neighbours, notices, number};
@@ -76,7 +77,7 @@ impl Work {
 }
 
 /// What is to be done, its ids resolved.
-enum Task {
+pub(super) enum Task {
     Upsert { ids: Vec<Resolved>, sent: Box<Sent>, own: Option<String> },
     Merge { surviving: Resolved, subsumed: Resolved },
     Rename { from: Resolved, to: Resolved },
@@ -86,6 +87,10 @@ enum Task {
 }
 
 impl Task {
+    pub fn is_upsert(&self) -> bool {
+        matches!(self, Task::Upsert { .. })
+    }
+
     fn ids(&self) -> Vec<&DomainId> {
         self.resolved().into_iter().map(|r| &r.id).collect()
     }
@@ -147,17 +152,10 @@ impl Mpi {
             raw,
             noted: Noted::default(),
         });
-        let task = Arc::new(task);
-        let doing = work.clone();
-        let done = self
-            .db
-            // Who says something of the same ids waits.
-            .write_holding(ids.iter().map(lock_of).collect(), move |tx| {
-                let (work, task) = (doing.clone(), task.clone());
-                Box::pin(async move { perform(tx, &work, &task).await })
-            })
-            .await;
-        let done = done.map_err(Refusal::from);
+        // Who says something of the same ids waits.
+        let locks = ids.iter().map(lock_of).collect();
+        let feed = Feeding { locks, work: work.clone(), task: Arc::new(task) };
+        let done = self.together.write(feed).await.map_err(Refusal::from);
         if done.is_ok() {
             work.noted.count(&done);
         }
@@ -264,24 +262,27 @@ fn named(mpi: &Mpi, message: &FeedMessage) -> Vec<String> {
         .collect()
 }
 
-async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop> {
+pub(super) async fn perform(tx: &mut Tx<'_>, work: &Work, task: &Task) -> Result<Fed, Stop> {
     work.noted.begin();
     let at = (work.settings.now)();
     match task {
         Task::Upsert { ids, sent, own } => upsert(tx, work, at, ids, sent, own.as_deref()).await,
-        Task::Merge { surviving, subsumed } => merge::merge(tx, work, at, surviving, subsumed).await,
-        Task::Rename { from, to } => merge::rename(tx, work, at, from, to).await,
-        Task::Verdict { one, other, same } => merge::verdict(tx, work, at, one, other, *same).await,
+        // What is rare is in boxes: every feed is as large as the largest otherwise, and moved.
+        Task::Merge { surviving, subsumed } => {
+            Box::pin(merge::merge(tx, work, at, surviving, subsumed)).await
+        }
+        Task::Rename { from, to } => Box::pin(merge::rename(tx, work, at, from, to)).await,
+        Task::Verdict { one, other, same } => Box::pin(merge::verdict(tx, work, at, one, other, *same)).await,
         Task::Link { one, other, sent } => {
             let mut created = false;
             for (resolved, sent) in [one, other].into_iter().zip(sent.iter()) {
                 // Who links two ids says that both are patients, whether they were fed before or not.
                 if !is_network(resolved) && is_new(tx, &resolved.id).await? {
-                    upsert(tx, work, at, std::slice::from_ref(resolved), sent, None).await?;
+                    Box::pin(upsert(tx, work, at, std::slice::from_ref(resolved), sent, None)).await?;
                     created = true;
                 }
             }
-            let fed = merge::verdict(tx, work, at, one, other, true).await?;
+            let fed = Box::pin(merge::verdict(tx, work, at, one, other, true)).await?;
             Ok(Fed { created, ..fed })
         }
         Task::Nothing { .. } => Ok(Fed { ids: vec![], person: None, created: false, warnings: vec![] }),
@@ -365,7 +366,7 @@ pub(super) async fn finish(
         })
         .collect();
     Traces::new(records, None)?.leave(tx).await?;
-    doubt(tx, work, settled).await?;
+    Box::pin(doubt(tx, work, settled)).await?;
     neighbours::enqueue(tx, work, settled).await?;
     notices::enqueue(tx, work, settled).await
 }

@@ -31,6 +31,7 @@ mod settle;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod together;
 mod upsert;
 mod view;
 mod weigh;
@@ -69,6 +70,7 @@ pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
 pub struct Mpi {
     db: Db,
     audit: Audit,
+    together: together::Together,
     settings: Arc<Settings>,
     state: Arc<State>,
 }
@@ -213,7 +215,8 @@ impl Mpi {
             domains_looked: AtomicI64::new(i64::MIN),
             worklist: meter::Worklist::default(),
         };
-        let mpi = Self { db, audit, settings: Arc::new(settings), state: Arc::new(state) };
+        let together = together::Together::new(db.clone());
+        let mpi = Self { db, audit, together, settings: Arc::new(settings), state: Arc::new(state) };
         mpi.read_domains().await.context("the domains that operators added cannot be read")?;
         Ok(mpi)
     }

@@ -2,7 +2,7 @@
 //! together with all they hang together with ([`link`](super::link)); then everything that follows is done.
 //!
 //! Under PostgreSQL several steps go on at once. Who adds or changes an identity has locked its blocking keys
-//! before ([`store::mpi::lock`](crate::store::mpi::lock)), so of two that could see each other the second sees the
+//! before ([`Tx::lock`]), so of two that could see each other the second sees the
 //! first; and here every identity that is looked at is held, and looked at again until nothing is added, so of two
 //! that touch one person the second sees what the first has made of it.
 
@@ -278,8 +278,13 @@ async fn apply(
     // Those brought back first: a person that stands is one that may be given.
     for key in &step.revive {
         person::replace(tx, *key, None).await?;
-        let moved =
-            ownership::unmerge(tx, *key, action.at, &action.registry_cause("patients parted again")?).await?;
+        let moved = Box::pin(ownership::unmerge(
+            tx,
+            *key,
+            action.at,
+            &action.registry_cause("patients parted again")?,
+        ))
+        .await?;
         settled.moved.objects += moved.objects;
         settled.moved.documents += moved.documents;
         let was = rows.iter().find(|p| p.key == *key).and_then(|p| p.replaced_by);
@@ -351,7 +356,7 @@ async fn apply(
             if leaves && action.manual && !person::owners(tx, &[from]).await?.is_empty() {
                 let cause = action.registry_cause("an id left its patient")?;
                 let id = super::cx(&known.id);
-                let moved = ownership::follow(tx, &id, from, *person, action.at, &cause).await?;
+                let moved = Box::pin(ownership::follow(tx, &id, from, *person, action.at, &cause)).await?;
                 settled.moved.objects += moved.objects;
                 settled.moved.documents += moved.documents;
             }
@@ -359,8 +364,14 @@ async fn apply(
     }
     for (from, into) in &assigned.joined {
         person::replace(tx, *from, Some(*into)).await?;
-        let moved =
-            ownership::merge(tx, *from, *into, action.at, &action.registry_cause("patients joined")?).await?;
+        let moved = Box::pin(ownership::merge(
+            tx,
+            *from,
+            *into,
+            action.at,
+            &action.registry_cause("patients joined")?,
+        ))
+        .await?;
         settled.moved.objects += moved.objects;
         settled.moved.documents += moved.documents;
         let told = json!({ "objects": moved.objects, "documents": moved.documents });

@@ -18,7 +18,7 @@ use crate::store::mpi::events::{self, Class, Kind, Pair, Two};
 use crate::store::mpi::identity::{self, Identity, Status, Version};
 use crate::store::mpi::search::{self, Terms};
 use crate::store::mpi::{near, person};
-use crate::store::{mpi as store, patient};
+use crate::store::patient;
 
 /// An identity of the message.
 struct Named {
@@ -87,7 +87,7 @@ pub(super) async fn upsert(
     if let Some(value) = &new_person {
         let nothing = Demographics::default();
         let described = subjects.iter().find_map(|s| s.after.as_ref()).map_or(&nothing, |a| &a.demographics);
-        given = Some(settle::make_with(tx, &work.settings, described, value, at).await?);
+        given = Some(Box::pin(settle::make_with(tx, &work.settings, described, value, at)).await?);
         step.given = given;
     }
     for s in &subjects {
@@ -113,7 +113,7 @@ pub(super) async fn upsert(
         step.seeds.extend([two.0, two.1]);
     }
     if let Some(person) = given {
-        join_given(tx, &subjects, person, &action, &mut step, &mut events).await?;
+        Box::pin(join_given(tx, &subjects, person, &action, &mut step, &mut events)).await?;
     }
     for pair in pairs.iter().filter(|p| matches!(p.class, Class::Links | Class::Rivals)) {
         step.seeds.extend([pair.two.0, pair.two.1]);
@@ -224,6 +224,9 @@ async fn known(
                 continue;
             }
         }
+        if let Some(n) = &named {
+            tx.claim(&[n.identity.key, n.identity.person_key])?;
+        }
         let is_ours_to_say = !speaks_for_own || Some(resolved.id.domain.as_str()) == own;
         let (identity, before, reviewed) = match named {
             Some(n) => (Some(n.identity), n.known, n.reviewed),
@@ -264,7 +267,7 @@ async fn near(tx: &mut Tx<'_>, work: &Work, subjects: &[Named]) -> Result<Near, 
     };
     // Whoever could see what is said here waits for its commit.
     let locks = subjects.iter().filter_map(Named::changed).flat_map(|a| asked(&a.features)).collect();
-    store::lock(tx, locks).await?;
+    tx.lock(locks).await?;
     let scales = work.scales();
     let cap = usize::try_from(work.settings.config.block_limit).unwrap_or(usize::MAX);
     let mut found = Near::default();

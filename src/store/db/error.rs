@@ -46,6 +46,9 @@ pub enum DbError {
     /// The configuration cannot be used.
     #[error("{0}")]
     Config(String),
+    /// Not to be done beside others, in whose transaction it was tried: to be done by itself.
+    #[error("the transaction is to be done by itself")]
+    Apart,
     /// A closure broke the rules of a transaction; a defect of this program.
     #[error("a transaction closure misbehaved: {0}")]
     Misuse(&'static str),

@@ -9,9 +9,14 @@
 //! - SQLite (`lite`): one writer thread gathers waiting closures, runs each in its own savepoint and
 //!   commits them together; another syncs the log and then answers. Readers are a stack of connections used in
 //!   place on the caller's thread.
-//! - PostgreSQL (`pg`): a pool; the server groups commits by itself.
+//! - PostgreSQL (`pg`): a pool; the server groups commits by itself, and writes made for it share a transaction
+//!   (`beside`).
 
+#[cfg(feature = "postgres")]
+mod beside;
 mod error;
+#[cfg(feature = "postgres")]
+mod later;
 #[cfg(feature = "sqlite")]
 mod lite;
 #[cfg(feature = "sqlite")]
@@ -21,6 +26,7 @@ mod lite_writer;
 #[cfg(feature = "postgres")]
 mod pg;
 mod tx;
+mod value;
 
 use futures_util::future::BoxFuture;
 
@@ -28,7 +34,8 @@ use crate::config::database::{DatabaseConfig, Engine};
 use crate::store::migrate;
 
 pub use error::DbError;
-pub use tx::{Col, Row, Sql, Tx, Ty, Val};
+pub use tx::Tx;
+pub use value::{Col, Row, Sql, Ty, Val};
 
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("enable the feature `sqlite`, `postgres` or both");
@@ -145,6 +152,24 @@ impl Db {
             Inner::Lite(db) => db.write(f).await,
             #[cfg(feature = "postgres")]
             Inner::Pg(db) => db.write(f, &numbers).await,
+        }
+    }
+
+    /// Runs several like [`write_holding`](Self::write_holding) in one transaction, where what they ask and write by the
+    /// means of [`Tx`] for that (`fetch_ours`, `lock`, `later`) is one question and one statement for all. Each ends by
+    /// itself; none: it is to be written by itself, because it wants something that the others touch or that somebody
+    /// else holds, because of what it does, or because the transaction failed. Nothing of it was kept then.
+    pub async fn write_beside<T, E, F>(&self, writes: Vec<(Vec<i64>, F)>) -> Vec<Option<Result<T, E>>>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: for<'t, 'c> Fn(&'t mut Tx<'c>) -> TxFuture<'t, T, E> + Send + Sync + 'static,
+    {
+        match &self.0 {
+            #[cfg(feature = "sqlite")]
+            Inner::Lite(_) => writes.iter().map(|_| None).collect(),
+            #[cfg(feature = "postgres")]
+            Inner::Pg(db) => db.write_beside(writes).await,
         }
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Pg {
     pool: PgPool,
     max: u32,
     /// How long an answer of the server is waited for.
-    patience: Option<Duration>,
+    pub(super) patience: Option<Duration>,
 }
 
 impl Pg {
@@ -172,7 +172,7 @@ impl Pg {
         ended
     }
 
-    async fn acquire(&self) -> Result<Lent, DbError> {
+    pub(super) async fn acquire(&self) -> Result<Lent, DbError> {
         let conn = self.pool.acquire().await.map_err(|e| self.no_connection(e))?;
         Ok(Lent { conn: Some(conn), beginning: false })
     }
@@ -223,7 +223,7 @@ enum Ended<T, E> {
 /// A connection of the pool. While a transaction is being begun it is not one to give back: should nobody wait for that
 /// any longer, or the server refuse it, sqlx knows of no transaction to end, and the server may have begun one, with
 /// its locks.
-struct Lent {
+pub(super) struct Lent {
     conn: Option<PoolConnection<Postgres>>,
     beginning: bool,
 }
@@ -233,7 +233,7 @@ impl Lent {
         self.conn.as_deref_mut().ok_or(DbError::Misuse("a connection that was thrown away"))
     }
 
-    async fn begin(
+    pub(super) async fn begin(
         &mut self,
         sql: impl Into<Sql>,
         patience: Option<Duration>,
@@ -248,7 +248,7 @@ impl Lent {
     }
 
     /// Closes it at once instead of giving it back: what is asked of it may never be answered.
-    fn throw_away(&mut self) {
+    pub(super) fn throw_away(&mut self) {
         drop(self.conn.take().map(PoolConnection::detach));
     }
 }
@@ -299,7 +299,7 @@ where
 }
 
 /// A refusal by the server is certain; with anything else it may have been told and not heard.
-fn commit_error(e: DbError) -> DbError {
+pub(super) fn commit_error(e: DbError) -> DbError {
     match e {
         DbError::Unavailable(cause) | DbError::Silent(cause) => DbError::OutcomeUnknown(cause),
         e => e,

@@ -1,3 +1,6 @@
+#[cfg(feature = "postgres")]
+mod beside;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,172 +1,18 @@
-//! One statement text, two engines: values in, rows out.
-//!
-//! Statements use `$1`, `$2` … in any order and as often as needed. PostgreSQL reads the number;
-//! SQLite numbers parameters by first appearance, so there they are bound by name.
+//! One statement text, two engines: statements run, put off, asked.
 
 #[cfg(feature = "postgres")]
 use futures_util::TryStreamExt as _;
-#[cfg(feature = "postgres")]
-use sqlx::Row as _;
 
 use super::DbError;
 #[cfg(feature = "postgres")]
-use std::time::Duration;
-
-/// Type of a NULL, which PostgreSQL wants to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ty {
-    I64,
-    Text,
-    Blob,
-}
-
-/// A bound value. Booleans, enums and instants (microseconds since 1970) are `I64`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Val<'a> {
-    Null(Ty),
-    I64(i64),
-    Text(&'a str),
-    Blob(&'a [u8]),
-    /// Arrays, which PostgreSQL alone knows: how many values there are is no part of a statement then, and it is
-    /// planned once.
-    I64s(&'a [i64]),
-    Texts(&'a [&'a str]),
-}
-
-impl From<i64> for Val<'_> {
-    fn from(v: i64) -> Self {
-        Val::I64(v)
-    }
-}
-
-impl<'a> From<&'a str> for Val<'a> {
-    fn from(v: &'a str) -> Self {
-        Val::Text(v)
-    }
-}
-
-impl<'a> From<&'a String> for Val<'a> {
-    fn from(v: &'a String) -> Self {
-        Val::Text(v)
-    }
-}
-
-impl<'a> From<&'a [u8]> for Val<'a> {
-    fn from(v: &'a [u8]) -> Self {
-        Val::Blob(v)
-    }
-}
-
-impl From<Option<i64>> for Val<'_> {
-    fn from(v: Option<i64>) -> Self {
-        v.map_or(Val::Null(Ty::I64), Val::I64)
-    }
-}
-
-impl<'a> From<Option<&'a str>> for Val<'a> {
-    fn from(v: Option<&'a str>) -> Self {
-        v.map_or(Val::Null(Ty::Text), Val::Text)
-    }
-}
-
-impl<'a> From<&'a Option<String>> for Val<'a> {
-    fn from(v: &'a Option<String>) -> Self {
-        v.as_deref().into()
-    }
-}
-
-/// A statement: a literal, or text a query builder put together. Built text may hold only our own
-/// words and `$n`; whatever came from outside is a [`Val`].
-pub enum Sql {
-    Fixed(&'static str),
-    Built(String),
-}
-
-impl Sql {
-    fn as_str(&self) -> &str {
-        match self {
-            Sql::Fixed(s) => s,
-            Sql::Built(s) => s,
-        }
-    }
-}
-
-impl From<&'static str> for Sql {
-    fn from(s: &'static str) -> Self {
-        Sql::Fixed(s)
-    }
-}
-
-impl From<String> for Sql {
-    fn from(s: String) -> Self {
-        Sql::Built(s)
-    }
-}
-
+use super::beside::Seat;
 #[cfg(feature = "postgres")]
-impl sqlx::SqlSafeStr for Sql {
-    fn into_sql_str(self) -> sqlx::SqlStr {
-        match self {
-            Sql::Fixed(s) => s.into_sql_str(),
-            Sql::Built(s) => sqlx::AssertSqlSafe(s).into_sql_str(),
-        }
-    }
-}
-
-/// A result row; columns count from 0.
-pub enum Row<'r> {
-    #[cfg(feature = "sqlite")]
-    Lite(&'r rusqlite::Row<'r>),
-    #[cfg(feature = "postgres")]
-    Pg(&'r sqlx::postgres::PgRow),
-}
-
-impl Row<'_> {
-    /// Column `i` as an owned value.
-    pub fn get<T: Col>(&self, i: usize) -> Result<T, DbError> {
-        T::col(self, i)
-    }
-
-    /// Column `i` as text in place: for bodies that are parsed at once.
-    pub fn text(&self, i: usize) -> Result<&str, DbError> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Row::Lite(row) => {
-                row.get_ref(i)?.as_str().map_err(|e| DbError::Decode { column: i, message: e.to_string() })
-            }
-            #[cfg(feature = "postgres")]
-            Row::Pg(row) => Ok(row.try_get::<&str, _>(i)?),
-        }
-    }
-}
-
-/// Types a column can be read as.
-pub trait Col: Sized {
-    fn col(row: &Row<'_>, i: usize) -> Result<Self, DbError>;
-}
-
-macro_rules! columns {
-    ($($t:ty),+) => {$(
-        impl Col for $t {
-            fn col(row: &Row<'_>, i: usize) -> Result<Self, DbError> {
-                match row {
-                    #[cfg(feature = "sqlite")]
-                    Row::Lite(row) => Ok(row.get(i)?),
-                    #[cfg(feature = "postgres")]
-                    Row::Pg(row) => Ok(row.try_get(i)?),
-                }
-            }
-        }
-    )+};
-}
-
-columns!(i64, Option<i64>, String, Option<String>, Vec<u8>, Option<Vec<u8>>);
-
-impl Col for bool {
-    fn col(row: &Row<'_>, i: usize) -> Result<Self, DbError> {
-        Ok(i64::col(row, i)? != 0)
-    }
-}
+use super::later::Later;
+#[cfg(feature = "postgres")]
+use super::value::Ty;
+use super::value::{Row, Sql, Val};
+#[cfg(feature = "postgres")]
+use std::time::Duration;
 
 /// The connection under a [`Tx`]. `&mut` keeps futures over it `Send`.
 pub(super) enum Conn<'c> {
@@ -175,6 +21,9 @@ pub(super) enum Conn<'c> {
     /// With how long each answer of the server is waited for.
     #[cfg(feature = "postgres")]
     Pg(&'c mut sqlx::PgConnection, Option<Duration>),
+    /// A place among several that share one connection and one transaction.
+    #[cfg(feature = "postgres")]
+    Beside(Seat),
 }
 
 /// The inside of `Db::read`, `Db::snapshot` or `Db::write`.
@@ -213,8 +62,38 @@ impl<'c> Tx<'c> {
             #[cfg(feature = "sqlite")]
             Conn::Lite(_) => false,
             #[cfg(feature = "postgres")]
-            Conn::Pg(..) => true,
+            Conn::Pg(..) | Conn::Beside(_) => true,
         }
+    }
+
+    /// Says that these numbers are this one's alone: ids, keys, rows that are decided on. Where several decide side
+    /// by side in one transaction nobody waits for locks, and whoever comes second goes apart. Nothing otherwise.
+    pub fn claim(&mut self, numbers: &[i64]) -> Result<(), DbError> {
+        let done = match &self.conn {
+            #[cfg(feature = "postgres")]
+            Conn::Beside(seat) => seat.claim(numbers),
+            _ => Ok(()),
+        };
+        let _ = numbers;
+        self.note(done)
+    }
+
+    /// Serialises decisions that could see each other: whoever shares one of these numbers waits for the other's
+    /// commit. Taken in one order, so that nobody waits in a circle. On SQLite one writes at a time anyway.
+    pub async fn lock(&mut self, mut numbers: Vec<i64>) -> Result<(), DbError> {
+        if !self.is_postgres() || numbers.is_empty() {
+            return Ok(());
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        #[cfg(feature = "postgres")]
+        if let Conn::Beside(seat) = &self.conn {
+            let done = seat.lock(&numbers).await;
+            return self.note(done);
+        }
+        // The values are taken as they stand: sorted.
+        let sql = "SELECT CAST(COUNT(pg_advisory_xact_lock(n)) AS BIGINT) FROM unnest($1) AS v(n)";
+        self.fetch_one(sql, &[Val::I64s(&numbers)], |row| row.get::<i64>(0)).await.map(drop)
     }
 
     /// Runs a statement; how many rows it changed.
@@ -249,22 +128,51 @@ impl<'c> Tx<'c> {
         self.run(sql, args).await.map(drop)
     }
 
+    /// The same of one row, in a form that others of its kind can join. `postgres` takes each value as a column of
+    /// rows (`unnest($1, …)`), `lite` as it is.
+    pub async fn later_row(
+        &mut self,
+        postgres: &'static str,
+        lite: &'static str,
+        row: &[Val<'_>],
+    ) -> Result<(), DbError> {
+        #[cfg(feature = "postgres")]
+        if self.is_postgres() {
+            if self.read_only {
+                return Err(DbError::Misuse("a statement that changes rows inside a read"));
+            }
+            if !self.later.has_room(row.len()) {
+                self.flush().await?;
+            }
+            return self.later.push_row(postgres, row);
+        }
+        let _ = postgres;
+        self.run(lite.into(), row).await.map(drop)
+    }
+
     /// Runs what was put off.
     #[cfg(feature = "postgres")]
     pub(super) async fn flush(&mut self) -> Result<(), DbError> {
         if self.later.is_empty() {
             return Ok(());
         }
-        let later = std::mem::take(&mut self.later);
-        let text = Sql::Built(later.text());
         let done = match &mut self.conn {
             #[cfg(feature = "sqlite")]
             Conn::Lite(_) => Err(DbError::Misuse("changes put off on SQLite")),
             Conn::Pg(conn, patience) => {
-                within(*patience, later.bind(text).execute(&mut **conn)).await.map(drop)
+                let later = std::mem::take(&mut self.later);
+                within(*patience, later.query().execute(&mut **conn)).await.map(drop)
             }
+            // What is put off is written when all are done.
+            Conn::Beside(_) => Err(DbError::Apart),
         };
         self.note(done)
+    }
+
+    /// What was put off and is to be written by somebody else.
+    #[cfg(feature = "postgres")]
+    pub(super) fn take_later(&mut self) -> Later {
+        std::mem::take(&mut self.later)
     }
 
     #[cfg(not(feature = "postgres"))]
@@ -283,6 +191,8 @@ impl<'c> Tx<'c> {
             Conn::Pg(conn, patience) => within(*patience, pg_bind(sql, args).execute(&mut **conn))
                 .await
                 .map(|done| done.rows_affected()),
+            #[cfg(feature = "postgres")]
+            Conn::Beside(_) => Err(DbError::Apart),
         };
         self.note(done)
     }
@@ -320,6 +230,72 @@ impl<'c> Tx<'c> {
         };
         self.ask(sql.into(), args, take).await?;
         Ok(rows)
+    }
+
+    /// Runs a query whose values are arrays, and maps the rows that are ours. Several that ask the same side by side
+    /// get one answer to all they ask, of which `map` keeps what it asked for.
+    pub async fn fetch_ours<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        map: M,
+    ) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<Option<T>, DbError> + Send,
+    {
+        self.flush().await?;
+        self.fetch_ours_past(sql, args, map).await
+    }
+
+    /// The same of a query each of whose rows begins with the number it is an answer to: ours are these.
+    pub async fn fetch_of<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        numbers: &[i64],
+        mut map: M,
+    ) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<T, DbError> + Send,
+    {
+        self.flush().await?;
+        #[cfg(feature = "postgres")]
+        if let Conn::Beside(seat) = &self.conn {
+            let rows = seat.ask(sql.into(), args).await;
+            let done = rows.of(numbers).map(|row| map(&Row::Pg(row))).collect();
+            return self.note(done);
+        }
+        let _ = numbers;
+        self.fetch_past(sql, args, map).await
+    }
+
+    /// The same of rows that nothing put off touches.
+    pub async fn fetch_ours_past<T, M>(
+        &mut self,
+        sql: impl Into<Sql> + Send,
+        args: &[Val<'_>],
+        mut map: M,
+    ) -> Result<Vec<T>, DbError>
+    where
+        T: Send,
+        M: FnMut(&Row<'_>) -> Result<Option<T>, DbError> + Send,
+    {
+        let mut ours = Vec::new();
+        let mut take = |row: &Row<'_>| {
+            ours.extend(map(row)?);
+            Ok(true)
+        };
+        #[cfg(feature = "postgres")]
+        if let Conn::Beside(seat) = &self.conn {
+            let rows = seat.ask(sql.into(), args).await;
+            let done = rows.iter().try_for_each(|row| take(&Row::Pg(row)).map(drop));
+            self.note(done)?;
+            return Ok(ours);
+        }
+        self.ask(sql.into(), args, take).await?;
+        Ok(ours)
     }
 
     /// The first row, if there is one.
@@ -379,6 +355,8 @@ impl<'c> Tx<'c> {
             Conn::Lite(conn) => lite_each(conn, sql.as_str(), args, take),
             #[cfg(feature = "postgres")]
             Conn::Pg(conn, patience) => pg_each(conn, *patience, sql, args, take).await,
+            #[cfg(feature = "postgres")]
+            Conn::Beside(_) => Err(DbError::Apart),
         };
         self.note(done)
     }
@@ -393,6 +371,8 @@ impl<'c> Tx<'c> {
                 Ok(_) => Ok(()),
                 Err(e) => Err(e.into()),
             },
+            #[cfg(feature = "postgres")]
+            Conn::Beside(_) => Err(DbError::Apart),
         };
         self.note(done)
     }
@@ -402,81 +382,6 @@ impl<'c> Tx<'c> {
             self.failed = Some(e.clone());
         }
         done
-    }
-}
-
-/// Changes that wait for one round trip.
-#[cfg(feature = "postgres")]
-#[derive(Default)]
-struct Later {
-    statements: Vec<String>,
-    args: Vec<Kept>,
-}
-
-/// A value that outlives who said it.
-#[cfg(feature = "postgres")]
-enum Kept {
-    Null(Ty),
-    I64(i64),
-    Text(String),
-    Blob(Vec<u8>),
-    I64s(Vec<i64>),
-    Texts(Vec<String>),
-}
-
-#[cfg(feature = "postgres")]
-impl Later {
-    /// Values of one statement; PostgreSQL takes no more than 65,535.
-    const MOST: usize = 4096;
-
-    fn is_empty(&self) -> bool {
-        self.statements.is_empty()
-    }
-
-    fn has_room(&self, values: usize) -> bool {
-        self.is_empty() || self.args.len() + values <= Self::MOST
-    }
-
-    /// Takes a statement up, its parameters numbered after those already there.
-    fn push(&mut self, sql: &str, args: &[Val<'_>]) {
-        let mut pieces = sql.split('$');
-        let mut text = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
-            let (number, rest) = piece.split_at(digits);
-            let number = number.parse::<usize>().unwrap_or_default() + self.args.len();
-            text.push_str(&format!("${number}{rest}"));
-        }
-        self.statements.push(text);
-        self.args.extend(args.iter().map(|value| match *value {
-            Val::Null(ty) => Kept::Null(ty),
-            Val::I64(v) => Kept::I64(v),
-            Val::Text(v) => Kept::Text(v.to_owned()),
-            Val::Blob(v) => Kept::Blob(v.to_owned()),
-            Val::I64s(v) => Kept::I64s(v.to_owned()),
-            Val::Texts(v) => Kept::Texts(v.iter().map(|t| (*t).to_owned()).collect()),
-        }));
-    }
-
-    fn bind(self, text: Sql) -> PgQuery {
-        self.args.into_iter().fold(sqlx::query(text), |query, value| match value {
-            Kept::Null(ty) => bind_null(query, ty),
-            Kept::I64(v) => query.bind(v),
-            Kept::Text(v) => query.bind(v),
-            Kept::Blob(v) => query.bind(v),
-            Kept::I64s(v) => query.bind(v),
-            Kept::Texts(v) => query.bind(v),
-        })
-    }
-
-    /// All of them as one. They see nothing of each other, which inserts need not.
-    fn text(&self) -> String {
-        let Some((last, rest)) = self.statements.split_last() else { return String::new() };
-        if rest.is_empty() {
-            return last.clone();
-        }
-        let named: Vec<String> = rest.iter().enumerate().map(|(n, sql)| format!("i{n} AS ({sql})")).collect();
-        format!("WITH {} {last}", named.join(", "))
     }
 }
 
@@ -527,7 +432,7 @@ fn lite_each(
 }
 
 #[cfg(feature = "postgres")]
-type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
+pub(super) type PgQuery = sqlx::query::Query<'static, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 #[cfg(feature = "postgres")]
 fn pg_bind(sql: Sql, args: &[Val<'_>]) -> PgQuery {
@@ -542,7 +447,7 @@ fn pg_bind(sql: Sql, args: &[Val<'_>]) -> PgQuery {
 }
 
 #[cfg(feature = "postgres")]
-fn bind_null(query: PgQuery, ty: Ty) -> PgQuery {
+pub(super) fn bind_null(query: PgQuery, ty: Ty) -> PgQuery {
     match ty {
         Ty::I64 => query.bind(None::<i64>),
         Ty::Text => query.bind(None::<&str>),

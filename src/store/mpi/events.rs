@@ -71,30 +71,26 @@ pub struct Event {
 }
 
 pub async fn append(tx: &mut Tx<'_>, events: &[Event]) -> Result<(), DbError> {
-    for part in events.chunks(PARAMETERS / 10) {
-        let sql = format!(
+    for e in events {
+        tx.later_row(
             "INSERT INTO link_event (id, action, at, kind, identity_key, other_key, person_from, person_to, manual, \
-             cause) VALUES {}",
-            rows(part.len(), 10)
-        );
-        let args: Vec<Val<'_>> = part
-            .iter()
-            .flat_map(|e| {
-                [
-                    Val::Text(&e.id),
-                    Val::Text(&e.action),
-                    e.at.into(),
-                    Val::I64(e.kind as i64),
-                    e.identity.into(),
-                    e.other.into(),
-                    e.from.into(),
-                    e.to.into(),
-                    Val::I64(i64::from(e.manual)),
-                    Val::Text(&e.cause),
-                ]
-            })
-            .collect();
-        tx.insert(sql, &args).await?;
+             cause) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO link_event (id, action, at, kind, identity_key, other_key, person_from, person_to, manual, \
+             cause) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            &[
+                Val::Text(&e.id),
+                Val::Text(&e.action),
+                e.at.into(),
+                Val::I64(e.kind as i64),
+                e.identity.into(),
+                e.other.into(),
+                e.from.into(),
+                e.to.into(),
+                Val::I64(i64::from(e.manual)),
+                Val::Text(&e.cause),
+            ],
+        )
+        .await?;
     }
     Ok(())
 }
@@ -288,6 +284,18 @@ pub async fn put_pairs(tx: &mut Tx<'_>, pairs: &[Pair]) -> Result<(), DbError> {
 
 /// Forgets the pairs of an identity, which has changed, but for those with `kept`: these are written anew.
 pub async fn drop_pairs(tx: &mut Tx<'_>, key: i64, kept: &[i64]) -> Result<(), DbError> {
+    if tx.is_postgres() {
+        // Each side is its own index's.
+        let own = vec![key; kept.len()];
+        for (own_key, other_key) in [("b_key", "a_key"), ("a_key", "b_key")] {
+            let sql = format!(
+                "DELETE FROM pair p WHERE p.{own_key} = ANY($1) AND NOT EXISTS (SELECT 1 FROM unnest($2, $3) \
+                 AS k(own, other) WHERE k.own = p.{own_key} AND k.other = p.{other_key})"
+            );
+            tx.later(sql, &[Val::I64s(&[key]), Val::I64s(&own), Val::I64s(kept)]).await?;
+        }
+        return Ok(());
+    }
     let (among, args) = among(tx, "a_key", 2, kept);
     let args: Vec<Val<'_>> = std::iter::once(Val::I64(key)).chain(args).collect();
     let other = among.replace("a_key", "b_key");

@@ -96,24 +96,37 @@ pub struct Named {
 /// The same with what a feed wants to know.
 pub async fn named(tx: &mut Tx<'_>, id: &DomainId) -> Result<Option<Named>, DbError> {
     let columns: Vec<String> = COLUMNS.split(", ").map(|c| format!("i.{c}")).collect();
+    let (asked, among, args) = match tx.is_postgres() {
+        true => (
+            "unnest($1, $2) AS q(d, v) JOIN identity i ON i.domain = q.d AND i.value = q.v",
+            "",
+            [Val::Texts(&[&id.domain]), Val::Texts(&[&id.value])],
+        ),
+        false => {
+            ("identity i", " WHERE i.domain = $1 AND i.value = $2", [(&id.domain).into(), (&id.value).into()])
+        }
+    };
     let sql = format!(
         "SELECT v.sent, CAST(CASE WHEN EXISTS (SELECT 1 FROM review_task r WHERE r.identity_key = i.identity_key \
-         AND r.state IN ({}, {})) THEN 1 ELSE 0 END AS BIGINT), {} FROM identity i LEFT JOIN demographic_version v \
-         ON v.identity_key = i.identity_key AND v.version = i.version WHERE i.domain = $1 AND i.value = $2",
+         AND r.state IN ({}, {})) THEN 1 ELSE 0 END AS BIGINT), {} FROM {asked} LEFT JOIN demographic_version v \
+         ON v.identity_key = i.identity_key AND v.version = i.version{among}",
         State::Candidate as i64,
         State::Waiting as i64,
         columns.join(", ")
     );
-    tx.fetch_opt(sql, &[(&id.domain).into(), (&id.value).into()], |row| {
-        let sent: Option<String> = row.get(0)?;
-        let known = sent.map(|text| serde_json::from_str(&text)).transpose();
-        Ok(Named {
+    let found = tx.fetch_ours(sql, &args, |row| {
+        if row.text(3)? != id.domain || row.text(4)? != id.value {
+            return Ok(None);
+        }
+        let sent: Option<&str> = row.text_opt(0)?;
+        let known = sent.map(serde_json::from_str).transpose();
+        Ok(Some(Named {
             known: known.map_err(|e| DbError::Decode { column: 0, message: e.to_string() })?,
             reviewed: row.get(1)?,
             identity: read_from(row, 2)?,
-        })
-    })
-    .await
+        }))
+    });
+    Ok(found.await?.pop())
 }
 
 pub async fn by_key(tx: &mut Tx<'_>, key: i64) -> Result<Option<Identity>, DbError> {
@@ -147,7 +160,10 @@ async fn by_column(
         let sql = format!(
             "SELECT {COLUMNS} FROM identity WHERE {among} AND status = 1 ORDER BY identity_key{held}"
         );
-        found.extend(tx.fetch(sql, &args, read).await?);
+        found.extend(match hold || column != "identity_key" {
+            true => tx.fetch(sql, &args, read).await?,
+            false => tx.fetch_of(sql, &args, part, read).await?,
+        });
     }
     Ok(found)
 }
@@ -164,38 +180,33 @@ pub async fn sharing(
         return Ok((vec![], 0));
     }
     let limit = cap.saturating_add(2);
-    let blocks = 0..hashes.len();
+    let mut hashes = hashes.to_vec();
+    hashes.sort_unstable();
+    hashes.dedup();
     // The same by two ways: SQLite has no LATERAL, and to PostgreSQL a dozen parts are a dozen plans.
     let (sql, args) = match tx.is_postgres() {
         true => (
             format!(
-                "SELECT b.block - 1, k.identity_key FROM unnest($1) WITH ORDINALITY AS b(hash, block) CROSS JOIN \
-                 LATERAL (SELECT identity_key FROM mpi_key WHERE hash = b.hash LIMIT {limit}) AS k"
+                "SELECT b.hash, k.identity_key FROM unnest($1) AS b(hash) CROSS JOIN LATERAL \
+                 (SELECT identity_key FROM mpi_key WHERE hash = b.hash LIMIT {limit}) AS k"
             ),
-            vec![Val::I64s(hashes)],
+            vec![Val::I64s(&hashes)],
         ),
         false => {
-            let parts: Vec<String> = blocks
-                .map(|i| {
-                    format!(
-                        "SELECT * FROM (SELECT {i} AS block, identity_key FROM mpi_key WHERE hash = ${} \
-                         LIMIT {limit})",
-                        i + 1
-                    )
-                })
+            let parts: Vec<String> = (1..=hashes.len())
+                .map(|n| format!("SELECT * FROM (SELECT hash, identity_key FROM mpi_key WHERE hash = ${n} LIMIT {limit})"))
                 .collect();
             (parts.join(" UNION ALL "), hashes.iter().map(|hash| Val::I64(*hash)).collect())
         }
     };
     let mut blocks: Vec<Vec<i64>> = vec![vec![]; hashes.len()];
-    tx.each(sql, &args, |row| {
-        let (block, key): (i64, i64) = (row.get(0)?, row.get(1)?);
-        if let Some(block) = usize::try_from(block).ok().and_then(|b| blocks.get_mut(b))
-            && key != but
-        {
+    tx.fetch_of(sql, &args, &hashes, |row| {
+        let (hash, key): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let block = hashes.binary_search(&hash).ok().and_then(|b| blocks.get_mut(b));
+        if let Some(block) = block.filter(|_| key != but) {
             block.push(key);
         }
-        Ok(true)
+        Ok(())
     })
     .await?;
     let skipped = blocks.iter().filter(|block| block.len() > cap).count() as u64;
@@ -227,7 +238,10 @@ pub async fn insert(
     person_key: i64,
     version: &Version<'_>,
 ) -> Result<(), DbError> {
-    tx.insert(
+    tx.later_row(
+        "INSERT INTO identity (identity_key, domain, value, status, person_key, version, features, created_at, \
+         updated_at) SELECT k, d, v, 1, p, n, f, t, t FROM unnest($1, $2, $3, $4, $5, $6, $7) \
+         AS r(k, d, v, p, n, f, t)",
         "INSERT INTO identity (identity_key, domain, value, status, person_key, version, features, created_at, \
          updated_at) VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $7)",
         &[
@@ -246,7 +260,9 @@ pub async fn insert(
 
 /// The next version of an identity.
 pub async fn revise(tx: &mut Tx<'_>, key: i64, version: &Version<'_>) -> Result<(), DbError> {
-    tx.later(
+    tx.later_row(
+        "UPDATE identity SET version = r.n, features = r.f, updated_at = r.t FROM unnest($1, $2, $3, $4) \
+         AS r(k, n, f, t) WHERE identity_key = r.k",
         "UPDATE identity SET version = $2, features = $3, updated_at = $4 WHERE identity_key = $1",
         &[key.into(), version.number.into(), version.features.into(), version.at.into()],
     )
@@ -255,7 +271,9 @@ pub async fn revise(tx: &mut Tx<'_>, key: i64, version: &Version<'_>) -> Result<
 }
 
 async fn append(tx: &mut Tx<'_>, key: i64, version: &Version<'_>) -> Result<(), DbError> {
-    tx.insert(
+    tx.later_row(
+        "INSERT INTO demographic_version (identity_key, version, valid_from, occurred, source, sent, raw) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)",
         "INSERT INTO demographic_version (identity_key, version, valid_from, occurred, source, sent, raw) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
@@ -278,19 +296,29 @@ pub async fn set_keys(tx: &mut Tx<'_>, key: i64, old: &[i64], new: &[i64]) -> Re
     let mut come: Vec<i64> = new.iter().copied().filter(|h| !old.contains(h)).collect();
     come.sort_unstable();
     come.dedup();
+    let of = |hashes: &[i64]| vec![key; hashes.len()];
     if !gone.is_empty() {
-        let (among, args) = among(tx, "hash", 2, &gone);
-        let args: Vec<Val<'_>> = std::iter::once(Val::I64(key)).chain(args).collect();
-        tx.later(format!("DELETE FROM mpi_key WHERE identity_key = $1 AND {among}"), &args).await?;
+        match tx.is_postgres() {
+            true => {
+                let sql = "DELETE FROM mpi_key k USING unnest($1, $2) AS r(hash, identity) \
+                           WHERE k.hash = r.hash AND k.identity_key = r.identity";
+                tx.later(sql, &[Val::I64s(&gone), Val::I64s(&of(&gone))]).await?;
+            }
+            false => {
+                let (among, args) = among(tx, "hash", 2, &gone);
+                let args: Vec<Val<'_>> = std::iter::once(Val::I64(key)).chain(args).collect();
+                tx.later(format!("DELETE FROM mpi_key WHERE identity_key = $1 AND {among}"), &args).await?;
+            }
+        }
     }
     if come.is_empty() {
         return Ok(());
     }
     match tx.is_postgres() {
         true => {
-            let sql = "INSERT INTO mpi_key (hash, identity_key) SELECT h, $1 FROM unnest($2) AS k(h) \
+            let sql = "INSERT INTO mpi_key (hash, identity_key) SELECT * FROM unnest($1, $2) \
                        ON CONFLICT DO NOTHING";
-            tx.insert(sql, &[key.into(), Val::I64s(&come)]).await
+            tx.insert(sql, &[Val::I64s(&come), Val::I64s(&of(&come))]).await
         }
         false => {
             let sql = format!(

@@ -12,22 +12,7 @@ pub mod search;
 
 use std::fmt::Write as _;
 
-use crate::store::db::{DbError, Tx, Val};
-
-/// Serialises decisions that could see each other: whoever shares one of these numbers (blocking keys, an id)
-/// waits for the other's commit. Taken in one order, so that nobody waits in a circle. On SQLite one writes at a
-/// time anyway.
-pub async fn lock(tx: &mut Tx<'_>, mut numbers: Vec<i64>) -> Result<(), DbError> {
-    if !tx.is_postgres() || numbers.is_empty() {
-        return Ok(());
-    }
-    numbers.sort_unstable();
-    numbers.dedup();
-    // The values are taken as they stand: sorted.
-    let sql = "SELECT CAST(COUNT(pg_advisory_xact_lock(n)) AS BIGINT) FROM unnest($1) AS v(n)";
-    tx.fetch_one(sql, &[Val::I64s(&numbers)], |row| row.get::<i64>(0)).await?;
-    Ok(())
-}
+use crate::store::db::{Tx, Val};
 
 /// That a column is one of these numbers, bound from `$first` on. To PostgreSQL they are one value, so that the
 /// statement is the same however many they are.

@@ -34,7 +34,15 @@ pub async fn held(tx: &mut Tx<'_>, keys: &[i64], persons: &[i64]) -> Result<Vec<
         "SELECT {COLUMNS} FROM identity WHERE (identity_key = ANY($1) OR person_key = ANY($2)) AND status = 1 \
          ORDER BY identity_key FOR NO KEY UPDATE"
     );
-    tx.fetch(sql, &[Val::I64s(keys), Val::I64s(persons)], |row| identity::read_from(row, 0)).await
+    let args = [Val::I64s(keys), Val::I64s(persons)];
+    let found = tx.fetch_ours(sql, &args, |row| {
+        let ours = keys.contains(&row.get(0)?) || persons.contains(&row.get(4)?);
+        ours.then(|| identity::read_from(row, 0)).transpose()
+    });
+    let found = found.await?;
+    let held: Vec<i64> = found.iter().flat_map(|i| [i.key, i.person_key]).collect();
+    tx.claim(&held)?;
+    Ok(found)
 }
 
 /// What is known of identities and persons.
@@ -69,7 +77,21 @@ pub async fn told(tx: &mut Tx<'_>, keys: &[i64], persons: &[i64]) -> Result<Told
             "{PAIRS} {a} UNION ALL {PAIRS} {b} UNION ALL {VERDICTS} {a} UNION ALL {VERDICTS} {b} \
              UNION ALL {PERSONS} {those} UNION ALL {MEMBERS} {those}"
         );
-        tx.each(sql, &args, |row| read(row, &mut found).map(|()| true)).await?;
+        tx.fetch_ours(sql, &args, |row| {
+            let of = if row.get::<i64>(0)? < 2 { keys } else { persons };
+            let ends: [i64; 2] = [row.get(1)?, row.get::<Option<i64>>(2)?.unwrap_or_default()];
+            // A person is told by its key, its members by who they are of.
+            let ours = match row.get::<i64>(0)? {
+                2 => of.contains(&ends[0]),
+                3 => of.contains(&ends[1]),
+                _ => ends.iter().any(|end| of.contains(end)),
+            };
+            if ours {
+                read(row, &mut found)?;
+            }
+            Ok(None::<()>)
+        })
+        .await?;
     }
     found.pairs.sort_by_key(|p| p.two);
     found.pairs.dedup_by_key(|p| p.two);

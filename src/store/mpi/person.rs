@@ -36,7 +36,7 @@ fn read(row: &Row<'_>) -> Result<Person, DbError> {
 const COLUMNS: &str = "person_key, value, replaced_by, created_at";
 
 pub async fn get(tx: &mut Tx<'_>, key: i64) -> Result<Option<Person>, DbError> {
-    tx.fetch_opt(format!("SELECT {COLUMNS} FROM person WHERE person_key = $1"), &[key.into()], read).await
+    Ok(several(tx, &[key]).await?.pop())
 }
 
 /// The person with an id of the network's domain, whether replaced or not.
@@ -49,7 +49,7 @@ pub async fn several(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<Person>, DbErr
     for part in keys.chunks(PARAMETERS) {
         let (among, args) = among(tx, "person_key", 1, part);
         let sql = format!("SELECT {COLUMNS} FROM person WHERE {among}");
-        found.extend(tx.fetch(sql, &args, read).await?);
+        found.extend(tx.fetch_of(sql, &args, part, read).await?);
     }
     Ok(found)
 }
@@ -63,8 +63,13 @@ pub async fn insert(tx: &mut Tx<'_>, key: i64, value: &str, at: i64) -> Result<b
 
 /// The same where nobody asks: a taken id or key lets the write be begun anew, under PostgreSQL.
 pub async fn insert_later(tx: &mut Tx<'_>, key: i64, value: &str, at: i64) -> Result<(), DbError> {
-    let sql = "INSERT INTO person (person_key, value, status, created_at) VALUES ($1, $2, 1, $3)";
-    tx.insert(sql, &[key.into(), value.into(), at.into()]).await
+    tx.later_row(
+        "INSERT INTO person (person_key, value, status, created_at) SELECT k, v, 1, t FROM unnest($1, $2, $3) \
+         AS r(k, v, t)",
+        "INSERT INTO person (person_key, value, status, created_at) VALUES ($1, $2, 1, $3)",
+        &[key.into(), value.into(), at.into()],
+    )
+    .await
 }
 
 /// Joins a person to another, or takes that back.
@@ -94,7 +99,11 @@ pub async fn owners(tx: &mut Tx<'_>, keys: &[i64]) -> Result<Vec<i64>, DbError> 
              (SELECT 1 FROM submission_set s WHERE s.patient_key = p.person_key) ORDER BY p.person_key"
         );
         // Whoever is made or changed by what waits owned nothing, or owns the same.
-        found.extend(tx.fetch_past(sql, &args, |row| row.get::<i64>(0)).await?);
+        let ours = |row: &Row<'_>| {
+            let key = row.get::<i64>(0)?;
+            Ok(part.contains(&key).then_some(key))
+        };
+        found.extend(tx.fetch_ours_past(sql, &args, ours).await?);
     }
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! What somebody has to look at, and the models that decide what need not be looked at.
 
+use super::among;
 use crate::store::db::{DbError, Row, Tx, Val};
 
 /// `review_task.state`: 候補 → 確認待ち → 確定 / 却下 / 解除. The numbers are stored: never reuse one.
@@ -85,7 +86,9 @@ fn read(row: &Row<'_>) -> Result<Task, DbError> {
 }
 
 pub async fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
-    tx.insert(
+    tx.later_row(
+        "INSERT INTO review_task (id, identity_key, kind, state, priority, assignee, created_at, updated_at, body) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         "INSERT INTO review_task (id, identity_key, kind, state, priority, assignee, created_at, updated_at, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
@@ -105,7 +108,9 @@ pub async fn insert(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
 
 /// Writes what may change of a task.
 pub async fn update(tx: &mut Tx<'_>, task: &Task) -> Result<(), DbError> {
-    tx.later(
+    tx.later_row(
+        "UPDATE review_task t SET state = r.s, priority = r.p, assignee = r.a, updated_at = r.u, body = r.b \
+         FROM unnest($1, $2, $3, $4, $5, $6) AS r(i, s, p, a, u, b) WHERE t.id = r.i",
         "UPDATE review_task SET state = $2, priority = $3, assignee = $4, updated_at = $5, body = $6 WHERE id = $1",
         &[
             (&task.id).into(),
@@ -126,8 +131,9 @@ pub async fn get(tx: &mut Tx<'_>, id: &str, hold: bool) -> Result<Option<Task>, 
 
 /// The tasks about an identity, newest first.
 pub async fn of_identity(tx: &mut Tx<'_>, identity: i64) -> Result<Vec<Task>, DbError> {
-    let sql = format!("SELECT {COLUMNS} FROM review_task WHERE identity_key = $1 ORDER BY id DESC");
-    tx.fetch(sql, &[identity.into()], read).await
+    let (among, args) = among(tx, "identity_key", 1, std::slice::from_ref(&identity));
+    let sql = format!("SELECT {COLUMNS} FROM review_task WHERE {among} ORDER BY id DESC");
+    tx.fetch_ours(sql, &args, |row| (row.get::<i64>(1)? == identity).then(|| read(row)).transpose()).await
 }
 
 /// A page of tasks in one state: the most urgent first, then the oldest; after one already seen.

@@ -50,6 +50,9 @@ async fn put_names(
     if before.is_some_and(|b| b.names == terms.names && (b.birth == terms.birth || b.names.is_empty())) {
         return Ok(());
     }
+    if tx.is_postgres() {
+        return exchange_names(tx, identity, before, terms).await;
+    }
     if before.is_none_or(|b| !b.names.is_empty()) {
         // At once: rows of the same numbers follow.
         tx.exec("DELETE FROM mpi_name WHERE identity_key = $1", &[identity.into()]).await?;
@@ -60,18 +63,6 @@ async fn put_names(
     let numbers: Vec<i64> = (0_i64..).take(terms.names.len()).collect();
     let families: Vec<&str> = terms.names.iter().map(|n| n.family.as_str()).collect();
     let givens: Vec<&str> = terms.names.iter().map(|n| n.given.as_str()).collect();
-    if tx.is_postgres() {
-        let sql = "INSERT INTO mpi_name (identity_key, n, family, given, birth) \
-                   SELECT $1, n, family, given, $2 FROM unnest($3, $4, $5) AS k(n, family, given)";
-        let args = [
-            identity.into(),
-            Val::Text(&terms.birth),
-            Val::I64s(&numbers),
-            Val::Texts(&families),
-            Val::Texts(&givens),
-        ];
-        return tx.insert(sql, &args).await;
-    }
     let sql = format!(
         "INSERT INTO mpi_name (identity_key, n, family, given, birth) VALUES {}",
         rows(numbers.len(), 5)
@@ -82,6 +73,38 @@ async fn put_names(
         .zip(families.into_iter().zip(givens))
         .flat_map(|(n, (family, given))| [identity.into(), n.into(), family.into(), given.into(), birth])
         .collect();
+    tx.insert(sql, &args).await
+}
+
+/// PostgreSQL's way: with others of its kind, and nothing at once.
+async fn exchange_names(
+    tx: &mut Tx<'_>,
+    identity: i64,
+    before: Option<&Terms>,
+    terms: &Terms,
+) -> Result<(), DbError> {
+    let count = terms.names.len();
+    if before.is_none_or(|b| b.names.len() > count) {
+        let sql = "DELETE FROM mpi_name m USING unnest($1, $2) AS r(k, n) WHERE m.identity_key = r.k AND m.n >= r.n";
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        tx.later(sql, &[Val::I64s(&[identity]), Val::I64s(&[count])]).await?;
+    }
+    if terms.names.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<i64> = (0_i64..).take(count).collect();
+    let families: Vec<&str> = terms.names.iter().map(|n| n.family.as_str()).collect();
+    let givens: Vec<&str> = terms.names.iter().map(|n| n.given.as_str()).collect();
+    let sql = "INSERT INTO mpi_name (identity_key, n, family, given, birth) SELECT * FROM unnest($1, $2, $3, $4, $5) \
+               ON CONFLICT (identity_key, n) DO UPDATE SET family = excluded.family, given = excluded.given, \
+               birth = excluded.birth";
+    let args = [
+        Val::I64s(&vec![identity; count]),
+        Val::I64s(&numbers),
+        Val::Texts(&families),
+        Val::Texts(&givens),
+        Val::Texts(&vec![terms.birth.as_str(); count]),
+    ];
     tx.insert(sql, &args).await
 }
 
@@ -110,18 +133,20 @@ async fn put_terms(
             .collect();
         return tx.insert(sql, &args).await;
     }
-    let args = [identity.into(), Val::I64s(&kinds), Val::Texts(&values)];
+    let own = vec![identity; values.len()];
+    let [kinds, values, own] = [Val::I64s(&kinds), Val::Texts(&values), Val::I64s(&own)];
     if before.is_none_or(|b| !b.terms.is_empty()) {
-        let sql = "DELETE FROM mpi_term WHERE identity_key = $1 \
-                   AND (kind, value) NOT IN (SELECT k, v FROM unnest($2, $3) AS t(k, v))";
-        tx.later(sql, &args).await?;
+        let sql = "DELETE FROM mpi_term t WHERE t.identity_key = ANY($1) AND NOT EXISTS (SELECT 1 FROM \
+                   unnest($2, $3, $4) AS k(kind, value, own) WHERE k.own = t.identity_key AND k.kind = t.kind \
+                   AND k.value = t.value)";
+        tx.later(sql, &[Val::I64s(&[identity]), kinds, values, own]).await?;
     }
-    if values.is_empty() {
+    if terms.terms.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO mpi_term (kind, value, identity_key) SELECT k, v, $1 FROM unnest($2, $3) AS t(k, v) \
+    let sql = "INSERT INTO mpi_term (kind, value, identity_key) SELECT * FROM unnest($1, $2, $3) \
                ON CONFLICT DO NOTHING";
-    tx.insert(sql, &args).await
+    tx.insert(sql, &[kinds, values, own]).await
 }
 
 /// A folded value, whole or its beginning.

@@ -12,7 +12,7 @@ use crate::service::mpi::feed::{About, Stop, Work, finish, is_network, lock_of, 
 use crate::service::mpi::settle::{self, Settled, Step};
 use crate::service::mpi::{merge, review};
 use crate::store::db::{DbError, Tx};
-use crate::store::mpi as store;
+
 use crate::store::mpi::events::{self, Event, Kind, Two};
 use crate::store::mpi::identity::{self, Identity, Status};
 use crate::store::mpi::person::{self, Person};
@@ -31,7 +31,7 @@ pub(super) async fn perform(tx: &mut Tx<'_>, work: &Work, change: &Change) -> Re
         Change::Unmerge(id) => vec![id],
         Change::Split(ids) => ids.iter().collect(),
     };
-    store::lock(tx, ids.iter().map(|r| lock_of(&r.id)).collect()).await?;
+    tx.lock(ids.iter().map(|r| lock_of(&r.id)).collect()).await?;
     let about = ids.iter().map(|r| r.id.clone()).collect();
     let (said, settled) = match change {
         Change::Say(one, other, same) => {

@@ -278,6 +278,57 @@ async fn the_same_new_patient_at_the_same_instant_is_one_identity() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_feeds_at_once_each_is_taken_or_refused_by_itself_and_leaves_its_record() {
+    const FEEDS: usize = 64;
+    for w in worlds().await {
+        w.add(A, "stays", &HANAKO).await;
+        w.add(A, "gone", &TARO).await;
+        let merge = Feed::Merge {
+            surviving: vec![id(A, "stays")],
+            subsumed: vec![SentId { place: Place::of(Field::PriorIdentifier), ..id(A, "gone") }],
+        };
+        w.feed("A", merge).await.unwrap();
+        let (identities, records) = (
+            w.count("SELECT COUNT(*) FROM identity").await,
+            w.count("SELECT COUNT(*) FROM audit_event").await,
+        );
+        let w = Arc::new(w);
+        let feeders: Vec<_> = (0..FEEDS)
+            .map(|n| {
+                let w = w.clone();
+                tokio::spawn(async move {
+                    // Every fourth is of an id that was merged away; of the others, every second of one patient.
+                    let value = match n % 4 {
+                        0 => "gone".to_owned(),
+                        2 => "stays".to_owned(),
+                        _ => format!("n{n}"),
+                    };
+                    let phone: &str = format!("03{n:08}").leak();
+                    let who = Who { phone, ..if n % 2 == 0 { HANAKO } else { TARO } };
+                    (n, w.feed("C", upsert(vec![id(A, &value)], &who)).await)
+                })
+            })
+            .collect();
+        for feeder in feeders {
+            let (n, done) = feeder.await.unwrap();
+            match n % 4 {
+                0 => assert_eq!(trouble(done), Trouble::Subsumed),
+                _ => assert!(done.is_ok(), "{done:?}"),
+            }
+        }
+        let half = FEEDS as i64 / 2;
+        assert_eq!(w.count("SELECT COUNT(*) FROM identity").await, identities + half);
+        assert_eq!(w.count("SELECT COUNT(*) FROM audit_event").await, records + FEEDS as i64);
+        assert_eq!(
+            w.count("SELECT COUNT(*) FROM demographic_version WHERE version > 1").await,
+            FEEDS as i64 / 4,
+            "each word of one patient is a version of its own"
+        );
+        is_sound(&w).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_of_the_network_s_own_is_trained_tried_and_accepted() {
     for w in worlds().await {

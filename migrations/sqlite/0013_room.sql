@@ -1,0 +1,2 @@
+-- Nothing: SQLite changes rows in place. PostgreSQL leaves room for new versions of them
+-- (migrations/postgres/0013_room.sql).
