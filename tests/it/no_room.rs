@@ -1,10 +1,12 @@
 //! Full: no room on the documents' disk, no place in the queue of writes. What is refused leaves nothing, and what
 //! was there stays.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chiren::model::audit::Outcome;
 use chiren::model::metadata::Submission;
+use chiren::store::db::DbError;
 use chiren::wire::ebxml::response::ResponseStatus;
 
 use crate::support::process::{Process, write_config};
@@ -90,17 +92,24 @@ impl Held {
     async fn hold(gateway: &Gateway) -> Self {
         let (go, gate) = std::sync::mpsc::channel();
         let (reached, is_held) = tokio::sync::oneshot::channel();
-        let (gate, reached) = (std::sync::Mutex::new(gate), std::sync::Mutex::new(Some(reached)));
+        let gate = Arc::new((Mutex::new(gate), Mutex::new(Some(reached))));
         let db = gateway.rooms().db.clone();
         let task = tokio::spawn(async move {
-            let held = db.write(move |_| {
-                if let Some(reached) = reached.lock().unwrap().take() {
-                    reached.send(()).unwrap();
+            loop {
+                let gate = gate.clone();
+                let held = db.write(move |_| {
+                    if let Some(reached) = gate.1.lock().unwrap().take() {
+                        reached.send(()).unwrap();
+                    }
+                    let _ = gate.0.lock().unwrap().recv();
+                    Box::pin(async { Ok::<(), DbError>(()) })
+                });
+                match held.await {
+                    // The gateway's upkeep was quicker.
+                    Err(DbError::Busy(_)) => tokio::task::yield_now().await,
+                    done => return done.unwrap(),
                 }
-                let _ = gate.lock().unwrap().recv();
-                Box::pin(async { Ok::<(), chiren::store::db::DbError>(()) })
-            });
-            held.await.unwrap();
+            }
         });
         is_held.await.expect("the writer is reached");
         Self { go, task }
