@@ -205,7 +205,7 @@ async fn a_certain_match_is_told_by_our_own_id() {
     let one = &found.found[0];
     assert_eq!((one.id.root.as_deref(), one.id.extension.as_deref()), (Some(AUTHORITY), Some(ours.as_str())));
     assert_eq!((one.home.clone(), one.locator), (Some(home(HOME)), false));
-    assert!(!answer.envelope.contains("777"), "ids of hospitals are nobody else's");
+    assert!(!answer.envelope.contains("\"777\""), "ids of hospitals are nobody else's");
     // Who did not speak of an address is not told one: by an id, of which nothing else need be said.
     let by_id = Discovery { ids: vec![id(HOSPA, "0000012345")], ..Discovery::default() };
     let answer = ask(&gateway, &question(&by_id, None)).await;
