@@ -85,6 +85,29 @@ pub async fn append_together(tx: &mut Tx<'_>, records: &[Noting]) -> Result<Vec<
 /// One statement for however many there are. The row of a note tells by its bearer whose it is: of a message that was
 /// noted before, another's; of a statement that is run again, its own.
 async fn append_arrays(tx: &mut Tx<'_>, records: &[Noting]) -> Result<Vec<bool>, DbError> {
+    let events = || records.iter().map(|record| &record.row.event);
+    let ids: Vec<&str> = events().map(|event| event.id.as_str()).collect();
+    let times: Vec<i64> = events().map(|event| event.at).collect();
+    let codes: Vec<&str> = events().map(|event| event.transaction.as_str()).collect();
+    let outcomes: Vec<i64> = events().map(|event| event.outcome as i64).collect();
+    let bodies: Vec<&str> = records.iter().map(|record| record.row.body.as_str()).collect();
+    let seen = || records.iter().map(|record| record.seen.as_ref());
+    if seen().all(|seen| seen.is_none()) {
+        // Two thirds of what the other costs.
+        let sql = "WITH made AS (INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
+                   SELECT * FROM unnest($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING RETURNING id) \
+                   INSERT INTO audit_waiting (chain, id) SELECT $6, id FROM made";
+        let args = [
+            Val::Texts(&ids),
+            Val::I64s(&times),
+            Val::Texts(&codes),
+            Val::I64s(&outcomes),
+            Val::Texts(&bodies),
+            Val::Text(Chain::Own.as_str()),
+        ];
+        tx.exec(sql, &args).await?;
+        return Ok(vec![true; records.len()]);
+    }
     let sql = "WITH given AS (SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) \
                AS g(id, at, transaction_code, outcome, body, key, bearer, until)), \
                noted AS (INSERT INTO xua_seen (key, bearer, until) SELECT key, bearer, until FROM given \
@@ -96,13 +119,6 @@ async fn append_arrays(tx: &mut Tx<'_>, records: &[Noting]) -> Result<Vec<bool>,
                SELECT id, at, transaction_code, outcome, body FROM taken ON CONFLICT (id) DO NOTHING RETURNING id), \
                waits AS (INSERT INTO audit_waiting (chain, id) SELECT $9, id FROM made) \
                SELECT id FROM taken";
-    let events = || records.iter().map(|record| &record.row.event);
-    let ids: Vec<&str> = events().map(|event| event.id.as_str()).collect();
-    let times: Vec<i64> = events().map(|event| event.at).collect();
-    let codes: Vec<&str> = events().map(|event| event.transaction.as_str()).collect();
-    let outcomes: Vec<i64> = events().map(|event| event.outcome as i64).collect();
-    let bodies: Vec<&str> = records.iter().map(|record| record.row.body.as_str()).collect();
-    let seen = || records.iter().map(|record| record.seen.as_ref());
     let keys: Vec<&str> = seen().map(|seen| seen.map_or("", |seen| &seen.key)).collect();
     let bearers: Vec<&str> = seen().map(|seen| seen.map_or("", |seen| &seen.bearer)).collect();
     let ends: Vec<i64> = seen().map(|seen| seen.map_or(0, |seen| seen.until)).collect();
