@@ -254,7 +254,7 @@ impl<'c> Tx<'c> {
         sql: impl Into<Sql> + Send,
         args: &[Val<'_>],
         numbers: &[i64],
-        mut map: M,
+        map: M,
     ) -> Result<Vec<T>, DbError>
     where
         T: Send,
@@ -263,6 +263,7 @@ impl<'c> Tx<'c> {
         self.flush().await?;
         #[cfg(feature = "postgres")]
         if let Conn::Beside(seat) = &self.conn {
+            let mut map = map;
             let rows = seat.ask(sql.into(), args).await;
             let done = rows.of(numbers).map(|row| map(&Row::Pg(row))).collect();
             return self.note(done);
@@ -283,17 +284,20 @@ impl<'c> Tx<'c> {
         M: FnMut(&Row<'_>) -> Result<Option<T>, DbError> + Send,
     {
         let mut ours = Vec::new();
-        let mut take = |row: &Row<'_>| {
-            ours.extend(map(row)?);
-            Ok(true)
-        };
         #[cfg(feature = "postgres")]
         if let Conn::Beside(seat) = &self.conn {
             let rows = seat.ask(sql.into(), args).await;
-            let done = rows.iter().try_for_each(|row| take(&Row::Pg(row)).map(drop));
+            let done = rows.iter().try_for_each(|row| {
+                ours.extend(map(&Row::Pg(row))?);
+                Ok(())
+            });
             self.note(done)?;
             return Ok(ours);
         }
+        let take = |row: &Row<'_>| {
+            ours.extend(map(row)?);
+            Ok(true)
+        };
         self.ask(sql.into(), args, take).await?;
         Ok(ours)
     }
