@@ -3,6 +3,7 @@
 
 mod community;
 mod crowd;
+mod passing;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -24,8 +25,7 @@ use crate::model::patient::Patient;
 use crate::model::query::{AdhocQueryRequest, QUERIES, QueryId, ReturnType, values};
 use crate::model::transaction::Transaction;
 use crate::peer::http::Client;
-use crate::peer::soap::xca::{self, DocumentRequest};
-use crate::peer::soap::{AnswerEvent, Call, Discard};
+use crate::peer::soap::{Call, Discard};
 use crate::server::clock::Clock;
 use crate::wire::ebxml::query;
 
@@ -120,80 +120,96 @@ fn home(n: usize) -> String {
 }
 
 impl Stage {
-    async fn set(ways: &[Way], think: Duration, document: u64, deadline: u64) -> anyhow::Result<Self> {
-        let dir = tempfolder::Folder::new()?;
+    async fn set(ways: &[Way], think: Duration, deadline: u64) -> anyhow::Result<Self> {
         let mut communities = vec![];
         for (n, way) in ways.iter().enumerate() {
-            communities.push(Community::open(&home(n), *way, think, document).await?);
+            communities.push(Community::open(&home(n), *way, think).await?);
         }
-        let mut config = Config::default();
-        config.network.home_community_id = HOME.into();
-        config.network.patient_id_authority = AUTHORITY.into();
-        config.network.allow_example_oids = true;
-        config.listener = vec![ListenerConfig {
-            name: "soap".into(),
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            role: Role::Soap,
-            tls: TlsMode::None,
-            max_connections_per_address: 10_000,
-            ..ListenerConfig::default()
-        }];
-        config.repository.unique_id = REPOSITORY.into();
-        config.repository.documents = dir.path().join("documents");
-        config.registry.rules = Profile::Ihe;
-        config.registry.codes = CodeCheck::Off;
-        config.database.url = format!("sqlite:{}", dir.path().join("chiren.db").display());
-        config.gateway.enabled = true;
-        config.gateway.deadline_ms = deadline;
-        config.limits.concurrent_requests = 1000;
-        config.community = communities
-            .iter()
-            .enumerate()
-            .map(|(n, community)| CommunityConfig {
-                id: format!("n{n}"),
-                name: format!("network {n}"),
-                home_community_id: home(n),
-                patient_id_authority: Some(AUTHORITY.into()),
-                correlate: CorrelateBy::SharedId,
-                endpoint: EndpointConfig {
-                    iti38: Some(format!("http://{}/xca/iti38", community.address)),
-                    iti39: Some(format!("http://{}/xca/iti39", community.address)),
-                    ..EndpointConfig::default()
-                },
-                budget_ms: 60_000,
-                at_once: 1000,
-                // Those that fail are asked again and again.
-                breaker_failures: 1_000_000,
-                ..CommunityConfig::default()
-            })
-            .collect();
-        let running = Running::start(&config, Clock::System, None).await?;
-        let at = running.listening.address(Role::Soap).context("there is no listener")?;
-        let patient = Patient {
-            patient_id: PATIENT.into(),
-            name_kanji: None,
-            name_kana: None,
-            name_romaji: None,
-            birth_date: None,
-            sex: None,
-        };
-        running.rooms.patients.add(vec![patient], Clock::System.now()).await.context("the patient")?;
+        let addresses: Vec<_> = communities.iter().map(|c| c.address).collect();
+        let (running, at, dir) = network(HOME, AUTHORITY, REPOSITORY, |config| {
+            config.gateway.deadline_ms = deadline;
+            config.community = addresses.iter().enumerate().map(|(n, at)| neighbour(n, *at)).collect();
+        })
+        .await?;
         Ok(Self { running, communities, at, _dir: dir })
-    }
-
-    fn client(&self, at: SocketAddr, path: &str) -> anyhow::Result<Client> {
-        let peer = PeerConfig {
-            url: format!("http://{at}{path}"),
-            answer_mib: 1 << 20,
-            answer_seconds: 600,
-            ..PeerConfig::default()
-        };
-        Ok(Client::new(&peer)?)
     }
 
     async fn end(self) {
         self.running.drain().await;
     }
+}
+
+/// What the directory says of the community `n`.
+fn neighbour(n: usize, at: SocketAddr) -> CommunityConfig {
+    CommunityConfig {
+        id: format!("n{n}"),
+        name: format!("network {n}"),
+        home_community_id: home(n),
+        patient_id_authority: Some(AUTHORITY.into()),
+        correlate: CorrelateBy::SharedId,
+        endpoint: EndpointConfig {
+            iti38: Some(format!("http://{at}/xca/iti38")),
+            iti39: Some(format!("http://{at}/xca/iti39")),
+            ..EndpointConfig::default()
+        },
+        budget_ms: 60_000,
+        at_once: 1000,
+        // Those that fail are asked again and again.
+        breaker_failures: 1_000_000,
+        ..CommunityConfig::default()
+    }
+}
+
+/// A network with one patient and a database of its own, serving; both gateways on.
+async fn network(
+    home: &str,
+    authority: &str,
+    repository: &str,
+    change: impl FnOnce(&mut Config),
+) -> anyhow::Result<(Running, SocketAddr, tempfolder::Folder)> {
+    let dir = tempfolder::Folder::new()?;
+    let mut config = Config::default();
+    config.network.home_community_id = home.into();
+    config.network.patient_id_authority = authority.into();
+    config.network.allow_example_oids = true;
+    config.listener = vec![ListenerConfig {
+        name: "soap".into(),
+        address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        role: Role::Soap,
+        tls: TlsMode::None,
+        max_connections_per_address: 10_000,
+        ..ListenerConfig::default()
+    }];
+    config.repository.unique_id = repository.into();
+    config.repository.documents = dir.path().join("documents");
+    config.registry.rules = Profile::Ihe;
+    config.registry.codes = CodeCheck::Off;
+    config.database.url = format!("sqlite:{}", dir.path().join("chiren.db").display());
+    config.gateway.enabled = true;
+    config.limits.concurrent_requests = 1000;
+    change(&mut config);
+    let running = Running::start(&config, Clock::System, None).await?;
+    let at = running.listening.address(Role::Soap).context("there is no listener")?;
+    let patient = Patient {
+        patient_id: format!("1001^^^&{authority}&ISO"),
+        name_kanji: None,
+        name_kana: None,
+        name_romaji: None,
+        birth_date: None,
+        sex: None,
+    };
+    running.rooms.patients.add(vec![patient], Clock::System.now()).await.context("the patient")?;
+    Ok((running, at, dir))
+}
+
+fn client(at: SocketAddr, path: &str) -> anyhow::Result<Client> {
+    let peer = PeerConfig {
+        url: format!("http://{at}{path}"),
+        answer_mib: 1 << 20,
+        answer_seconds: 600,
+        ..PeerConfig::default()
+    };
+    Ok(Client::new(&peer)?)
 }
 
 /// FindDocuments of the patient.
@@ -232,16 +248,16 @@ struct Figures {
 
 async fn measured(measured: &Measured, count: usize) -> anyhow::Result<Figures> {
     let think = Duration::from_millis(measured.think);
-    let stage = Stage::set(&vec![Way::Well; count], think, 0, PATIENT_MS).await?;
-    let client = stage.client(stage.at, "/xca/iti18")?;
+    let stage = Stage::set(&vec![Way::Well; count], think, PATIENT_MS).await?;
+    let asker = client(stage.at, "/xca/iti18")?;
     for _ in 0..5 {
-        ask(&client, count).await?;
+        ask(&asker, count).await?;
     }
     let mut own = Histogram::default();
     for _ in 0..measured.queries {
         stage.communities.iter().for_each(Community::begin);
         let begun = Instant::now();
-        ask(&client, count).await?;
+        ask(&asker, count).await?;
         let took = begun.elapsed();
         // The slowest of them decides; what it took it says itself.
         let slowest = stage.communities.iter().map(Community::slowest).max().unwrap_or_default();
@@ -251,10 +267,10 @@ async fn measured(measured: &Measured, count: usize) -> anyhow::Result<Figures> 
     let until = Instant::now() + Duration::from_secs(measured.duration);
     let begun = Instant::now();
     let clients = (0..measured.clients.max(1)).map(|_| async {
-        let client = stage.client(stage.at, "/xca/iti18")?;
+        let asker = client(stage.at, "/xca/iti18")?;
         let mut done = 0_u64;
         while Instant::now() < until {
-            ask(&client, count).await?;
+            ask(&asker, count).await?;
             done += 1;
         }
         anyhow::Ok(done)
@@ -268,59 +284,6 @@ async fn measured(measured: &Measured, count: usize) -> anyhow::Result<Figures> 
     Ok(Figures { communities: count, own, per_second })
 }
 
-/// Fetches the document; octets a second.
-async fn fetched(client: &Client, transaction: Transaction, size: u64) -> anyhow::Result<f64> {
-    let request = DocumentRequest {
-        home_community_id: Some(home(0)),
-        repository_unique_id: "2.999.392.200.3".into(),
-        document_unique_id: "2.999.392.200.4".into(),
-    };
-    let begun = Instant::now();
-    let mut retrieving = xca::retrieve(client, transaction, &[request], None).await?;
-    let mut octets = 0;
-    while let Some(event) = retrieving.next().await? {
-        if let AnswerEvent::Data(bytes) = event {
-            octets += bytes.len() as u64;
-        }
-    }
-    if octets != size {
-        bail!("{octets} octets of {size} came");
-    }
-    Ok(size as f64 / begun.elapsed().as_secs_f64())
-}
-
-/// KiB of this process's memory: the most there was.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
-}
-
-struct Passed {
-    direct: f64,
-    through: f64,
-    /// KiB by which the peak of memory grew while it passed through.
-    grown: u64,
-}
-
-async fn passed(size: u64) -> anyhow::Result<Passed> {
-    let stage = Stage::set(&[Way::Well], Duration::ZERO, size, PATIENT_MS).await?;
-    let community = stage.communities.first().context("a community")?;
-    let direct = stage.client(community.address, "/xca/iti39")?;
-    let through = stage.client(stage.at, "/xca/iti43")?;
-    // Twice each, the better of both: the first warms up.
-    let mut rates = [0.0_f64; 2];
-    let mut grown = 0;
-    for _ in 0..2 {
-        rates[0] = fetched(&direct, Transaction::Iti39, size).await?.max(rates[0]);
-        let before = peak();
-        rates[1] = fetched(&through, Transaction::Iti43, size).await?.max(rates[1]);
-        grown = peak().saturating_sub(before).max(grown);
-    }
-    stage.end().await;
-    Ok(Passed { direct: rates[0], through: rates[1], grown })
-}
-
 /// Runs, and prints.
 pub async fn run(what: &Measured) -> anyhow::Result<String> {
     if let Some(clients) = what.crowd {
@@ -332,7 +295,7 @@ pub async fn run(what: &Measured) -> anyhow::Result<String> {
     }
     let passed = match what.document {
         0 => None,
-        size => Some(passed(size).await.context("the document")?),
+        size => Some(passing::passed(size).await.context("the document")?),
     };
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     if what.json {

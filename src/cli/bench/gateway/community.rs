@@ -1,5 +1,4 @@
-//! A community that is nothing but its answers: one entry to every query, one document to every retrieval; or one that
-//! does not answer as it should.
+//! A community that is nothing but its answers: one entry to every query; or one that does not answer as it should.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,13 +23,8 @@ use crate::model::metadata::{DocumentEntry, MetadataObject};
 use crate::model::query::QueryResult;
 use crate::model::transaction::Transaction;
 use crate::wire::ebxml::query;
-use crate::wire::ebxml::response::ResponseStatus;
-use crate::wire::ebxml::retrieve::{self, Content, DocumentResponse};
-use crate::wire::mtom::write::{Multipart, SOAP_TYPE};
+use crate::wire::mtom::write::SOAP_TYPE;
 use crate::wire::soap::write_answer;
-
-/// Octets that leave at once.
-const CHUNK: usize = 256 << 10;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -50,9 +44,6 @@ struct Inside {
     way: Way,
     /// Its answer to ITI-38.
     found: Bytes,
-    /// Head, and what follows the document, of its answer to ITI-39.
-    given: (String, Bytes, Bytes),
-    document: u64,
     state: Mutex<State>,
 }
 
@@ -68,12 +59,12 @@ pub struct Community {
 }
 
 impl Community {
-    /// `think`: what passes before an answer; `document`: octets of each document.
-    pub async fn open(home: &str, way: Way, think: Duration, document: u64) -> io::Result<Self> {
+    /// `think`: what passes before an answer.
+    pub async fn open(home: &str, way: Way, think: Duration) -> io::Result<Self> {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let address = listener.local_addr()?;
         let state = Mutex::new(State { think, slowest: Duration::ZERO });
-        let inside = Arc::new(Inside { way, found: found(home), given: given(home), document, state });
+        let inside = Arc::new(Inside { way, found: found(home), state });
         let server = tokio::spawn(serve(listener, inside.clone()));
         Ok(Self { address, inside, _server: AbortOnDropHandle::new(server) })
     }
@@ -101,7 +92,6 @@ impl Inside {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let begun = Instant::now();
-        let documents = request.uri().path().ends_with("iti39");
         request.into_body().collect().await.map_err(io::Error::other)?;
         match self.way {
             Way::Well => {}
@@ -113,17 +103,8 @@ impl Inside {
         if !think.is_zero() {
             tokio::time::sleep(think).await;
         }
-        let (content_type, body) = match documents {
-            false => (SOAP_TYPE.to_owned(), Full::new(self.found.clone()).boxed_unsync()),
-            true => {
-                let (content_type, head, tail) = self.given.clone();
-                (content_type, passing(head, self.document, tail))
-            }
-        };
-        let mut response = Response::new(body);
-        if let Ok(value) = http::HeaderValue::from_str(&content_type) {
-            response.headers_mut().insert(header::CONTENT_TYPE, value);
-        }
+        let mut response = Response::new(Full::new(self.found.clone()).boxed_unsync());
+        response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(SOAP_TYPE));
         let mut state = self.state();
         state.slowest = state.slowest.max(begun.elapsed());
         drop(state);
@@ -140,26 +121,6 @@ async fn serve(listener: TcpListener, inside: Arc<Inside>) {
             let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
         });
     }
-}
-
-/// Octets made as they are sent.
-fn passing(head: Bytes, size: u64, tail: Bytes) -> Body {
-    let chunk = Bytes::from(vec![b'x'; CHUNK]);
-    let steps = stream::unfold((Some(head), size, Some(tail)), move |(head, left, tail)| {
-        let chunk = chunk.clone();
-        async move {
-            if let Some(head) = head {
-                return Some((Ok(Frame::data(head)), (None, left, tail)));
-            }
-            if left > 0 {
-                let now = chunk.slice(..usize::try_from(left).unwrap_or(CHUNK).min(CHUNK));
-                let rest = left - now.len() as u64;
-                return Some((Ok(Frame::data(now)), (None, rest, tail)));
-            }
-            tail.map(|tail| (Ok(Frame::data(tail)), (None, 0, None)))
-        }
-    });
-    StreamBody::new(steps).boxed_unsync()
 }
 
 fn dripping(text: Bytes) -> Body {
@@ -186,29 +147,4 @@ fn found(home: &str) -> Bytes {
     let action = Transaction::Iti38.row().response_action;
     // HTTP pairs the messages: an absent RelatesTo is let pass.
     write_answer(action, None, None, 4096, |w| query::write_response(w, &result, &[])).into()
-}
-
-fn given(home: &str) -> (String, Bytes, Bytes) {
-    let multipart = Multipart::fresh();
-    let id = multipart.document_id(0);
-    let document = DocumentResponse {
-        home_community_id: Some(home.to_owned()),
-        repository_unique_id: "2.999.392.200.3".into(),
-        document_unique_id: "2.999.392.200.4".into(),
-        mime_type: "application/octet-stream".into(),
-        content: Content::Include(id.clone()),
-        ..DocumentResponse::default()
-    };
-    let action = Transaction::Iti39.row().response_action;
-    let envelope = write_answer(action, None, None, 4096, |w| {
-        retrieve::write_response(w, ResponseStatus::Success, &[], &[document]);
-    });
-    let head = [
-        multipart.root_head(),
-        envelope.into(),
-        multipart.part_end(),
-        multipart.part_head(&id, "application/octet-stream"),
-    ];
-    let tail = [multipart.part_end(), multipart.closing()];
-    (multipart.content_type(None), head.concat().into(), tail.concat().into())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{Measured, Stage, Way, find};
+use super::{Measured, Stage, Way, client, find};
 use crate::cli::bench::histogram::Histogram;
 use crate::model::error::ErrorCode;
 use crate::model::transaction::Transaction;
@@ -61,18 +61,18 @@ async fn ask(client: &Client, good: usize) -> anyhow::Result<Duration> {
 async fn measured(what: &Measured, clients: usize, count: usize) -> anyhow::Result<Figures> {
     let good = count.checked_sub(FAULTY.len()).context("more communities than fail")?;
     let ways: Vec<Way> = FAULTY.into_iter().chain(std::iter::repeat_n(Way::Well, good)).collect();
-    let stage = Stage::set(&ways, Duration::from_millis(what.think), 0, what.deadline).await?;
+    let stage = Stage::set(&ways, Duration::from_millis(what.think), what.deadline).await?;
     let deadline = Duration::from_millis(what.deadline);
     let ends = Instant::now() + Duration::from_secs(what.duration);
     let asking = (0..clients.max(1)).map(|n| {
         let stage = &stage;
         async move {
-            let client = stage.client(stage.at, "/xca/iti18")?;
+            let asker = client(stage.at, "/xca/iti18")?;
             // Not all in step: queries do not come so.
             tokio::time::sleep(deadline.mul_f64(n as f64 / clients as f64)).await;
             let mut took = vec![];
             while Instant::now() < ends {
-                took.push(ask(&client, good).await?);
+                took.push(ask(&asker, good).await?);
             }
             anyhow::Ok(took)
         }
