@@ -74,6 +74,10 @@ section! {
         /// formatCodes of documents that go into a letter made here of a document of the same SubmissionSet:
         /// prescriptions.
         enclose: Vec<String> = vec!["jp:ssmix2:OMP-01".into()],
+        /// Whether a discharge summary that waits for a letter (rule set `1.2.0`) is put into section 210 of the next
+        /// letter about its patient by its institution, if it has waited for 30 days at most. Otherwise whoever writes the
+        /// letter attaches it.
+        nest_summaries: bool = false,
         /// The largest Bundle sent, in bytes. What is larger waits and is never split.
         size_limit_bytes: u64 = 10_485_760,
         /// Versions in the profiles of entries: `none` takes them off (unsigned Bundles only), `keep` leaves them.

@@ -7,6 +7,7 @@ mod crash;
 mod flow;
 mod later;
 mod making;
+mod nesting;
 mod scenarios;
 mod ways;
 

@@ -1,7 +1,8 @@
-//! A prepared Bundle as the gates look at it, and the two places where its text may be changed: its identifier and
-//! nothing else. All other octets stay as they were written, decimals included.
+//! A prepared Bundle as the gates look at it, and the places where its text may be changed: its identifier, and where
+//! another Bundle is put into it. All other octets stay as they were written, decimals included.
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::decide::BundleFacts;
 use super::{Kind, insured};
@@ -13,6 +14,9 @@ const INSTITUTION: &str = "http://jpfhir.jp/fhir/core/IdSystem/insurance-medical
 const FLAGS: [&str; 3] = ["LTS", "UNINFORMED", "UNDELIVERED"];
 /// The section of the destination (national-service, 2.5).
 const DESTINATION: &str = "910";
+const SECTION: &str = "http://jpfhir.jp/fhir/clins/CodeSystem/document-section";
+/// The section of what is attached.
+const ATTACHED: &str = "210";
 
 /// Reads what the gates ask of a Bundle; `None` if it is no JSON object of type Bundle.
 pub fn read(bytes: &[u8]) -> Option<BundleFacts> {
@@ -144,6 +148,47 @@ pub fn with_identifier(bytes: &[u8], value: &str) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// A letter with a discharge summary inside, named by a section 210 of its own. `None`: it is no letter with sections,
+/// or this summary is in it already.
+pub fn with_nested(letter: &[u8], summary: &[u8]) -> Option<Vec<u8>> {
+    let (outer, inner): (Value, Value) =
+        (serde_json::from_slice(letter).ok()?, serde_json::from_slice(summary).ok()?);
+    let id = inner.get("identifier").filter(|_| kind(&inner) == "Bundle")?;
+    if entries(&outer).iter().any(|(_, r)| kind(r) == "Bundle" && r.get("identifier") == Some(id)) {
+        return None;
+    }
+    // The same each time, so that the letter is.
+    let hash = Sha256::digest(summary);
+    let url =
+        uuid::Builder::from_custom_bytes(hash.get(..16)?.try_into().ok()?).into_uuid().urn().to_string();
+    let section = json!({
+        "title": "添付情報",
+        "code": { "coding": [{ "system": SECTION, "code": ATTACHED, "display": "添付情報セクション" }] },
+        "text": {
+            "status": "additional",
+            "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">退院時サマリー</div>",
+        },
+        "entry": [{ "reference": url }],
+    });
+    let mut list = Scan { bytes: letter, at: 0 };
+    list.member("entry")??;
+    let mut first = Scan { bytes: letter, at: list.at };
+    first.eat(b'[').then_some(())?;
+    first.member("resource")??;
+    first.member("section")??;
+    // Before the brackets that end the sections and the entries; neither is empty in a letter.
+    let (sections, entries) = (first.end_of_list()?, list.end_of_list()?);
+    let mut out = Vec::with_capacity(letter.len() + summary.len() + 1024);
+    out.extend_from_slice(letter.get(..sections)?);
+    out.extend_from_slice(format!(",{section}").as_bytes());
+    out.extend_from_slice(letter.get(sections..entries)?);
+    out.extend_from_slice(format!(",{{\"fullUrl\":\"{url}\",\"resource\":").as_bytes());
+    out.extend_from_slice(summary.trim_ascii());
+    out.push(b'}');
+    out.extend_from_slice(letter.get(entries..)?);
+    Some(out)
+}
+
 /// Walks over JSON that has been parsed before, without changing it.
 struct Scan<'b> {
     bytes: &'b [u8],
@@ -216,6 +261,13 @@ impl Scan<'_> {
         }
     }
 
+    /// Steps over the list here, which has something in it; where its bracket stands.
+    fn end_of_list(&mut self) -> Option<usize> {
+        let (begin, end) = self.value()?;
+        let inside = self.bytes.get(begin..end)?.strip_prefix(b"[")?.strip_suffix(b"]")?;
+        (!inside.trim_ascii().is_empty()).then(|| end - 1)
+    }
+
     fn string(&mut self) -> Option<()> {
         self.at += 1;
         loop {
@@ -243,6 +295,30 @@ mod tests {
         assert_eq!(String::from_utf8(changed).unwrap(), text.replace("\"old\"", "\"n\\\"ew\""));
         assert_eq!(with_identifier(br#"{"resourceType":"Bundle","entry":[]}"#, "x"), None);
         assert_eq!(with_identifier(b"[]", "x"), None);
+    }
+
+    #[test]
+    fn a_summary_is_put_into_a_letter_and_nothing_else_changes() {
+        let letter = r#"{"resourceType":"Bundle","entry":[{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Composition",
+            "section":[{"title":"構造情報","section":[{"n":1.00}]} ] }},{"resource":{"resourceType":"Patient"}} ],"total":2.50}"#;
+        let summary = r#"{"resourceType":"Bundle","identifier":{"value":"S"},"entry":[{"resource":{"resourceType":"Composition",
+            "type":{"coding":[{"code":"18842-5"}]}}}]} "#;
+        let both = with_nested(letter.as_bytes(), summary.as_bytes()).unwrap();
+        let (read, value) = (read(&both).unwrap(), serde_json::from_slice::<Value>(&both).unwrap());
+        assert_eq!(read.attachments, ["18842-5"]);
+        let (section, entry) = (&value["entry"][0]["resource"]["section"][1], &value["entry"][2]);
+        assert_eq!(section["code"]["coding"][0]["code"], ATTACHED);
+        assert_eq!(section["entry"][0]["reference"], entry["fullUrl"]);
+        let text = String::from_utf8(both.clone()).unwrap();
+        assert!(text.contains(summary.trim()) && text.contains(r#"[{"n":1.00}]} ,"#), "{text}");
+        assert!(text.ends_with(r#"],"total":2.50}"#), "{text}");
+        assert_eq!(with_nested(&both, summary.as_bytes()), None, "it is in it");
+        let bare =
+            r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Composition","section":[]}}]}"#;
+        for other in [bare, "{}", r#"{"entry":[]}"#, "x"] {
+            assert_eq!(with_nested(other.as_bytes(), summary.as_bytes()), None, "{other}");
+        }
+        assert_eq!(with_nested(letter.as_bytes(), br#"{"resourceType":"Bundle"}"#), None, "it has no name");
     }
 
     #[test]

@@ -167,6 +167,16 @@ pub const REASONS: &[Reason] = reasons! {
         "退院時サマリーは診療情報提供書に添付してのみ送信できます（1.2.0）"
         "attach it to the letter (section 210)"
         "診療情報提供書に添付してください（セクション 210）";
+    "nested-in-letter" Skip
+        "it went inside the letter (section 210), and is where the letter is"
+        "診療情報提供書に添付（セクション 210）して送信済みです"
+        "nothing"
+        "対応不要です";
+    "inside-letter" Hold
+        "it was withdrawn, and is still inside a letter that was sent"
+        "取り消されましたが、送信済みの診療情報提供書に添付されたままです"
+        "replace the letter, or take it back"
+        "診療情報提供書を置換するか取り消してください";
     "behind-predecessor" Hold
         "what went before it has not arrived yet"
         "先行する送信が完了していません"

@@ -1,7 +1,7 @@
 //! Discharge summaries attached to a letter: what becomes of the letter becomes of them.
 
 use super::deciding::letter_of;
-use super::store;
+use super::{nesting, store};
 use crate::model::national::{Kind, Op, Verb};
 use crate::store::db::{DbError, Tx};
 use crate::store::national::delivery::{self, Delivery};
@@ -21,6 +21,9 @@ async fn to(tx: &mut Tx<'_>, letter: &Lineage) -> Result<Vec<(Lineage, Vec<Deliv
 
 /// They go and come back with the letter (docs/national-simulator.md, assumed of the service).
 pub(super) async fn follow(tx: &mut Tx<'_>, letter: &Lineage, op: Op, now: i64) -> Result<(), DbError> {
+    if let (true, Some(verb)) = (letter.kind == Kind::Referral.as_str(), op.verb()) {
+        nesting::follow(tx, &letter.id, verb, now).await?;
+    }
     let goes = match (letter.kind == Kind::Referral.as_str(), op.verb()) {
         (true, Some(Verb::Cancel)) => true,
         (true, Some(Verb::Undo)) => false,

@@ -1,7 +1,7 @@
 //! How much of what people look at the national service could have shown them: the share of views that only the regional
 //! network could serve.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::National;
 use crate::model::audit::{AuditEvent, Outcome};
 use crate::model::error::Error;
+use crate::peer::national::Call;
 use crate::service::database;
 use crate::store::db::DbError;
 use crate::store::national::coverage::{self, Arrival};
@@ -97,7 +98,7 @@ impl National {
             }
         }
         let ids: Arc<Vec<String>> = Arc::new(seen.keys().cloned().collect());
-        let (of, arrivals) = self
+        let (of, arrivals, letters) = self
             .0
             .db
             .snapshot(move |tx| {
@@ -106,7 +107,13 @@ impl National {
                     let of = coverage::documents(tx, &ids).await?;
                     let lids: Vec<String> = of.iter().map(|(_, lid)| lid.clone()).collect();
                     let arrivals = coverage::arrivals(tx, &lids).await?;
-                    Ok((of, arrivals))
+                    let wanted: HashSet<Letter> = arrivals.iter().filter_map(letter).collect();
+                    let mut letters = HashMap::new();
+                    for letter in wanted {
+                        let its = coverage::of_letter(tx, &letter.0, &letter.1).await?;
+                        letters.insert(letter, its);
+                    }
+                    Ok((of, arrivals, letters))
                 })
             })
             .await
@@ -118,7 +125,7 @@ impl National {
             let mut lids = of.iter().filter(|(id, _)| *id == document).map(|(_, lid)| lid).peekable();
             match lids.peek().is_some() {
                 false => tally.unknown += 1,
-                true if lids.any(|lid| was_there(&arrivals, lid, at)) => tally.both += 1,
+                true if lids.any(|lid| was_there(&arrivals, &letters, lid, at)) => tally.both += 1,
                 true => tally.regional_only += 1,
             }
         }
@@ -126,17 +133,31 @@ impl National {
     }
 }
 
-/// Whether the service held a document at a moment: the last that arrived of its lineage by then was this document.
-fn was_there(arrivals: &[Arrival], lid: &str, at: i64) -> bool {
+/// A letter: its institution and its 文書ID.
+type Letter = (String, String);
+
+/// The letter that a discharge summary was attached to.
+fn letter(arrival: &Arrival) -> Option<Letter> {
+    let call = serde_json::from_str::<Call>(arrival.call.as_deref()?).ok()?;
+    Some((call.institution, call.letter?))
+}
+
+/// Whether the service held a document at a moment: the last that arrived of its lineage by then was this document, and
+/// what it is attached to was there too.
+fn was_there(arrivals: &[Arrival], letters: &HashMap<Letter, Vec<Arrival>>, lid: &str, at: i64) -> bool {
+    let stands = |a: &Arrival| !a.operation.ends_with(".cancel") && a.expires_at.is_none_or(|end| at < end);
     let last = arrivals.iter().rfind(|a| a.of == lid && a.at <= at);
-    last.is_some_and(|a| {
-        a.lid == lid && !a.operation.ends_with(".cancel") && a.expires_at.is_none_or(|end| at < end)
+    last.is_some_and(|last| {
+        let carried = letter(last).and_then(|letter| letters.get(&letter));
+        let carried = carried.and_then(|its| its.iter().rfind(|a| a.at <= at));
+        last.lid == lid && stands(last) && carried.is_none_or(stands)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::national::Op;
 
     #[test]
     fn a_document_was_there_from_its_arrival_to_its_end() {
@@ -146,6 +167,7 @@ mod tests {
             lid: lid.into(),
             operation: operation.into(),
             expires_at: Some(100),
+            call: None,
         };
         let all = [
             arrival(10, "a", "info.register"),
@@ -153,9 +175,35 @@ mod tests {
             arrival(30, "a", "info.register"),
             arrival(40, "b", "info.change"),
         ];
-        let was = |at| was_there(&all, "a", at);
+        let none = HashMap::new();
+        let was = |at| was_there(&all, &none, "a", at);
         assert_eq!([5, 10, 19, 20, 30, 40].map(was), [false, true, true, false, true, false]);
-        assert!(was_there(&all[..1], "a", 99) && !was_there(&all[..1], "a", 100));
+        assert!(was_there(&all[..1], &none, "a", 99) && !was_there(&all[..1], &none, "a", 100));
+    }
+
+    #[test]
+    fn a_summary_was_there_while_its_letter_was() {
+        let call = Call { letter: Some("L".into()), ..Call::new(Op::Availability, "1", "k") };
+        let arrival = |at, operation: &str, expires_at, call: Option<&Call>| Arrival {
+            of: "s".into(),
+            at,
+            lid: "s".into(),
+            operation: operation.into(),
+            expires_at,
+            call: call.map(|call| serde_json::to_string(call).unwrap()),
+        };
+        let summary = [arrival(20, "referral.attach-later", None, Some(&call))];
+        let letter = vec![
+            arrival(10, "referral.register", Some(60), None),
+            arrival(30, "referral.cancel", Some(60), None),
+            arrival(40, "referral.undo", Some(60), None),
+        ];
+        let letters = HashMap::from([(("1".to_owned(), "L".to_owned()), letter)]);
+        let was = |at| was_there(&summary, &letters, "s", at);
+        assert_eq!(
+            [15, 20, 29, 30, 39, 40, 59, 60].map(was),
+            [false, true, true, false, false, true, true, false]
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ use self::deliveries::Written;
 pub(super) use self::deliveries::{delivery_key, letter_of};
 use super::gather::{self, Seen};
 use super::preflight::Finding;
-use super::{National, store};
+use super::{National, nesting, store};
 use crate::config::national::InsuredSource;
 use crate::model::error::Error;
 use crate::model::national::Kind;
@@ -22,7 +22,7 @@ use crate::model::national::decide::{Decision, Event, Facts, Outcome, Predecesso
 use crate::service::access::decide_for_export;
 use crate::service::database;
 use crate::store::db::DbError;
-use crate::store::national::decision::{self, Kind as Kept_};
+use crate::store::national::decision::{self, Kept, Kind as Kept_};
 use crate::store::national::delivery::{self, Delivery};
 use crate::store::national::entry;
 use crate::store::national::lineage::{self, Lineage};
@@ -55,19 +55,21 @@ pub(super) enum Why {
 }
 
 /// A decision as it is written.
-struct Plan {
-    seen: Seen,
-    facts: Facts,
-    decision: Decision,
-    findings: Vec<Finding>,
-    made: Vec<Finding>,
-    digest: String,
-    lineage_id: Option<String>,
+pub(super) struct Plan {
+    pub(super) seen: Seen,
+    pub(super) facts: Facts,
+    pub(super) decision: Decision,
+    pub(super) findings: Vec<Finding>,
+    pub(super) made: Vec<Finding>,
+    pub(super) digest: String,
+    pub(super) lineage_id: Option<String>,
     /// Deliveries that nobody has begun and that go no more.
-    withdraw: Vec<String>,
-    bundle: Option<Bytes>,
-    why: Why,
-    now: i64,
+    pub(super) withdraw: Vec<String>,
+    pub(super) bundle: Option<Bytes>,
+    /// Discharge summaries that go inside this letter.
+    pub(super) riders: Vec<Kept>,
+    pub(super) why: Why,
+    pub(super) now: i64,
 }
 
 impl National {
@@ -191,6 +193,7 @@ impl National {
             findings: vec![],
             made: vec![],
             bundle: None,
+            riders: vec![],
             digest: String::new(),
             decision: decide(&facts, &self.0.policy),
             facts: facts.clone(),
@@ -198,6 +201,14 @@ impl National {
             why,
             now,
         };
+        match nesting::aside(&plan.seen, self.0.policy.rule_set) {
+            Some(None) => return Ok(None),
+            Some(Some(inside)) => {
+                plan.decision = inside;
+                return Ok(Some(self.digested(plan)));
+            }
+            None => {}
+        }
         if let Some(early) = aside(&plan.seen, self.0.policy.rule_set) {
             plan.decision = early;
             return Ok(Some(self.digested(plan)));
@@ -233,7 +244,7 @@ impl National {
         plan
     }
 
-    async fn see(&self, entry: &str, lineage: Option<&str>) -> Result<Option<Seen>, Error> {
+    pub(super) async fn see(&self, entry: &str, lineage: Option<&str>) -> Result<Option<Seen>, Error> {
         let asked: Arc<(String, Option<String>)> = Arc::new((entry.to_owned(), lineage.map(str::to_owned)));
         let (access, now) = (self.0.settings.access.clone(), (self.0.settings.now)());
         self.0

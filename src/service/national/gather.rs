@@ -1,5 +1,6 @@
 //! The facts of a decision, read from registry, index, ledger and what people said.
 
+use super::nesting;
 use crate::config::national::{Agreement, Facts as FactsFile, InsuredSource};
 use crate::config::{NationalConfig, mpi::FACILITY_ARC};
 use crate::model::ebrim::Slot;
@@ -70,6 +71,8 @@ pub(super) struct Seen {
     pub of_recipient: Vec<Fact>,
     pub asked: Option<(Option<bool>, i64)>,
     pub letter: Option<Lineage>,
+    /// It went inside a letter that is there, or on its way.
+    pub carried: bool,
     pub blob: Option<String>,
 }
 
@@ -142,6 +145,7 @@ pub(super) async fn read(tx: &mut Tx<'_>, id: &str, lineage: Option<&str>) -> Re
         seen.patient_key = lineage.patient_key;
     }
     seen.current = decision::current(tx, &seen.lid).await?;
+    seen.carried = nesting::is_carried(tx, seen.current.as_ref()).await?;
     if seen.patient_pid.is_empty()
         && let Some(kept) = &seen.current
     {

@@ -15,6 +15,7 @@ mod follow;
 mod gather;
 mod lanes;
 mod making;
+mod nesting;
 pub mod operator;
 mod preflight;
 mod reconcile;

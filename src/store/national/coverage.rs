@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::decision::NESTED;
 use super::lineage;
 use crate::model::ebrim::ObjectKind;
 use crate::model::metadata::AtRest;
@@ -63,6 +64,22 @@ pub struct Arrival {
     pub operation: String,
     /// When the copy ends, or ended.
     pub expires_at: Option<i64>,
+    /// JSON, of a discharge summary: it names the letter.
+    pub call: Option<String>,
+}
+
+const ARRIVAL: &str = "COALESCE(d.settled_at, 0), d.lid, d.operation, l.expires_at, \
+                       CASE WHEN l.kind = 'discharge' THEN d.call END";
+
+fn arrival(row: &Row<'_>) -> Result<Arrival, DbError> {
+    Ok(Arrival {
+        of: row.get(0)?,
+        at: row.get(1)?,
+        lid: row.get(2)?,
+        operation: row.get(3)?,
+        expires_at: row.get(4)?,
+        call: row.get(5)?,
+    })
 }
 
 /// All that ever arrived of the lineages of these documents, of each in its order.
@@ -72,24 +89,34 @@ pub async fn arrivals(tx: &mut Tx<'_>, lids: &[String]) -> Result<Vec<Arrival>, 
     for part in lids.chunks(PART) {
         let list: Vec<String> = (1..=part.len()).map(|n| format!("${n}")).collect();
         let sql = format!(
-            "SELECT m.lid, COALESCE(d.settled_at, 0), d.lid, d.operation, l.expires_at FROM national_member m \
+            "SELECT m.lid, {ARRIVAL} FROM national_member m \
              JOIN national_lineage l ON l.id = m.lineage JOIN national_delivery d ON d.lineage = m.lineage \
              AND d.state = 3 WHERE m.lid IN ({}) ORDER BY m.lid, d.settled_at, d.id",
             list.join(", ")
         );
         let args: Vec<Val<'_>> = part.iter().map(Val::from).collect();
-        let read = |row: &Row<'_>| {
-            Ok(Arrival {
-                of: row.get(0)?,
-                at: row.get(1)?,
-                lid: row.get(2)?,
-                operation: row.get(3)?,
-                expires_at: row.get(4)?,
-            })
-        };
-        found.extend(tx.fetch(sql, &args, read).await?);
+        found.extend(tx.fetch(sql, &args, arrival).await?);
+        // What is inside a letter arrives, and goes, with it.
+        let sql = format!(
+            "SELECT n.lid, COALESCE(d.settled_at, 0), n.lid, d.operation, l.expires_at, CAST(NULL AS TEXT) \
+             FROM national_decision n JOIN national_lineage l ON l.id = n.lineage JOIN national_delivery d \
+             ON d.lineage = n.lineage AND d.state = 3 AND d.settled_at >= n.at WHERE n.reason = '{NESTED}' \
+             AND n.lid IN ({}) ORDER BY n.lid, d.settled_at, d.id",
+            list.join(", ")
+        );
+        let args: Vec<Val<'_>> = part.iter().map(Val::from).collect();
+        found.extend(tx.fetch(sql, &args, arrival).await?);
     }
     Ok(found)
+}
+
+/// All that ever arrived of an institution's letter, by its 文書ID.
+pub async fn of_letter(tx: &mut Tx<'_>, institution: &str, letter: &str) -> Result<Vec<Arrival>, DbError> {
+    let sql = format!(
+        "SELECT d.lid, {ARRIVAL} FROM national_lineage l JOIN national_delivery d ON d.lineage = l.id AND d.state = 3 \
+         WHERE l.institution = $1 AND l.bundle_value = $2 AND l.kind = 'referral' ORDER BY d.settled_at, d.id"
+    );
+    tx.fetch(sql, &[institution.into(), letter.into()], arrival).await
 }
 
 /// logicalIDs of documents by uniqueId.

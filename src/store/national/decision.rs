@@ -158,6 +158,36 @@ pub async fn behind(tx: &mut Tx<'_>, lineage: &str) -> Result<Vec<Kept>, DbError
     tx.fetch(sql, &[lineage.into()], read).await
 }
 
+/// The reason of a discharge summary that waits for a letter, and of one that went inside a letter; its row is of the
+/// letter's lineage then.
+pub const WAITING: &str = "waiting-for-referral";
+pub const NESTED: &str = "nested-in-letter";
+
+/// The last words on discharge summaries of a patient and an institution that wait for a letter, or went inside one.
+pub async fn summaries(tx: &mut Tx<'_>, patient_key: i64, institution: &str) -> Result<Vec<Kept>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM national_decision WHERE current = 1 AND closed_at IS NULL AND patient_key = $1 \
+         AND institution = $2 AND reason IN ($3, $4) ORDER BY id"
+    );
+    tx.fetch(sql, &[patient_key.into(), institution.into(), WAITING.into(), NESTED.into()], read).await
+}
+
+/// The lineage of the letter that a document went inside of last.
+pub async fn letter_of(tx: &mut Tx<'_>, lid: &str) -> Result<Option<String>, DbError> {
+    let sql = "SELECT lineage FROM national_decision WHERE lid = $1 AND reason = $2 AND lineage IS NOT NULL \
+               ORDER BY id DESC LIMIT 1";
+    tx.fetch_opt(sql, &[lid.into(), NESTED.into()], |row| row.get(0)).await
+}
+
+/// The last words on documents that ever went inside the letter of a lineage.
+pub async fn carried_by(tx: &mut Tx<'_>, letter: &str) -> Result<Vec<Kept>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM national_decision WHERE current = 1 AND lid IN (SELECT lid FROM national_decision \
+         WHERE lineage = $1 AND reason = $2) ORDER BY id"
+    );
+    tx.fetch(sql, &[letter.into(), NESTED.into()], read).await
+}
+
 /// Discharge summaries of a patient and an institution that wait for a letter.
 pub async fn without_letter(
     tx: &mut Tx<'_>,

@@ -1,5 +1,6 @@
 //! Lineages: what is one document at the service, whatever replaced it here.
 
+use super::decision::NESTED;
 use crate::store::db::{DbError, Row, Tx, Val};
 
 /// Where a lineage is, as we believe.
@@ -250,7 +251,9 @@ pub async fn national(tx: &mut Tx<'_>, lids: &[String]) -> Result<Vec<String>, D
         let list: Vec<String> = (1..=part.len()).map(|n| format!("${n}")).collect();
         let sql = format!(
             "SELECT m.lid FROM national_member m JOIN national_lineage l ON l.id = m.lineage \
-             AND l.current_lid = m.lid WHERE m.lid IN ({}) AND l.state IN (1, 2)",
+             AND l.current_lid = m.lid WHERE m.lid IN ({0}) AND l.state IN (1, 2) \
+             UNION SELECT n.lid FROM national_decision n JOIN national_lineage l ON l.id = n.lineage \
+             AND l.state IN (1, 2) WHERE n.lid IN ({0}) AND n.current = 1 AND n.reason = '{NESTED}'",
             list.join(", ")
         );
         let args: Vec<Val<'_>> = part.iter().map(Val::from).collect();

@@ -8,7 +8,7 @@ use chiren::model::national::decide::RuleSet;
 use chiren::service::consent::{Change, Word};
 use chiren::service::context::Context;
 use chiren::service::national::operator::{DecisionKind, LineageState};
-use chiren::service::national::{Difference, LaneStanding, LaneState};
+use chiren::service::national::{Difference, LaneStanding, LaneState, Month};
 use jiff::SignedDuration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use super::*;
 use crate::support::national::{SYSTEM, identifiers, named, text};
 use crate::support::updates::{status_of, update};
 
-const LETTER: &str = "cases/good/g05-ereferral-structured.json";
+pub const LETTER: &str = "cases/good/g05-ereferral-structured.json";
 
 impl Scene {
     async fn fact(&self, kind: &str, subject: &str, name: &str, value: &str) {
@@ -27,7 +27,7 @@ impl Scene {
         assert_eq!(done.unwrap(), Ok(()));
     }
 
-    async fn participates(&self) {
+    pub async fn participates(&self) {
         self.fact("institution", DESTINATION, "participates", "yes").await;
     }
 
@@ -171,12 +171,12 @@ async fn a_denial_that_nobody_announced_is_found_by_comparison() {
     assert_eq!(scene.units().len(), 0);
 }
 
-fn summary() -> Submission {
+pub fn summary() -> Submission {
     document("jp:fhir:hs039", "18842-5", SENDER)
 }
 
 /// Of the letter's patient.
-fn summary_text() -> String {
+pub fn summary_text() -> String {
     text("cases/good/g09-discharge.json").replace("39990019::90012345:", "06990011:１２３:４５６７:01")
 }
 
@@ -219,6 +219,17 @@ async fn a_summary_follows_its_letter_and_goes_with_it() {
     let units = scene.units();
     let kept = units.iter().find(|u| u["Kind"] == "discharge").expect("the summary");
     assert_eq!((units.len(), &kept["AttachedTo"], &kept["Version"]), (3, &letter_there, &json!(2)));
+    let look = async || {
+        let entries = scene.gateway.soap().query(&find_documents(PATIENT)).await.entries();
+        let unique =
+            entries.iter().find(|e| e.entry_uuid == second).map(|e| e.unique_id.clone()).expect("found");
+        scene.gateway.tick();
+        scene.gateway.soap().retrieve(REPOSITORY, &[&unique]).await;
+        scene.gateway.tick();
+        let tally = scene.national().views(Month::parse("2026-11").unwrap()).await.unwrap();
+        (tally.both, tally.regional_only)
+    };
+    assert_eq!(look().await, (1, 0));
 
     // The letter is taken back, and what is attached with it; then it goes with the letter that is left.
     scene.gateway.soap().update(&status_of(update(), &way, Approved, Deprecated)).await.assert_success();
@@ -232,6 +243,8 @@ async fn a_summary_follows_its_letter_and_goes_with_it() {
     scene.settle().await;
     assert_eq!(scene.word(&second).await, held("waiting-for-referral"));
     assert_eq!(scene.units().len(), 0);
+    // It had no cancellation of its own: it went with its letter.
+    assert_eq!(look().await, (1, 1));
     let report = scene.national().reconcile(&operator(), SENDER, false).await.unwrap();
     assert_eq!((report.believed, report.differences.len()), (0, 0), "{report:#?}");
     // A cancellation taken back by hand brings both back, though the letter is Deprecated here: that is said.

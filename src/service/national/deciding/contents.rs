@@ -10,7 +10,7 @@ use super::super::National;
 use super::super::gather::Seen;
 use super::super::making::{self, Order};
 use super::super::preflight::Finding;
-use super::{Plan, entry_of, hold, skip};
+use super::{Plan, Why, entry_of, hold, skip};
 use crate::config::national::InsuredSource;
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
@@ -60,6 +60,7 @@ impl National {
             }
         };
         let bytes = self.0.preflight.normalised(&bytes).map_or(bytes, Bytes::from);
+        let (bytes, read) = self.with_summaries(plan, facts, bytes, read).await?;
         if facts.insured_id.is_none() && self.config().insured_id != InsuredSource::Index {
             facts.insured_id.clone_from(&read.insured_id);
         }
@@ -125,6 +126,36 @@ impl National {
             enclosed.extend(self.document(blob.as_deref()).await?);
         }
         Ok(Beside { patient, enclosed })
+    }
+
+    /// The Bundle of a document as it would go, whatever is decided about it; `None` if there is none.
+    pub(in super::super) async fn bundle_alone(
+        &self,
+        seen: Seen,
+        facts: &Facts,
+        now: i64,
+    ) -> Result<Option<(Bytes, BundleFacts)>, Error> {
+        let Some(bytes) = self.document(seen.blob.as_deref()).await? else { return Ok(None) };
+        let beside = match bundle::read(&bytes) {
+            Some(_) => Beside::default(),
+            None => self.beside(&seen, facts).await?,
+        };
+        let mut plan = Plan {
+            lineage_id: Some(format!("doc:{}", seen.root)),
+            withdraw: vec![],
+            findings: vec![],
+            made: vec![],
+            bundle: None,
+            riders: vec![],
+            digest: String::new(),
+            decision: decide(facts, &self.0.policy),
+            facts: facts.clone(),
+            seen,
+            why: Why::Hand,
+            now,
+        };
+        let Ok((bytes, read)) = self.bundle_of(&mut plan, facts, bytes, &beside) else { return Ok(None) };
+        Ok(Some((self.0.preflight.normalised(&bytes).map_or(bytes, Bytes::from), read)))
     }
 
     async fn document(&self, blob: Option<&str>) -> Result<Option<Bytes>, Error> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::{National, store};
+use super::super::{National, nesting, store};
 use super::{Body, Plan, Why, entry_of, hex};
 use crate::model::error::Error;
 use crate::model::national::decide::{BundleFacts, Outcome};
@@ -72,6 +72,12 @@ impl National {
         let said = self.kept(plan);
         if plan.why == Why::Review && is_same(plan.seen.current.as_ref(), &said) {
             return Ok(Written::Done);
+        }
+        if sends
+            && let Some(letter) = plan.lineage_id.as_deref().filter(|_| !plan.riders.is_empty())
+            && !nesting::take(tx, &plan.riders, letter, plan.now).await?
+        {
+            return Ok(Written::Overtaken);
         }
         decision::add(tx, &said).await?;
         if let (Outcome::Send { operation, supersedes_pending, .. }, Some(mut lineage)) =
