@@ -15,6 +15,7 @@ use crate::config::DomainKind;
 use crate::matching::Model;
 use crate::model::audit::{Act, Facts, Outcome};
 use crate::model::identity::{DomainId, Feed, FeedMessage, Field, IdentityError, Sent, Update};
+use crate::service::audit::Audited;
 use crate::service::context::{Context, Subject};
 use crate::service::database;
 use crate::service::traces::Traces;
@@ -126,6 +127,10 @@ impl Mpi {
         }
         let ids: Vec<DomainId> = task.ids().into_iter().cloned().collect();
         if let Task::Nothing { .. } = task {
+            // Nothing is changed by it; that it came is recorded all the same.
+            let patients = ids.iter().map(cx).collect();
+            let event = context.audit(Outcome::Success, Subject { patients, ..Subject::default() });
+            self.audit.settle(Audited::Due(Box::new(event))).await.map_err(Refusal::Error)?;
             return Ok(Fed { ids, person: None, created: false, warnings });
         }
         let allowed: Vec<&str> = ids.iter().map(|id| id.value.as_str()).collect();
