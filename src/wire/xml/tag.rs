@@ -61,6 +61,11 @@ pub(super) fn start_tag(
             if start.declarations.len() == limits.namespaces {
                 return Err(XmlFault::TooManyNamespaces { limit: limits.namespaces, offset });
             }
+            // Namespaces in XML 1.0, 5: only XML 1.1 has that, and what is in no namespace would keep its prefix.
+            if !prefix.is_empty() && value_bytes.is_empty() {
+                let reason = "a namespace prefix is declared without a namespace";
+                return Err(XmlFault::Malformed { offset: value_offset, reason });
+            }
             start.declarations.push(Declaration { prefix, wanted: value_is(value_bytes, wanted) });
             continue;
         }
@@ -327,6 +332,15 @@ mod tests {
         assert_eq!(&tag[start.name], b"p:a");
         let found: Vec<_> = start.declarations.iter().map(|d| (&tag[d.prefix.clone()], d.wanted)).collect();
         assert_eq!(found, [(&b""[..], false), (b"p", true), (b"q", false)]);
+    }
+
+    #[test]
+    fn a_prefix_has_a_namespace() {
+        let limits = XmlLimits::default();
+        let read = |tag: &[u8]| start_tag(tag, 0, &limits, "urn:y").map(|start| start.declarations.len());
+        assert_eq!(read(br#"<a xmlns="">"#), Ok(1), "the default may have none");
+        let Err(XmlFault::Malformed { offset, .. }) = read(br#"<p:a xmlns:p="">"#) else { panic!("taken") };
+        assert_eq!(offset, 14);
     }
 
     #[test]
