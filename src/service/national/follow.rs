@@ -44,6 +44,25 @@ impl National {
                 }
             }
         }
+        self.review_left(stop).await
+    }
+
+    /// What went inside a letter that is not there waits for another, however the letter came not to be.
+    async fn review_left(&self, stop: &CancellationToken) -> Result<(), Error> {
+        let mut after = String::new();
+        while !stop.is_cancelled() {
+            let from: Arc<str> = after.as_str().into();
+            let page = self.0.db.read(move |tx| {
+                let from = from.clone();
+                Box::pin(async move { decision::left_by_letter(tx, &from, PAGE).await })
+            });
+            let page = page.await.map_err(|e: DbError| database(e))?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            for (_, entry) in page {
+                self.consider(&entry, Why::Review).await?;
+            }
+        }
         Ok(())
     }
 

@@ -18,9 +18,6 @@ use crate::store::db::{DbError, Tx};
 use crate::store::national::decision::{self, Kept, NESTED, WAITING};
 use crate::store::national::{delivery, entry, lineage};
 
-/// Days for which a summary may have waited for the letter that it is put into.
-const DAYS: i64 = 30;
-const DAY: i64 = 86_400_000_000;
 /// The reason of a summary that was withdrawn and is inside a letter all the same.
 const INSIDE: &str = "inside-letter";
 
@@ -58,7 +55,7 @@ impl National {
     async fn riders(&self, plan: &Plan, facts: &Facts) -> Result<Vec<Kept>, Error> {
         let institution = facts.institution.clone().unwrap_or_default();
         let own = plan.lineage_id.clone().unwrap_or_else(|| format!("doc:{}", plan.seen.root));
-        let since = plan.now - DAYS * DAY;
+        let now = plan.now;
         let asked = Arc::new((plan.seen.patient_key, institution, own));
         let found = self.0.db.snapshot(move |tx| {
             let asked = asked.clone();
@@ -66,10 +63,10 @@ impl National {
                 let (patient_key, institution, own) = &*asked;
                 let mut found = vec![];
                 for kept in decision::summaries(tx, *patient_key, institution).await? {
-                    let begun = kept.expires_at.map(|end| end - Kind::Discharge.hold_days() * DAY);
                     let may = match kept.reason.as_deref() {
                         Some(NESTED) => kept.lineage.as_ref() == Some(own),
-                        _ => begun.is_some_and(|at| at >= since),
+                        // It waits for 30 days at most, looked at or not.
+                        _ => kept.expires_at.is_some_and(|end| end > now),
                     };
                     if may && entry::is_approved(tx, &kept.lid).await? {
                         found.push(kept);
@@ -135,13 +132,15 @@ async fn put(tx: &mut Tx<'_>, rider: &Kept, letter: &str, now: i64) -> Result<()
     decision::add(tx, &kept).await
 }
 
-/// Whether a document went inside a letter that is there, or may be; by the last words on it.
+/// Whether a document went inside a letter that is there, was until its time was over, or may be; by the last words on
+/// it.
 pub(super) async fn is_carried(tx: &mut Tx<'_>, said: Option<&Kept>) -> Result<bool, DbError> {
     let Some(said) = said.filter(|k| matches!(k.reason.as_deref(), Some(NESTED | INSIDE))) else {
         return Ok(false);
     };
     let Some(letter) = decision::letter_of(tx, &said.lid).await? else { return Ok(false) };
-    let there = lineage::get(tx, &letter).await?.is_some_and(|l| l.state.is_there());
+    let there = |state: lineage::State| state.is_there() || state == lineage::State::Expired;
+    let there = lineage::get(tx, &letter).await?.is_some_and(|l| there(l.state));
     Ok(there || delivery::of_lineage(tx, &letter).await?.iter().any(|d| d.state.is_open()))
 }
 

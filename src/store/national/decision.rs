@@ -188,6 +188,19 @@ pub async fn carried_by(tx: &mut Tx<'_>, letter: &str) -> Result<Vec<Kept>, DbEr
     tx.fetch(sql, &[letter.into(), NESTED.into()], read).await
 }
 
+/// Documents whose letter is not there, after `after` in order of the decision's id, which is given with each: it was
+/// taken back, or has not gone yet, or never will.
+pub async fn left_by_letter(
+    tx: &mut Tx<'_>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, String)>, DbError> {
+    let sql = "SELECT n.id, n.entry_id FROM national_lineage l JOIN national_decision n ON n.lineage = l.id \
+               AND n.current = 1 WHERE l.state IN (0, 3) AND l.kind = 'referral' AND n.reason = $1 AND n.id > $2 \
+               ORDER BY n.id LIMIT $3";
+    tx.fetch(sql, &[NESTED.into(), after.into(), limit.into()], |row| Ok((row.get(0)?, row.get(1)?))).await
+}
+
 /// Discharge summaries of a patient and an institution that wait for a letter.
 pub async fn without_letter(
     tx: &mut Tx<'_>,

@@ -37,7 +37,7 @@ impl Scene {
         self.service.running.advance(SignedDuration::from_hours(hours)).expect("moved");
     }
 
-    async fn tend(&self) {
+    pub async fn tend(&self) {
         self.national().tend(&CancellationToken::new()).await.unwrap();
         self.settle().await;
     }

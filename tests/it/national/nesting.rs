@@ -4,7 +4,7 @@ use chiren::model::metadata::AvailabilityStatus::{Approved, Deprecated};
 use chiren::model::metadata::Submission;
 use chiren::service::national::{Month, slots};
 
-use super::flow::{held, sent, skipped};
+use super::flow::{held, operator, sent, skipped};
 use super::later::{LETTER, summary, summary_text};
 use super::*;
 use crate::preflight::packages;
@@ -101,10 +101,31 @@ async fn a_summary_whose_letter_was_taken_back_waits_for_another() {
     assert_eq!(scene.word(&waits).await, held("waiting-for-referral"));
     assert_eq!(scene.coverage(&waits).await, "regional");
     // The letter comes back by hand, and the summary with it.
-    assert_eq!(scene.national().undo(&super::flow::operator(), &first).await.unwrap(), Ok(()));
+    assert_eq!(scene.national().undo(&operator(), &first).await.unwrap(), Ok(()));
     scene.settle().await;
     assert!(scene.carries());
     assert_eq!(scene.word(&waits).await, skipped("nested-in-letter"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_whose_letter_never_left_waits_for_another() {
+    let scene = nesting().await;
+    let waits = scene.go(&summary(), &summary_text()).await;
+    assert!(scene.national().pause(&operator(), SENDER, Some("test")).await.unwrap());
+    let first = scene.go(&letter(), &text(LETTER)).await;
+    assert_eq!(scene.word(&waits).await, skipped("nested-in-letter"));
+    // On its way, it has what it has, however often one looks.
+    scene.tend().await;
+    assert_eq!(scene.word(&waits).await, skipped("nested-in-letter"));
+    scene.withdraw(&first).await;
+    assert_eq!(scene.word(&first).await, skipped("withdrawn-before-send"));
+    scene.tend().await;
+    assert_eq!(scene.word(&waits).await, held("waiting-for-referral"));
+    assert!(scene.national().pause(&operator(), SENDER, None).await.unwrap());
+    let other = scene.go(&letter(), &text(LETTER).replace("REF-0001", "REF-0002")).await;
+    assert_eq!(scene.word(&other).await, sent("referral.register"));
+    assert_eq!(scene.word(&waits).await, skipped("nested-in-letter"));
+    assert!(scene.carries());
 }
 
 #[tokio::test(flavor = "multi_thread")]
