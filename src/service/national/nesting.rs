@@ -83,7 +83,7 @@ impl National {
         let now = self.now();
         let Some(seen) = self.see(entry, None).await? else { return Ok(None) };
         let mut facts = seen.facts(self.config(), &self.facts(), &self.0.settings.home, now);
-        let Some((bytes, read)) = self.bundle_alone(seen, &facts, now).await? else { return Ok(None) };
+        let Some((bytes, read)) = self.bundle_alone(&seen, &facts, now).await? else { return Ok(None) };
         if facts.insured_id.is_none() && self.config().insured_id != InsuredSource::Index {
             facts.insured_id.clone_from(&read.insured_id);
         }

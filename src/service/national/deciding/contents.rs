@@ -10,7 +10,7 @@ use super::super::National;
 use super::super::gather::Seen;
 use super::super::making::{self, Order};
 use super::super::preflight::Finding;
-use super::{Plan, Why, entry_of, hold, skip};
+use super::{Plan, entry_of, hold, skip};
 use crate::config::national::InsuredSource;
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
@@ -40,9 +40,12 @@ impl National {
             Some(_) => Beside::default(),
             None => self.beside(&plan.seen, facts).await?,
         };
-        let made = self.bundle_of(plan, facts, bytes, &beside);
+        let made = self.bundle_of(&plan.seen, plan.lineage_id.as_deref(), plan.now, facts, bytes, &beside);
         let (bytes, read) = match made {
-            Ok(made) => made,
+            Ok((bytes, read, told)) => {
+                plan.made = told;
+                (bytes, read)
+            }
             Err(findings) if findings.iter().any(|f| f.rule == "nothing-to-send") => {
                 plan.decision = skip("nothing-to-send", 16, self.0.policy.rule_set);
                 return Ok(());
@@ -131,30 +134,18 @@ impl National {
     /// The Bundle of a document as it would go, whatever is decided about it; `None` if there is none.
     pub(in super::super) async fn bundle_alone(
         &self,
-        seen: Seen,
+        seen: &Seen,
         facts: &Facts,
         now: i64,
     ) -> Result<Option<(Bytes, BundleFacts)>, Error> {
         let Some(bytes) = self.document(seen.blob.as_deref()).await? else { return Ok(None) };
         let beside = match bundle::read(&bytes) {
             Some(_) => Beside::default(),
-            None => self.beside(&seen, facts).await?,
+            None => self.beside(seen, facts).await?,
         };
-        let mut plan = Plan {
-            lineage_id: Some(format!("doc:{}", seen.root)),
-            withdraw: vec![],
-            findings: vec![],
-            made: vec![],
-            bundle: None,
-            riders: vec![],
-            digest: String::new(),
-            decision: decide(facts, &self.0.policy),
-            facts: facts.clone(),
-            seen,
-            why: Why::Hand,
-            now,
-        };
-        let Ok((bytes, read)) = self.bundle_of(&mut plan, facts, bytes, &beside) else { return Ok(None) };
+        let lineage = format!("doc:{}", seen.root);
+        let made = self.bundle_of(seen, Some(&lineage), now, facts, bytes, &beside);
+        let Ok((bytes, read, _)) = made else { return Ok(None) };
         Ok(Some((self.0.preflight.normalised(&bytes).map_or(bytes, Bytes::from), read)))
     }
 
@@ -168,16 +159,18 @@ impl National {
         Ok(Some(all.into()))
     }
 
-    /// The Bundle that goes for a document: itself, or one made of it.
+    /// The Bundle that goes for a document: itself, or one made of it, with what is to be said of the making.
     fn bundle_of(
         &self,
-        plan: &mut Plan,
+        seen: &Seen,
+        lineage: Option<&str>,
+        now: i64,
         facts: &Facts,
         bytes: Bytes,
         beside: &Beside,
-    ) -> Result<(Bytes, BundleFacts), Vec<Finding>> {
+    ) -> Result<(Bytes, BundleFacts, Vec<Finding>), Vec<Finding>> {
         if let Some(read) = bundle::read(&bytes) {
-            return Ok((bytes, read));
+            return Ok((bytes, read, vec![]));
         }
         if facts.mime_type.contains("json") || facts.format_code.starts_with("jp:fhir:") {
             return Err(vec![Finding {
@@ -186,24 +179,24 @@ impl National {
                 ..Finding::default()
             }]);
         }
-        let lineage = plan.lineage_id.as_deref().filter(|_| facts.kind != Some(Kind::Info));
+        let lineage = lineage.filter(|_| facts.kind != Some(Kind::Info));
         let enclosed: Vec<&[u8]> = beside.enclosed.iter().map(|b| b.as_ref()).collect();
         let order = Order {
             institution: facts.institution.as_deref().unwrap_or_default(),
             insured_id: facts.insured_id.as_deref(),
             lineage,
-            bundle_id: plan.seen.lineage.as_ref().and_then(|l| l.bundle_value.as_deref()),
+            bundle_id: seen.lineage.as_ref().and_then(|l| l.bundle_value.as_deref()),
             patient: beside.patient.as_ref(),
             enclosed: &enclosed,
-            now: plan.now,
+            now,
         };
         let made = self.0.making.make(&bytes, &order).map_err(|refused| vec![making::refused(&refused)])?;
-        plan.made = making::told(&made);
+        let told = making::told(&made);
         let bytes = Bytes::from(made.bundle);
         match bundle::read(&bytes) {
             Some(read) => {
                 let converted_from = Some(facts.format_code.clone());
-                Ok((bytes, BundleFacts { converted_from, unit: Some(made.lineage), ..read }))
+                Ok((bytes, BundleFacts { converted_from, unit: Some(made.lineage), ..read }, told))
             }
             None => Err(vec![Finding {
                 rule: "not-convertible".into(),
