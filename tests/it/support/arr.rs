@@ -89,7 +89,7 @@ impl Arr {
 
     pub async fn restart(&mut self) {
         self.kill().await;
-        let listener = TcpListener::bind(self.address).await.expect("its port is free");
+        let listener = super::port::again(self.address);
         self.server = Some(tokio::spawn(serve(listener, self.tls.clone(), self.book.clone())));
     }
 

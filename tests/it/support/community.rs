@@ -134,7 +134,7 @@ impl Neighbour {
     }
 
     pub async fn at(address: SocketAddr, n: usize, way: Way) -> Self {
-        let listener = TcpListener::bind(address).await.expect("the address is free");
+        let listener = super::port::again(address);
         let address = listener.local_addr().expect("an address");
         let (asked, way) = (Arc::new(Mutex::new(vec![])), Arc::new(Mutex::new(way)));
         let server = tokio::spawn(serve(listener, home(n), way.clone(), asked.clone()));

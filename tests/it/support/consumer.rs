@@ -23,6 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use super::mllp::PATIENCE;
+use super::port::again;
 use super::schema::validate_hl7v3;
 use super::soap::envelope;
 
@@ -71,7 +72,7 @@ impl Consumer {
     }
 
     async fn start(address: SocketAddr, serve: impl Fn(TcpListener, Ear) -> JoinHandle<()>) -> Self {
-        let listener = TcpListener::bind(address).await.expect("the consumer's address is free");
+        let listener = again(address);
         let address = listener.local_addr().expect("an address");
         let (send, heard) = unbounded_channel();
         let refusals = Arc::new(AtomicUsize::new(0));

@@ -16,3 +16,22 @@ pub fn lasting() -> TcpListener {
         }
     }
 }
+
+/// Listens where somebody listened before. A port that was given up lives on for a moment while its last connection is
+/// torn down, and in a process that another test is starting, between its fork and its exec.
+pub fn bound(address: SocketAddr) -> TcpListener {
+    let listener = loop {
+        match TcpListener::bind(address) {
+            Ok(listener) => break listener,
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => std::thread::yield_now(),
+            Err(e) => panic!("{address}: {e}"),
+        }
+    };
+    listener.set_nonblocking(true).expect("a socket");
+    listener
+}
+
+/// The same, for tokio.
+pub fn again(address: SocketAddr) -> tokio::net::TcpListener {
+    tokio::net::TcpListener::from_std(bound(address)).expect("within a runtime")
+}

@@ -93,7 +93,7 @@ impl Proxy {
 
     /// Back again at the same address.
     pub async fn open(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("the port is free");
+        let listener = super::port::again(self.address);
         self.listen(listener);
     }
 

@@ -74,8 +74,7 @@ impl Server {
     }
 
     fn serve(&self) {
-        let listener = std::net::TcpListener::bind(self.address).expect("the address");
-        listener.set_nonblocking(true).expect("a socket");
+        let listener = port::bound(self.address);
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(self.dir.path()).expect("a folder"));
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET));
         let state = State {

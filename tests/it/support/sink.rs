@@ -53,7 +53,7 @@ impl Sink {
     }
 
     pub async fn at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.expect("the sink's address is free");
+        let listener = super::port::again(address);
         let address = listener.local_addr().expect("an address");
         let status = Arc::new(AtomicU16::new(202));
         let (send, received) = unbounded_channel();
