@@ -136,7 +136,7 @@ struct Beginning {
 
 /// Of every so many octets, so many are hashed.
 const STRIDE: u64 = 64 << 10;
-const SAMPLE: u64 = 1 << 10;
+const SAMPLE: u64 = 256;
 
 impl Beginning {
     fn add(&mut self, mut bytes: &[u8]) {
