@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::admit;
-use super::search::{candidates, load, near, percent, persons_of, stored};
+use super::rank::{candidates, near, percent, persons_of, stored};
+use super::search::load;
 use super::seen::{Telling, seen};
 use super::{FoundPatient, Mpi, Refusal, number};
 use crate::matching::levels::is_same;

@@ -24,10 +24,12 @@ mod number;
 pub mod operator;
 mod ownership;
 mod pix;
+mod rank;
 mod review;
 mod search;
 mod seen;
 mod settle;
+mod sieve;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ mod together;
 mod upsert;
 mod view;
 mod weigh;
+mod worklist;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -63,7 +66,8 @@ pub use every_id::every_id;
 pub use models::{Learned, Tried};
 pub use neighbours::{KIND as NEWS, Neighbourly, Standing};
 pub use notices::{KIND as NOTICE, Notice};
-pub use review::{Decided, Listed, Shown, Side, SideBySide, Undecided, Verdict};
+pub use review::Verdict;
+pub use worklist::{Decided, Listed, Shown, Side, SideBySide, Undecided};
 
 /// The service. Clones share it.
 #[derive(Clone)]
@@ -81,6 +85,8 @@ struct State {
     /// Active identities when last counted, and feeds taken since.
     counted: AtomicU64,
     since: AtomicU64,
+    /// Held by who counts them.
+    counting: tokio::sync::Mutex<()>,
     /// When it was last looked whether another model was accepted (microseconds since 1970).
     looked: AtomicI64,
     /// What the added domains were known by when they were last read, and when it was last looked.
@@ -210,6 +216,7 @@ impl Mpi {
             model: RwLock::new(Arc::new(model)),
             counted: AtomicU64::new(u64::MAX),
             since: AtomicU64::new(0),
+            counting: tokio::sync::Mutex::default(),
             looked: AtomicI64::new(i64::MIN),
             domains: AtomicI64::new(0),
             domains_looked: AtomicI64::new(i64::MIN),
@@ -239,19 +246,30 @@ impl Mpi {
     /// How large an index weights assume. In steps of two, and never less than `mpi.expected_identities`: what
     /// is decided must not depend on how many others happened to come before.
     async fn population(&self) -> Result<u64, DbError> {
-        let counted = self.state.counted.load(Ordering::Relaxed);
+        let counted = || self.state.counted.load(Ordering::Relaxed);
         let since = self.state.since.fetch_add(1, Ordering::Relaxed);
-        let counted = if counted == u64::MAX || since > (counted / 8).max(RECOUNT) {
-            self.state.since.store(0, Ordering::Relaxed);
-            let count: i64 = self.db.read(|tx| Box::pin(identity::count(tx))).await?;
-            let count = u64::try_from(count).unwrap_or_default();
-            self.state.counted.store(count, Ordering::Relaxed);
-            count
-        } else {
-            counted
+        let counted = match counted() {
+            // A million take most of a second to count: the first to ask does, and those who came meanwhile wait.
+            u64::MAX => {
+                let _one = self.state.counting.lock().await;
+                if counted() == u64::MAX { self.count().await? } else { counted() }
+            }
+            known if since > (known / 8).max(RECOUNT) => match self.state.counting.try_lock() {
+                Ok(_one) => self.count().await?,
+                Err(_) => known,
+            },
+            known => known,
         };
         let grown = counted.saturating_add(self.state.since.load(Ordering::Relaxed));
         Ok(grown.max(self.settings.config.expected_identities).next_power_of_two())
+    }
+
+    async fn count(&self) -> Result<u64, DbError> {
+        self.state.since.store(0, Ordering::Relaxed);
+        let count: i64 = self.db.read(|tx| Box::pin(identity::count(tx))).await?;
+        let count = u64::try_from(count).unwrap_or_default();
+        self.state.counted.store(count, Ordering::Relaxed);
+        Ok(count)
     }
 
     /// Leaves the audit record of a question, unless `audit.queries` wants none.

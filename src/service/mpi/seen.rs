@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::Mpi;
-use super::search::persons_of;
+use super::rank::persons_of;
 use crate::model::consent::Permit;
 use crate::model::error::Error;
 use crate::model::hl7types::Cx;
