@@ -45,9 +45,7 @@ pub async fn first(tx: &mut Tx<'_>, seen: &Seen) -> Result<First, DbError> {
 
 /// Removes at most `limit` notes that were over by `now`; how many.
 pub async fn forget(tx: &mut Tx<'_>, now: i64, limit: i64) -> Result<u64, DbError> {
-    let keys = "SELECT key FROM xua_seen WHERE until <= $1 LIMIT $2";
-    // As for records that wait for the chain (`audit::chain::pending`).
-    let these = if tx.is_postgres() { format!("= ANY(ARRAY({keys}))") } else { format!("IN ({keys})") };
+    let these = tx.among("SELECT key FROM xua_seen WHERE until <= $1 LIMIT $2");
     let sql = format!("DELETE FROM xua_seen WHERE key {these}");
     tx.exec(sql, &[Val::I64(now), Val::I64(limit)]).await
 }

@@ -218,15 +218,12 @@ pub async fn wait(tx: &mut Tx<'_>, chain: Chain, ids: &[&str]) -> Result<(), DbE
 
 /// Committed records that are in no segment yet, in the order of their ids.
 pub async fn pending(tx: &mut Tx<'_>, chain: Chain, limit: i64) -> Result<Vec<Record>, DbError> {
-    let sql = pending_sql(chain, tx.is_postgres());
+    let sql = pending_sql(tx, chain);
     tx.fetch(sql, &[Val::Text(chain.as_str()), Val::I64(limit)], move |row| record(chain, row)).await
 }
 
-fn pending_sql(chain: Chain, postgres: bool) -> String {
-    let ids = "SELECT id FROM audit_waiting WHERE chain = $1 ORDER BY id LIMIT $2";
-    // PostgreSQL plans before it knows the limit, takes it for a tenth of the table, and would go through all records
-    // from the first on to meet these few; an array it takes for ten.
-    let these = if postgres { format!("= ANY(ARRAY({ids}))") } else { format!("IN ({ids})") };
+fn pending_sql(tx: &Tx<'_>, chain: Chain) -> String {
+    let these = tx.among("SELECT id FROM audit_waiting WHERE chain = $1 ORDER BY id LIMIT $2");
     format!("{} WHERE id {these} ORDER BY id", select(chain))
 }
 
@@ -486,7 +483,7 @@ mod tests {
                         return Ok(vec![]);
                     }
                     let many = "SELECT lpad(n::text, 8, '0') AS id FROM generate_series(1, 30000) n";
-                    let prepared = pending_sql(Chain::Own, true);
+                    let prepared = pending_sql(tx, Chain::Own);
                     for statement in [
                         format!(
                             "INSERT INTO audit_event (id, at, transaction_code, outcome, body) \
