@@ -21,12 +21,19 @@ use crate::config::{
 };
 use crate::model::community::CorrelateBy;
 use crate::model::ebrim::Slot;
+use crate::model::identity;
 use crate::model::patient::Patient;
 use crate::model::query::{AdhocQueryRequest, QUERIES, QueryId, ReturnType, values};
 use crate::model::transaction::Transaction;
 use crate::peer::http::Client;
 use crate::peer::soap::{Call, Discard};
 use crate::server::clock::Clock;
+use crate::service::context::time_uuid;
+use crate::store::db::DbError;
+use crate::store::mpi::correlation::{self, Link};
+use crate::store::mpi::person::Secret;
+use crate::store::mpi::review::State;
+use crate::store::patient;
 use crate::wire::ebxml::query;
 
 const HOME: &str = "urn:oid:2.999.392.100";
@@ -131,6 +138,7 @@ impl Stage {
             config.community = addresses.iter().enumerate().map(|(n, at)| neighbour(n, *at)).collect();
         })
         .await?;
+        correlated(&running, communities.len()).await.context("the correlations")?;
         Ok(Self { running, communities, at, _dir: dir })
     }
 
@@ -139,17 +147,53 @@ impl Stage {
     }
 }
 
+/// The authority of the patient ids of the community `n`.
+fn authority(n: usize) -> String {
+    format!("2.999.392.{}", 10_000 + n)
+}
+
+/// Keeps who the patient is in each community, as XCPD would have told. Whoever asked again would learn nothing: they
+/// answer no ITI-55.
+async fn correlated(running: &Running, communities: usize) -> anyhow::Result<()> {
+    let now = Clock::System.now().as_microsecond();
+    let done = running.rooms.db.write::<_, DbError, _>(move |tx| {
+        Box::pin(async move {
+            let patient = patient::key(tx, PATIENT).await?.unwrap_or_default();
+            for n in 0..communities {
+                let link = Link {
+                    id: time_uuid(Clock::System.now()).to_string(),
+                    patient,
+                    home: home(n),
+                    domain: authority(n),
+                    value: Secret(n.to_string()),
+                    way: identity::Way::Xcpd,
+                    state: State::Confirmed,
+                    manual: false,
+                    valid_until: Some(now + 86_400_000_000),
+                    score: None,
+                    created_at: now,
+                    updated_at: now,
+                };
+                correlation::put(tx, &link).await?;
+            }
+            Ok(())
+        })
+    });
+    Ok(done.await?)
+}
+
 /// What the directory says of the community `n`.
 fn neighbour(n: usize, at: SocketAddr) -> CommunityConfig {
     CommunityConfig {
         id: format!("n{n}"),
         name: format!("network {n}"),
         home_community_id: home(n),
-        patient_id_authority: Some(AUTHORITY.into()),
-        correlate: CorrelateBy::SharedId,
+        patient_id_authority: Some(authority(n)),
+        correlate: CorrelateBy::Xcpd,
         endpoint: EndpointConfig {
             iti38: Some(format!("http://{at}/xca/iti38")),
             iti39: Some(format!("http://{at}/xca/iti39")),
+            iti55: Some(format!("http://{at}/xcpd/iti55")),
             ..EndpointConfig::default()
         },
         budget_ms: 60_000,
