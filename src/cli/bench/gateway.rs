@@ -359,7 +359,7 @@ pub async fn run(what: &Measured) -> anyhow::Result<String> {
                 "octets": what.document,
                 "directPerSecond": p.direct,
                 "throughPerSecond": p.through,
-                "ratio": p.through / p.direct,
+                "ratio": p.ratio,
                 "peakGrownKib": p.grown,
             })
         });
@@ -387,7 +387,7 @@ pub async fn run(what: &Measured) -> anyhow::Result<String> {
             what.document,
             p.direct / 1e6,
             p.through / 1e6,
-            p.through / p.direct,
+            p.ratio,
             p.grown
         ));
     }

@@ -32,6 +32,8 @@ const ROUNDS: usize = 31;
 pub struct Passed {
     pub direct: f64,
     pub through: f64,
+    /// Through by direct, of the median round: what the machine does to both within a second is not in it.
+    pub ratio: f64,
     /// KiB by which the process's peak of memory grew while it passed through.
     pub grown: u64,
 }
@@ -157,7 +159,7 @@ pub async fn passed(size: u64) -> anyhow::Result<Passed> {
     .await?;
     let direct = client(their_address, "/xca/iti39")?;
     let through = client(at, "/xca/iti43")?;
-    let (mut directly, mut passing, mut grown) = (vec![], vec![], 0);
+    let (mut directly, mut passing, mut ratios, mut grown) = (vec![], vec![], vec![], 0);
     for round in 0..=ROUNDS {
         let fetch = fetched(direct.clone(), Transaction::Iti39, document.clone(), size);
         let rate = consumer.run(fetch).await.context("directly")?;
@@ -170,11 +172,12 @@ pub async fn passed(size: u64) -> anyhow::Result<Passed> {
         if round > 0 {
             directly.push(rate);
             passing.push(passed);
+            ratios.push(passed / rate);
         }
     }
     running.drain().await;
     there.run(async move { Ok(their_network.drain().await) }).await?;
-    Ok(Passed { direct: median(directly), through: median(passing), grown })
+    Ok(Passed { direct: median(directly), through: median(passing), ratio: median(ratios), grown })
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {
